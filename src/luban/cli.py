@@ -1,0 +1,161 @@
+"""The command line: thin commands over the pipeline."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from luban.core.version import VERSION
+
+app = typer.Typer(
+    name="luban",
+    help="From raw data to a trained, checked and usable deep model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+
+
+def show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"luban {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error, anywhere on the line.")
+    ] = False,
+) -> None:
+    """From raw data to a trained, checked and usable deep model."""
+
+
+@app.command()
+def train(
+    source: Annotated[str, typer.Argument(metavar="DATA|CONFIG.yaml", help="A file, a folder, a sample, or a config.")],
+    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    test: Annotated[str | None, typer.Option(help="Test rows, if they are a source of their own.")] = None,
+    validation: Annotated[str | None, typer.Option(help="Validation rows, likewise.")] = None,
+    model: Annotated[str | None, typer.Option(help="An architecture, a pretrained checkpoint or its folder.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting.")] = None,
+    name: Annotated[str | None, typer.Option(help="The name of the run.")] = None,
+    runs: Annotated[str | None, typer.Option(help="The folder for run directories.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of everything random.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model: `luban train reviews.csv --target label`."""
+    from luban import config as configuration
+    from luban.interface import place, settings_of, train_from_settings
+
+    settings = settings_of(source)
+    options: dict[tuple[str, ...], Any] = {
+        ("data", "target"): target,
+        ("data", "test"): test,
+        ("data", "validation"): validation,
+        ("model",): model,
+        ("name",): name,
+        ("runs",): runs,
+        ("seed",): seed,
+    }
+    for path, value in options.items():
+        if value is not None:
+            place(settings, path, value)
+    configuration.override(settings, set_ or [])
+    train_from_settings(settings, source if source.endswith((".yaml", ".yml")) else "settings", {}, quiet=quiet)
+
+
+@app.command()
+def predict(
+    run: RunPath,
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="The rows to predict.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A .csv, .tsv, .parquet or .jsonl file.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
+) -> None:
+    """Predict every row: all columns are kept, in their order, and predictions are added."""
+    from luban.interface import predict_file
+
+    frame, notes = predict_file(run, data, output, overwrite=overwrite)
+    for note in notes:
+        typer.secho(note, fg="yellow", err=True)
+    if output is None:
+        typer.echo(frame.write_csv(), nl=False)
+    else:
+        typer.echo(f"{frame.height:,} rows written to {output}", err=True)
+
+
+@app.command()
+def evaluate(
+    run: RunPath,
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows that have the target column.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the scores here, as JSON.")] = None,
+) -> None:
+    """Score a trained model on labelled rows."""
+    from rich.console import Console
+
+    from luban.core.artifact import write_json
+    from luban.model import Model
+    from luban.report.terminal import score_table
+
+    evaluation = Model.load(run).evaluate(data).to_json()
+    Console(highlight=False).print(score_table(evaluation))
+    if output is not None:
+        write_json(output, evaluation)
+
+
+@app.command()
+def samples(fetch: Annotated[str | None, typer.Option(help="Fetch this sample and print its folder.")] = None) -> None:
+    """List the named data sets and pretrained models, or fetch one."""
+    from luban.data.samples import SAMPLES
+    from luban.data.samples import fetch as fetch_sample
+
+    if fetch is not None:
+        typer.echo(fetch_sample(fetch))
+        return
+    for sample in SAMPLES:
+        typer.echo(f"{sample.name:<22} {sample.kind:<6} {sample.description} ({sample.licence})")
+
+
+@app.command()
+def demo(runs: Annotated[str, typer.Option(help="The folder for run directories.")] = "runs") -> None:
+    """Fine-tune MiniLM on the Reuters R8 news topics and predict three unseen texts."""
+    from luban.demo import run_demo
+
+    run_demo(runs)
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's prints one sentence and exits with 1."""
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    from luban.core.errors import LubanError
+
+    try:
+        app()
+    except LubanError as error:
+        if debug:
+            raise
+        typer.secho(f"luban: {error}", fg="red", err=True)
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        typer.secho(f"luban: an error of Luban's own, {type(error).__name__}: {error}", fg="red", err=True)
+        typer.echo("Add --debug to see where, and report what it prints.", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

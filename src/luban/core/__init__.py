@@ -1,0 +1,1 @@
+"""What every other unit stands on: errors, tensors, the machine, the run directory."""

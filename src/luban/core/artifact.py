@@ -1,0 +1,159 @@
+"""The run directory: atomic writes, a manifest of hashes, weights as safetensors; nothing in it can execute code."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import safetensors
+import safetensors.torch
+import torch
+
+from luban.core.errors import ArtifactError
+
+FORMAT = 1  # raised when a run directory of an older format can no longer be read
+CONFIG, MANIFEST, NETWORK, FEATURES = "config.yaml", "manifest.json", "network.json", "features.json"
+WEIGHTS, HISTORY, METRICS, PREDICTIONS = "model.safetensors", "history.jsonl", "metrics.json", "predictions.parquet"
+REJECTED, TASK = "rejected_rows.csv", "task.json"
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says of a write into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise ArtifactError(
+                str(path),
+                expected="room on the disk",
+                found="a full disk",
+                action="Free some space or choose another folder, and start again; what was written before is whole",
+            ) from error
+        if isinstance(error, (PermissionError, FileExistsError, NotADirectoryError)) or error.errno == errno.EROFS:
+            raise ArtifactError(
+                str(path),
+                expected="a place that can be written",
+                found=f"'{error.strerror or error}'",
+                action="Check the permissions, or choose another folder with --runs",
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a sibling name to write to; afterwards it is flushed to the disk and takes the place of `path`."""
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
+    with disk_errors(path):
+        try:
+            yield temporary
+            with temporary.open("rb+") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, content: object) -> None:
+    write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def write_weights(path: Path, weights: dict[str, torch.Tensor]) -> None:
+    """Save tensors that may share memory or lie on any device."""
+    with atomic(path) as temporary:
+        safetensors.torch.save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, temporary)
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """A folder that holds one run."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, parent: Path, name: str) -> RunDirectory:
+        """Make `parent/name`, or `parent/name-2`, `-3`... where it is taken: nothing is ever overwritten."""
+        with disk_errors(parent):
+            parent.mkdir(parents=True, exist_ok=True)
+            for number in range(1, 100_000):
+                path = parent / (name if number == 1 else f"{name}-{number}")
+                with contextlib.suppress(FileExistsError):
+                    path.mkdir()
+                    return cls(path)
+        raise AssertionError("a hundred thousand runs of one name")
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunDirectory:
+        """Open a finished run. Raises ArtifactError where the folder holds none, or one of a later format."""
+        path = Path(path)
+        if not (path / MANIFEST).is_file():
+            unfinished = (path / CONFIG).is_file()
+            raise ArtifactError(
+                str(path),
+                expected=f"a run directory with a {MANIFEST}",
+                found="a run that did not finish" if unfinished else "none",
+                action=f"Train it again with `luban train {path / CONFIG}`" if unfinished else "Check the path",
+            )
+        run = cls(path)
+        found = run.read_json(MANIFEST).get("format")
+        if found != FORMAT:
+            raise ArtifactError(
+                str(path / MANIFEST),
+                expected=f"format {FORMAT}",
+                found=f"format {found}",
+                action="Use the version of Luban that wrote it",
+            )
+        return run
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON file of the run. Raises ArtifactError where it is missing or damaged."""
+        try:
+            content = json.loads((self.path / name).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(
+                str(self.path / name), expected="a JSON file", found=f"'{error}'", action="Copy the run directory again"
+            ) from error
+        return dict(content)
+
+    def seal(self, manifest: dict[str, Any]) -> None:
+        """Write the manifest, with the hash of every other file; from here on the run is finished."""
+        files = sorted(p for p in self.path.iterdir() if p.is_file() and p.name != MANIFEST and p.suffix != ".partial")
+        hashes = {file.name: sha256(file) for file in files}
+        write_json(self.path / MANIFEST, {"format": FORMAT, **manifest, "files": hashes})
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Load the weights. Raises ArtifactError where they are missing or not the ones that were written."""
+        path = self.path / WEIGHTS
+        expected = self.read_json(MANIFEST).get("files", {}).get(WEIGHTS)
+        try:
+            if sha256(path) != expected:
+                raise ValueError("a file that was changed or cut short since")
+            return safetensors.torch.load_file(path)
+        except (OSError, ValueError, safetensors.SafetensorError) as error:
+            raise ArtifactError(
+                str(path),
+                expected="the weights that the training wrote",
+                found=str(error),
+                action="Copy the run directory again",
+            ) from error

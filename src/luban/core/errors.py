@@ -1,0 +1,71 @@
+"""The exception tree and the style of messages.
+
+LubanError                a user can mend it; printed as one sentence, without a traceback
+├── DataError             the data: unreadable, contradictory, too little
+├── SchemaError           the columns asked for are not the columns found
+├── ConfigError           a setting that is unknown, out of range or cannot be honoured
+├── ArtifactError         a run directory that is missing, damaged or cannot be written
+├── SampleError           a named sample that is unknown or cannot be fetched
+├── CheckpointError       a pretrained checkpoint that is missing or of an unknown kind
+└── TrainingError         a run that cannot go on
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LubanError(Exception):
+    """A mistake that the user can mend.
+
+    The message reads `WHERE: expected EXPECTED, found FOUND. ACTION.`, for instance
+    `reviews.csv, row 412, column 'age': expected a number, found 'n/a'. Add it to data.missing_values.`
+    """
+
+    def __init__(self, where: str, *, expected: str, found: str, action: str) -> None:
+        self.where, self.expected, self.found, self.action = where, expected, found, action
+        message = f"{where}: expected {expected}, found {found}. {action.rstrip('.')}."
+        super().__init__(" ".join(message.split()))
+
+
+class DataError(LubanError):
+    """The data cannot be read, contradict themselves, or are too few."""
+
+
+class SchemaError(LubanError):
+    """The columns asked for are not the columns found."""
+
+
+class ConfigError(LubanError):
+    """A setting is unknown, out of range or cannot be honoured."""
+
+
+class ArtifactError(LubanError):
+    """A run directory is missing, damaged or cannot be written."""
+
+
+class SampleError(LubanError):
+    """A named sample is unknown or cannot be fetched."""
+
+
+class CheckpointError(LubanError):
+    """A pretrained checkpoint is missing or of a kind that is not known."""
+
+
+class TrainingError(LubanError):
+    """A training run cannot go on."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return `Did you mean 'x'? ` for the nearest choice, or an empty string where none is near."""
+    matches = difflib.get_close_matches(name.lower(), [choice.lower() for choice in choices], n=1, cutoff=0.6)
+    by_lower = {choice.lower(): choice for choice in choices}
+    return f"Did you mean '{by_lower[matches[0]]}'? " if matches else ""
+
+
+def listed(names: Iterable[object], limit: int = 8) -> str:
+    """Return `'a', 'b', 'c' and 4 more` for use in a message."""
+    items = [f"'{name}'" for name in names]
+    shown = ", ".join(items[:limit])
+    return f"{shown} and {len(items) - limit} more" if len(items) > limit else shown

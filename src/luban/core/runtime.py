@@ -1,0 +1,90 @@
+"""The machine at hand: device, precision, threads, and randomness that is counted instead of stateful."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "float32", "bfloat16"]
+BFLOAT16_GAIN = 1.15  # how much faster a bfloat16 step must be measured before it is chosen
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the named device, or the fastest that is present."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def derived_seed(seed: int, purpose: str, step: int = 0) -> int:
+    """Return a 63-bit seed that depends on nothing but its arguments."""
+    digest = hashlib.blake2b(f"{seed}/{purpose}/{step}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def generator(seed: int, purpose: str, step: int = 0) -> torch.Generator:
+    """Return a CPU generator for one purpose at one step."""
+    return torch.Generator().manual_seed(derived_seed(seed, purpose, step))
+
+
+@contextmanager
+def seeded(seed: int, purpose: str, step: int = 0) -> Iterator[None]:
+    """Make torch's own random functions (dropout, initialisation) depend on the arguments alone, then restore them."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(derived_seed(seed, purpose, step))
+        yield
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Return the context in which matrix products run in `dtype`; float32 switches it off."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype != torch.float32)
+
+
+def faster_dtype(step: Callable[[torch.dtype], None], repeats: int = 3) -> torch.dtype:
+    """Time `step` in float32 and bfloat16 and return the dtype to use.
+
+    The minimum over the repeats is compared, after one warm-up each, so that a busy machine does not decide.
+    """
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        step(dtype)
+        timings = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            step(dtype)
+            timings.append(time.perf_counter() - start)
+        seconds[dtype] = min(timings)
+    gain = seconds[torch.float32] / seconds[torch.bfloat16]
+    return torch.bfloat16 if gain > BFLOAT16_GAIN else torch.float32
+
+
+def hardware() -> dict[str, str | int]:
+    """Describe the machine for the manifest."""
+    facts: dict[str, str | int] = {
+        "platform": platform.platform(),
+        "processor": processor_name(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+    }
+    if torch.cuda.is_available():
+        facts["gpu"] = torch.cuda.get_device_name()
+    return facts
+
+
+def processor_name() -> str:
+    """Return the processor's name as the operating system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123 - not a path of ours
+            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

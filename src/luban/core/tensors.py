@@ -1,0 +1,135 @@
+"""The tensors that features hand to models.
+
+Legend of shape suffixes, used all over the project:
+B rows of a batch · N packed tokens of a batch · T time · D width · H heads · K width of a head · V vocabulary
+C classes, or channels of an image · S segments
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+
+class TensorKind(StrEnum):
+    """What a model binds to; a modality is only a way of getting there."""
+
+    DENSE = "dense"  # (B, D) float: numbers, dates
+    IDS = "ids"  # (B,) int: categories
+    TOKENS = "tokens"  # Ragged (N,) or (N, 2) int: text
+    FRAMES = "frames"  # Ragged (N, D) float: time series, log-mel audio
+    GRID = "grid"  # (B, C, H, W): images, spectrograms
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of different lengths, packed without padding: row i is `values[offsets[i]:offsets[i + 1]]`.
+
+    values: (N, ...); offsets: (B + 1,) int64, ascending from 0 to N, always on the CPU.
+    """
+
+    values: Tensor
+    offsets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Tensor:
+        """(B,) int64."""
+        return self.offsets.diff()
+
+    def to(self, device: torch.device) -> Ragged:
+        return Ragged(self.values.to(device, non_blocking=True), self.offsets)
+
+    @classmethod
+    def pack(cls, rows: Sequence[Tensor]) -> Self:
+        """Pack rows of shape (T_i, ...)."""
+        lengths = torch.tensor([0] + [len(row) for row in rows])
+        return cls(torch.cat(list(rows)), lengths.cumsum(0))
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a model must know of one input to be built for it.
+
+    size: DENSE and FRAMES: D; IDS: number of ids; TOKENS: V; GRID: channels.
+    height, width: GRID only. max_length: the longest row of TOKENS or FRAMES, separators included.
+    """
+
+    name: str
+    kind: TensorKind
+    size: int
+    height: int = 0
+    width: int = 0
+    max_length: int = 0
+
+
+@dataclass(frozen=True)
+class EncodedColumn:
+    """One encoded input of all rows, in memory or memory-mapped.
+
+    values: (rows, ...), or packed (N, ...) with offsets (rows + 1,) int64 for TOKENS and FRAMES.
+    """
+
+    kind: TensorKind
+    values: npt.NDArray[np.generic]
+    offsets: npt.NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values) if self.offsets is None else len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(rows,): tokens or frames of each row; 1 where rows have no length."""
+        return np.ones(len(self.values), np.int64) if self.offsets is None else np.diff(self.offsets)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Tensor | Ragged:
+        """Copy the given rows out, in the given order."""
+        if self.offsets is None:
+            return torch.from_numpy(np.asarray(self.values[rows]))
+        starts, lengths = self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows]
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        positions = np.arange(ends[-1]) + np.repeat(starts - ends[:-1], lengths)
+        return Ragged(torch.from_numpy(np.asarray(self.values[positions])), torch.from_numpy(ends.astype(np.int64)))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[EncodedColumn]) -> EncodedColumn:
+        """Stack the rows of several columns of the same kind."""
+        values = np.concatenate([part.values for part in parts])
+        if parts[0].offsets is None:
+            return cls(parts[0].kind, values)
+        lengths = np.concatenate([part.lengths for part in parts])
+        return cls(parts[0].kind, values, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of a data set, ready for a network.
+
+    inputs: by input name. targets: whatever the task encodes, rows first, or None. rows: (B,) positions in the table.
+    """
+
+    inputs: dict[str, Tensor | Ragged]
+    targets: Tensor | None
+    rows: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def num_tokens(self) -> int:
+        """Packed tokens or frames in the batch; rows where nothing is packed."""
+        packed = [len(value.values) for value in self.inputs.values() if isinstance(value, Ragged)]
+        return sum(packed) or len(self)
+
+    def to(self, device: torch.device) -> Batch:
+        targets = None if self.targets is None else self.targets.to(device)
+        return Batch({name: value.to(device) for name, value in self.inputs.items()}, targets, self.rows)

@@ -1,0 +1,1 @@
+"""Raw data of any layout, read into one kind of table."""

@@ -1,0 +1,31 @@
+"""What the user says of the data."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from luban.data.split import SplitConfig
+
+
+class DataConfig(BaseModel):
+    """Where the data are and how to read them.
+
+    train, validation, test: a path, or `sample:NAME/FILE`; relative paths start at the configuration file.
+    columns: kind by column, over what would be inferred; `ignore` leaves a column out. task: likewise.
+    missing_values: cells that mean 'missing' in columns of numbers and dates, beside the empty cell.
+    max_rows: train on so many rows, drawn at random (by the same draw as pandas' `sample(max_rows, random_state=0)`).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train: str | None = None
+    validation: str | None = None
+    test: str | None = None
+    target: str | None = None
+    task: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    missing_values: tuple[str, ...] = ("?", "NA", "N/A", "n/a", "null", "NULL", "None", "-")
+    separator: str | None = None
+    encoding: str | None = None
+    max_rows: int | None = Field(None, ge=1)
+    split: SplitConfig = SplitConfig()

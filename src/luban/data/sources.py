@@ -1,0 +1,163 @@
+"""Any source to a table: files, folders and tables in memory, by what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from luban.core.cache import cache_folder
+from luban.core.errors import DataError, listed
+from luban.data import batches, delimited, folders, frames, lines
+from luban.data.batches import Reading
+from luban.data.encodings import GZIP_MAGIC, detect
+from luban.data.table import Table
+
+IN_MEMORY_BYTES = 512 * 2**20  # a larger file is copied to the cache and read from there
+GZIP_RATIO = 8  # what a compressed file is taken to expand by
+PARQUET_BATCH_BYTES = 128 * 2**20
+FINGERPRINT_ROWS = 2**20
+FINGERPRINT_SEED = 20
+DELIMITED = frozenset({".csv", ".tsv", ".tab"})
+JSON = frozenset({".jsonl", ".ndjson", ".json"})
+PARQUET = frozenset({".parquet", ".pq"})
+PROSE = frozenset({".txt", ".md", ".text"})
+
+
+def read(
+    source: object, *, separator: str | None = None, encoding: str | None = None, cache: Path | None = None
+) -> Table:
+    """Read a source into a table.
+
+    source: a path to a CSV, TSV, Parquet, JSON Lines, JSON or text file (text also compressed with gzip), or to a
+    folder with a manifest or with class folders; or a DataFrame of pandas or Polars, an Arrow table, a dict of columns,
+    a list of dicts. separator, encoding: over what is recognised. cache: where a working copy of a large file is kept.
+    Cells of text files stay strings, null where empty. Rows that cannot be read are in `Table.rejected`. Raises
+    DataError where there is nothing to read or more than 1 % of the rows cannot be read, SchemaError where two columns
+    have one name.
+    """
+    if isinstance(source, Table):
+        return source
+    if not isinstance(source, (str, Path)):
+        return _from_memory(source)
+    path = Path(source).expanduser()
+    _check_exists(path)
+    with _readable(path):
+        if path.is_dir():
+            return _from_folder(path, separator, encoding, cache)
+        return _from_file(path, separator, encoding, cache, Reading(path.name))
+
+
+def fingerprint(table: Table) -> str:
+    """Return the SHA-256 of the names, types and cells of the columns, in their order and that of the rows."""
+    frame = table.frame
+    digest = hashlib.sha256(repr([(name, str(dtype)) for name, dtype in frame.schema.items()]).encode())
+    for start in range(0, frame.height, FINGERPRINT_ROWS):
+        digest.update(frame.slice(start, FINGERPRINT_ROWS).hash_rows(seed=FINGERPRINT_SEED).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _from_memory(source: object) -> Table:
+    frame, name, notes = frames.from_memory(source)
+    return _table(frames.without_file_structs(frame.lazy()).collect(), Reading(name, notes=notes), None)
+
+
+def _from_folder(folder: Path, separator: str | None, encoding: str | None, cache: Path | None) -> Table:
+    reading = Reading(folder.resolve().name)
+    manifest = folders.find_manifest(folder, reading)
+    if manifest is not None:
+        reading.name = f"{reading.name}/{manifest.name}"
+        return _from_file(manifest, separator, encoding, cache, reading)
+    return _table(batches.in_memory(folders.read_class_folders(folder, reading), reading), reading, folder)
+
+
+def _from_file(path: Path, separator: str | None, encoding: str | None, cache: Path | None, reading: Reading) -> Table:
+    if not _is_large(path):
+        return _table(batches.in_memory(_open(path, separator, encoding, reading), reading), reading, path.parent)
+    kept = batches.entry(path, cache or cache_folder(), separator, encoding)
+    if not kept.is_dir():
+        batches.on_disk(_open(path, separator, encoding, reading), reading, kept)
+    return _table(batches.mapped(kept, reading), reading, path.parent)
+
+
+def _table(frame: pl.DataFrame, reading: Reading, folder: Path | None) -> Table:
+    numbers = reading.row_numbers(frame.height)
+    table = Table(frame, reading.name, folder, numbers, reading.rejected_in_order(), tuple(reading.notes))
+    table.check_rejected()
+    if not len(table):
+        raise DataError(reading.name, expected="rows", found="none", action="Check how the data were written")
+    return table
+
+
+def _open(path: Path, separator: str | None, encoding: str | None, reading: Reading) -> Iterator[pl.DataFrame]:
+    """Yield the batches of a file, read as its suffix says; a .txt file may hold a table or prose."""
+    with _readable(path):
+        suffix = _suffix(path)
+        if path.stat().st_size == 0:
+            raise DataError(
+                reading.name, expected="data", found="an empty file", action="Check how the file was written"
+            )
+        if suffix in PARQUET:
+            yield from _parquet(path)
+            return
+        found = detect(path, reading.name, encoding)
+        if suffix in JSON:
+            yield from lines.read_json(path, found, reading)
+        elif suffix in DELIMITED or separator is not None or delimited.is_table(path, found):
+            yield from delimited.read(path, found, separator, reading)
+        elif suffix in PROSE:
+            yield from lines.read_text(path, found, reading)
+        else:
+            raise DataError(
+                reading.name,
+                expected=f"a file of one of the kinds {listed(sorted(DELIMITED | JSON | PARQUET | PROSE), limit=20)}",
+                found=f"'{path.suffix}', and not a table in text",
+                action="Save it as CSV or Parquet, or set data.separator where it is a table in text",
+            )
+
+
+def _parquet(path: Path) -> Iterator[pl.DataFrame]:
+    """Yield batches of about PARQUET_BATCH_BYTES of the file."""
+    scan = frames.without_file_structs(pl.scan_parquet(path, glob=False))
+    num_rows = scan.select(pl.len()).collect().item()
+    batch_rows = max(1, num_rows * PARQUET_BATCH_BYTES // path.stat().st_size)
+    yield from scan.collect_batches(chunk_size=batch_rows, maintain_order=True)
+
+
+def _suffix(path: Path) -> str:
+    return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
+
+
+def _is_large(path: Path) -> bool:
+    with path.open("rb") as stream:
+        expansion = GZIP_RATIO if stream.read(2) == GZIP_MAGIC else 1
+    return expansion * path.stat().st_size > IN_MEMORY_BYTES
+
+
+def _check_exists(path: Path) -> None:
+    if not path.exists():
+        is_address = str(path).startswith(("http:/", "https:/", "s3:/", "hf:/"))
+        raise DataError(
+            str(path),
+            expected="a file or a folder",
+            found="a web address" if is_address else "nothing there",
+            action="Download it and give the path of the file" if is_address else "Check the path",
+        )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what the operating system, gzip and Polars say of an unreadable file into one sentence."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise DataError(
+            str(path),
+            expected="a file that can be read",
+            found=f"an error ({str(error).splitlines()[0] if str(error) else type(error).__name__})",
+            action="Check that the file is whole and that you may read it",
+        ) from error

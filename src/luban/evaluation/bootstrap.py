@@ -1,0 +1,85 @@
+"""How far a score could be off, had other rows been drawn: percentile intervals of the bootstrap.
+
+Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from luban.tasks.base import Array, Floats, Metric, Task
+
+RESAMPLES = 1000
+LOW, HIGH = 2.5, 97.5  # percentiles
+CELLS_AT_ONCE = 2**21  # weights held in memory: 16 MiB
+
+
+@dataclass(frozen=True)
+class Score:
+    """value: on the rows as they are. low, high: the 95 % interval. NaN where the score is not defined."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, value: float, samples: Floats) -> Self:
+        """samples: (R,), of which those that are not defined are passed over."""
+        defined = samples[~np.isnan(samples)]
+        low, high = np.percentile(defined, [LOW, HIGH]) if len(defined) else (math.nan, math.nan)
+        return cls(float(value), float(low), float(high))
+
+    def to_json(self) -> dict[str, float | None]:
+        """Return JSON values; null where the score is not defined."""
+        named = {"value": self.value, "low": self.low, "high": self.high}
+        return {name: None if math.isnan(number) else number for name, number in named.items()}
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """One metric: its value on the rows as they are, and on each of R resamples, (R,)."""
+
+    value: float
+    samples: Floats
+
+    @property
+    def score(self) -> Score:
+        return Score.of(self.value, self.samples)
+
+
+def weights_of_resamples(rows: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """Yield how often each row is drawn in each resample, (r, rows), a bounded number of resamples at a time.
+
+    The draws depend on `seed` and `rows` alone, so that two models scored on the same rows meet the same resamples.
+    """
+    rng = np.random.default_rng(seed)
+    at_once = max(1, CELLS_AT_ONCE // max(rows, 1))
+    for start in range(0, resamples, at_once):
+        drawn = (rng.integers(0, rows, rows) for _ in range(min(at_once, resamples - start)))
+        yield np.stack([np.bincount(draw, minlength=rows) for draw in drawn]).astype(np.float64)
+
+
+def resample(
+    metrics: Sequence[Metric], targets: Array, outputs: Floats, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Sampled]:
+    """Score the rows as they are, and resamples of them, by each metric."""
+    ones = np.ones((1, len(targets)))
+    values = {metric.name: float(metric.compute(targets, outputs, ones)[0]) for metric in metrics}
+    samples: dict[str, list[Floats]] = {metric.name: [] for metric in metrics}
+    for weights in weights_of_resamples(len(targets), resamples, seed):
+        for metric in metrics:
+            samples[metric.name].append(metric.compute(targets, outputs, weights))
+    return {name: Sampled(value, np.concatenate(samples[name])) for name, value in values.items()}
+
+
+def bootstrap(
+    task: Task, targets: Array, outputs: Floats, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Score]:
+    """Return every score of the task with its 95 % interval. targets, outputs: rows first, as the task makes them."""
+    sampled = resample(task.metrics, targets, outputs, resamples, seed)
+    return {name: metric.score for name, metric in sampled.items()}

@@ -1,0 +1,173 @@
+"""The scores of a model beside those of its baselines, and whether it beats them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from luban.core.errors import DataError
+from luban.evaluation.bootstrap import RESAMPLES, Sampled, Score, resample
+from luban.tasks.base import Array, Floats, Metric, Task
+from luban.tasks.classification import Classification
+
+MAX_CONFUSION_CLASSES = 100
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The model against one baseline, by the deciding metric.
+
+    difference: how much better the model is, negative where it is worse; its interval is of paired resamples.
+    """
+
+    baseline: str
+    metric: str
+    model: float
+    other: float
+    difference: Score
+
+    @property
+    def beats(self) -> bool:
+        """Whether the model is better by more than chance: the whole interval is above zero."""
+        return self.difference.low > 0
+
+    @property
+    def verdict(self) -> str:
+        """One sentence in plain words."""
+        scores = f"{self.metric} {shown(self.model)} against {shown(self.other)}"
+        interval = f"95 % interval {shown(self.difference.low)} to {shown(self.difference.high)}"
+        if math.isnan(self.difference.value):
+            return f"The model cannot be compared with the {self.baseline} baseline: {self.metric} is not defined here."
+        if self.beats:
+            return (
+                f"The model beats the {self.baseline} baseline "
+                f"({scores}; better by {shown(self.difference.value)}, {interval})."
+            )
+        if self.difference.value > 0:
+            return (
+                f"The model does not clearly beat the {self.baseline} baseline "
+                f"({scores}; the difference may be chance, {interval})."
+            )
+        return f"The model does not beat the {self.baseline} baseline ({scores})."
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "baseline": self.baseline,
+            "metric": self.metric,
+            "difference": self.difference.to_json(),
+            "beats": self.beats,
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is known of a model on some rows.
+
+    scores: by metric. baselines: by baseline and metric. decider: the metric that decides. comparisons: one a baseline,
+    the strongest first, and verdict is about that one. labels, confusion: of classification with up to 100 classes;
+    confusion[i][j] counts the rows of class i that are taken for class j.
+    """
+
+    rows: int
+    task: str
+    decider: str
+    scores: dict[str, Score]
+    baselines: dict[str, dict[str, Score]]
+    comparisons: tuple[Comparison, ...]
+    verdict: str
+    labels: tuple[str, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] | None = None
+
+    @property
+    def beats_baselines(self) -> bool:
+        """Whether the model beats every baseline by more than chance; false where there is none."""
+        return bool(self.comparisons) and all(comparison.beats for comparison in self.comparisons)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values; a score that is not defined is null."""
+        return {
+            "rows": self.rows,
+            "task": self.task,
+            "decider": self.decider,
+            "scores": _to_json(self.scores),
+            "baselines": {name: _to_json(scores) for name, scores in self.baselines.items()},
+            "comparisons": [comparison.to_json() for comparison in self.comparisons],
+            "verdict": {"text": self.verdict, "beats_baselines": self.beats_baselines},
+            "labels": list(self.labels),
+            "confusion": None if self.confusion is None else [list(counts) for counts in self.confusion],
+        }
+
+
+def evaluate(
+    task: Task,
+    targets: Array,
+    outputs: Floats,
+    baselines: Mapping[str, Floats],
+    *,
+    decider: str | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Evaluation:
+    """Score a model and its baselines on the same rows.
+
+    targets, outputs, baselines: rows first, as the task makes them. decider: a metric's name, the task's first if None.
+    Raises DataError where there are no rows.
+    """
+    if not len(targets):
+        raise DataError("evaluation", expected="rows to score", found="none", action="Give a table with targets")
+    deciding = {metric.name: metric for metric in task.metrics}[decider or task.metrics[0].name]
+    mine = resample(task.metrics, targets, outputs, resamples, seed)
+    others = {name: resample(task.metrics, targets, theirs, resamples, seed) for name, theirs in baselines.items()}
+    comparisons = [_compare(deciding, name, mine, theirs) for name, theirs in others.items()]
+    comparisons.sort(key=lambda found: found.difference.value if not math.isnan(found.difference.value) else math.inf)
+    labels, confusion = _confusion(task, targets, outputs)
+    return Evaluation(
+        rows=len(targets),
+        task=task.name,
+        decider=deciding.name,
+        scores=_scores(mine),
+        baselines={name: _scores(theirs) for name, theirs in others.items()},
+        comparisons=tuple(comparisons),
+        verdict=comparisons[0].verdict if comparisons else "There is no baseline to compare the model with.",
+        labels=labels,
+        confusion=confusion,
+    )
+
+
+def shown(number: float) -> str:
+    """Return a score as sentences show it: three decimals, or other digits where its unit asks for them."""
+    if abs(number) >= 1000:
+        return f"{number:,.0f}"
+    if abs(number) >= 10:
+        return f"{number:.4g}"
+    return f"{number:.3f}" if number == 0 or abs(number) >= 0.01 else f"{number:.2g}"
+
+
+def _compare(metric: Metric, name: str, mine: Mapping[str, Sampled], theirs: Mapping[str, Sampled]) -> Comparison:
+    """The resamples are the same for both, so that their difference is free of how hard a resample is."""
+    model, other = mine[metric.name], theirs[metric.name]
+    sign = 1 if metric.higher_is_better else -1
+    difference = Score.of(sign * (model.value - other.value), sign * (model.samples - other.samples))
+    return Comparison(name, metric.name, model.value, other.value, difference)
+
+
+def _confusion(
+    task: Task, targets: Array, outputs: Floats
+) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...] | None]:
+    if not isinstance(task, Classification) or len(task.labels) > MAX_CONFUSION_CLASSES:
+        return (), None
+    counts = np.zeros((len(task.labels), len(task.labels)), np.int64)
+    np.add.at(counts, (targets.astype(np.int64), outputs.argmax(axis=1)), 1)
+    return tuple(task.names), tuple(tuple(row) for row in counts.tolist())
+
+
+def _scores(sampled: Mapping[str, Sampled]) -> dict[str, Score]:
+    return {name: metric.score for name, metric in sampled.items()}
+
+
+def _to_json(scores: Mapping[str, Score]) -> dict[str, dict[str, float | None]]:
+    return {name: score.to_json() for name, score in scores.items()}

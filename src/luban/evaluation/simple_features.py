@@ -1,0 +1,161 @@
+"""Plain numbers from every kind of column, for linear baselines: word counts, one-hot categories, pixels.
+
+Each kind has a function that learns from training cells and returns a function from cells to a matrix (rows, D), or
+None where the training cells have nothing to learn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+from scipy.sparse import csr_array, hstack, issparse
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from torch.nn import functional as F
+
+from luban.features.cells import cjk_share, strings
+from luban.features.date import find_formats, parse_dates
+from luban.features.labels import find_separator, split_labels
+from luban.features.number import parse_numbers
+
+Matrix: TypeAlias = Any  # (rows, D) float32, a NumPy array or a csr_array, for which SciPy has no types
+Pixels = npt.NDArray[np.uint8]
+Images = Mapping[str, Pixels]  # by input name: (rows, C, H, W)
+Transform = Callable[[pl.Series], Matrix]
+
+WORD_CHARACTERS, CJK_CHARACTERS = 1_000, 300  # of a cell that are read: bounds the time on long documents
+CJK_SHARE = 0.2  # of the characters, from where on words are not told apart by spaces
+MAX_NGRAMS = 50_000
+MIN_ROWS_TO_PRUNE = 200  # from here on, n-grams of one row only are left out
+LARGEST_SCALED = 10.0  # standard deviations
+SIDE_ALONE, SIDE_AMONG_OTHERS = 32, 8  # pixels
+IMAGES_AT_ONCE = 1024
+
+
+def fit_text(cells: pl.Series) -> Transform | None:
+    """TF-IDF of words and pairs of words; of one to three characters in Chinese and Japanese."""
+    is_cjk = cjk_share(strings(cells.head(1000)).drop_nulls()) >= CJK_SHARE
+    vectorizer = TfidfVectorizer(
+        analyzer="char" if is_cjk else "word",
+        ngram_range=(1, 3) if is_cjk else (1, 2),
+        token_pattern=None if is_cjk else r"(?u)\b\w+\b",
+        sublinear_tf=True,
+        min_df=2 if len(cells) >= MIN_ROWS_TO_PRUNE else 1,
+        max_features=MAX_NGRAMS,
+        dtype=np.float32,
+    )
+    characters = CJK_CHARACTERS if is_cjk else WORD_CHARACTERS
+    return _fit_vectorizer(vectorizer, cells, lambda new: strings(new).fill_null("").str.slice(0, characters).to_list())
+
+
+def fit_category(cells: pl.Series) -> Transform | None:
+    """One component a category; all zero for a new one."""
+    return _fit_vectorizer(_bag(), cells, lambda new: [[cell] for cell in strings(new).fill_null("").to_list()])
+
+
+def fit_labels(cells: pl.Series) -> Transform | None:
+    """One component a label."""
+    separator = find_separator(cells) or ""
+    return _fit_vectorizer(
+        _bag(), cells, lambda new: [labels or [] for labels in split_labels(new, separator).to_list()]
+    )
+
+
+def _bag() -> CountVectorizer:
+    return CountVectorizer(analyzer=list, binary=True, dtype=np.float32)
+
+
+def _fit_vectorizer(vectorizer: Any, cells: pl.Series, documents: Callable[[pl.Series], list[Any]]) -> Transform | None:
+    try:
+        vectorizer.fit(documents(cells))
+    except ValueError:  # no word in any cell
+        return None
+    return lambda new: csr_array(vectorizer.transform(documents(new)))
+
+
+def fit_number(cells: pl.Series) -> Transform | None:
+    """The standardised number, zero where missing, and whether it is missing."""
+    return _fit_numbers(cells, lambda new: parse_numbers(new)[0])
+
+
+def fit_date(cells: pl.Series) -> Transform | None:
+    """As a number, the time since 1970."""
+    formats = find_formats(cells) if cells.dtype == pl.String else ()
+
+    def seconds(new: pl.Series) -> npt.NDArray[np.float64]:
+        times = parse_dates(new, formats[0] if formats else None)
+        return times.to_physical().cast(pl.Float64).fill_null(np.nan).to_numpy() / 1e6
+
+    return _fit_numbers(cells, seconds)
+
+
+def _fit_numbers(cells: pl.Series, parse: Callable[[pl.Series], npt.NDArray[np.float64]]) -> Transform | None:
+    values = parse(cells)
+    known = values[np.isfinite(values)]
+    if not len(known) or known.min() == known.max():
+        return None
+    scale = float(np.abs(known).max())  # so that squares of extreme numbers stay finite
+    mean, std = float((known / scale).mean()), float((known / scale).std())
+
+    def transform(new: pl.Series) -> Matrix:
+        numbers = parse(new)
+        is_known = np.isfinite(numbers)
+        scaled = np.clip((np.where(is_known, numbers, 0) / scale - mean) / std, -LARGEST_SCALED, LARGEST_SCALED)
+        return np.stack([np.where(is_known, scaled, 0), ~is_known], axis=1).astype(np.float32)
+
+    return transform
+
+
+FITTERS: dict[str, Callable[[pl.Series], Transform | None]] = {
+    "number": fit_number,
+    "date": fit_date,
+    "category": fit_category,
+    "identifier": fit_category,
+    "labels": fit_labels,
+    "text": fit_text,
+}
+
+
+@dataclass(frozen=True)
+class SimpleFeatures:
+    """transforms: by column. image_means: by input, (1, C * h * w). side: of the images, in pixels at most."""
+
+    transforms: dict[str, Transform]
+    image_means: dict[str, npt.NDArray[np.float32]]
+    side: int
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.transforms, *self.image_means]
+
+    def matrix(self, frame: pl.DataFrame, images: Images) -> Matrix:
+        """Return (rows, D): sparse where a column is, dense otherwise."""
+        blocks: list[Matrix] = [transform(frame[column]) for column, transform in self.transforms.items()]
+        blocks += [shrink(images[name], self.side) - mean for name, mean in self.image_means.items()]
+        if any(issparse(block) for block in blocks):
+            return csr_array(hstack(blocks, format="csr"))
+        return np.concatenate(blocks, axis=1)
+
+
+def fit_features(frame: pl.DataFrame, kinds: Mapping[str, str], images: Images) -> SimpleFeatures:
+    """Learn from training rows. kinds: of at least the columns of the frame; images: of all images."""
+    fitted = {column: FITTERS[kinds[column]](frame[column]) for column in frame.columns}
+    transforms = {column: transform for column, transform in fitted.items() if transform is not None}
+    side = SIDE_AMONG_OTHERS if transforms else SIDE_ALONE
+    means = {name: shrink(pixels, side).mean(axis=0, keepdims=True) for name, pixels in images.items()}
+    return SimpleFeatures(transforms, means, side)
+
+
+def shrink(pixels: Pixels, side: int) -> npt.NDArray[np.float32]:
+    """Return images averaged down to at most `side` pixels each way, (rows, C * h * w), from 0 to 1."""
+    height, width = (min(size, side) for size in pixels.shape[2:])
+    shrunk = np.empty((len(pixels), pixels.shape[1] * height * width), np.float32)
+    for start in range(0, len(pixels), IMAGES_AT_ONCE):
+        chunk = torch.from_numpy(np.array(pixels[start : start + IMAGES_AT_ONCE])).float() / 255
+        shrunk[start : start + IMAGES_AT_ONCE] = F.adaptive_avg_pool2d(chunk, (height, width)).flatten(1).numpy()
+    return shrunk

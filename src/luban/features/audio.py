@@ -1,0 +1,248 @@
+"""Columns of sound: encoded files as bytes, or paths of files, turned into log-mel frames."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import soundfile
+import torch
+from pydantic import Field
+from scipy.signal import resample_poly
+from torch import Tensor
+
+from luban.core.errors import DataError
+from luban.core.tensors import EncodedColumn, InputSpec, Ragged, TensorKind
+from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
+from luban.features.media import UnreadableCellError, decode_cells, is_missing, match_files, sampled_cells
+
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
+MAGICS = (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")  # the last three: an MP3 without a tag
+SAMPLED_CLIPS = 1_000
+WINDOW_SECONDS, HOP_SECONDS = 0.025, 0.010
+LOWEST_RATE, HIGHEST_RATE, HIGHEST_GUESS = 1_000, 192_000, 16_000  # Hz
+MAX_CHANNELS = 32
+SILENCE = 1e-10  # power added before the logarithm: about 20 dB under the rounding noise of 16 bits
+SMALLEST_STD = 1e-3
+UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what programs that stream a WAV write into its header
+
+Floats = npt.NDArray[np.float32]
+
+
+class AudioConfig(FeatureConfig):
+    """Settings of sound columns.
+
+    sample_rate: in Hz, to which all clips are resampled; None takes the commonest, at most 16,000. num_mels: bands of a
+    frame. max_seconds: what is longer is cut off at the end.
+    """
+
+    sample_rate: int | None = Field(default=None, ge=LOWEST_RATE, le=HIGHEST_RATE)
+    num_mels: int = Field(default=40, ge=4, le=256)
+    max_seconds: float = Field(default=10.0, gt=0, le=600)
+
+
+def is_audio(content: bytes) -> bool:
+    """Tell by the first bytes whether a file is a WAV, FLAC, Ogg or MP3 file."""
+    return content.startswith(MAGICS) or (content[:4] == b"RIFF" and content[8:12] == b"WAVE")
+
+
+def open_clip(content: bytes) -> soundfile.SoundFile:
+    """Read a clip's header; raises UnreadableCellError where it is no clip, or one beyond the limits."""
+    if not is_audio(content):
+        raise UnreadableCellError("the file is not a WAV, FLAC, Ogg or MP3 file")
+    riff_bytes = int.from_bytes(content[4:8], "little")
+    # The library reads what is left of a WAV file that was cut off, and says nothing.
+    if content.startswith(b"RIFF") and riff_bytes not in UNKNOWN_SIZES and riff_bytes + 8 > len(content) + 1:
+        raise UnreadableCellError(f"the file is cut off: {len(content):,} of {riff_bytes + 8:,} bytes")
+    clip = soundfile.SoundFile(io.BytesIO(content))
+    if not LOWEST_RATE <= clip.samplerate <= HIGHEST_RATE:
+        raise UnreadableCellError(f"the sample rate is {clip.samplerate:,} Hz, not {LOWEST_RATE:,} to {HIGHEST_RATE:,}")
+    if clip.channels > MAX_CHANNELS:
+        raise UnreadableCellError(f"the clip has {clip.channels} channels, the limit is {MAX_CHANNELS}")
+    if clip.frames == 0:
+        raise UnreadableCellError("the clip has no samples")
+    return clip
+
+
+def decode_clip(content: bytes, sample_rate: int, max_seconds: float) -> Floats:
+    """Decode a clip's first seconds, mixed to mono and resampled, into (samples,) float32 within -1 to 1."""
+    with open_clip(content) as clip:
+        wanted = min(clip.frames, math.ceil(max_seconds * clip.samplerate))
+        samples = clip.read(wanted, dtype="float32", always_2d=True)
+        if len(samples) < wanted:
+            raise UnreadableCellError(f"the file is cut off: {len(samples):,} of {wanted:,} samples")
+        mono = samples.mean(axis=1)
+        if not np.isfinite(mono).all():
+            raise UnreadableCellError("the clip has samples that are not finite numbers")
+        divisor = math.gcd(sample_rate, clip.samplerate)
+        if clip.samplerate != sample_rate:
+            mono = resample_poly(mono, sample_rate // divisor, clip.samplerate // divisor).astype(np.float32)
+    return np.asarray(mono[: math.ceil(max_seconds * sample_rate)])
+
+
+def mel_filters(num_mels: int, fft_size: int, sample_rate: int) -> Floats:
+    """Return triangular filters (fft_size // 2 + 1, num_mels) between 0 Hz and half the sample rate.
+
+    Their corners are evenly spaced on the mel scale, mel(f) = 2595 log10(1 + f / 700) with f in Hz, and each reaches 1
+    at its middle (scale: The HTK Book 3.4, section 5.4; the triangles are straight over Hz, as in librosa).
+    """
+    corners_mel = np.linspace(0, 2595 * np.log10(1 + sample_rate / 2 / 700), num_mels + 2)
+    corners = 700 * (10 ** (corners_mel / 2595) - 1)
+    frequencies = np.linspace(0, sample_rate / 2, fft_size // 2 + 1)[:, None]
+    rising = (frequencies - corners[:-2]) / np.diff(corners[:-1])
+    falling = (corners[2:] - frequencies) / np.diff(corners[1:])
+    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+
+
+def window_and_hop(sample_rate: int) -> tuple[int, int]:
+    """Return the length of an analysis window and the distance between two, in samples."""
+    return max(2, round(WINDOW_SECONDS * sample_rate)), max(1, round(HOP_SECONDS * sample_rate))
+
+
+def num_frames(samples: int, sample_rate: int) -> int:
+    """Return how many whole windows fit into so many samples; at least one."""
+    length, hop = window_and_hop(sample_rate)
+    return 1 + max(0, samples - length) // hop
+
+
+@lru_cache(maxsize=8)
+def _filter_bank(num_mels: int, sample_rate: int) -> tuple[int, Floats]:
+    """Return the size of the Fourier transform, and the mel filters for it."""
+    length, _ = window_and_hop(sample_rate)
+    fft_size = 2 ** math.ceil(math.log2(length))
+    while True:
+        filters = mel_filters(num_mels, fft_size, sample_rate)
+        if filters.any(axis=0).all():
+            return fft_size, filters
+        fft_size *= 2  # until even the narrowest band holds a frequency
+
+
+def log_mel(samples_T: Floats, sample_rate: int, num_mels: int) -> Floats:
+    """Return the natural logarithm of the power in each mel band, (frames, num_mels), for windows of 25 ms (Hann) that
+    start every 10 ms; what does not fill a window is left out, but a clip shorter than one is padded with silence."""
+    length, hop = window_and_hop(sample_rate)
+    fft_size, filters = _filter_bank(num_mels, sample_rate)
+    window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
+    padded = np.pad(samples_T, (0, max(0, length - len(samples_T))))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
+    spectrum = np.fft.rfft(windows * window, fft_size)
+    power = spectrum.real**2 + spectrum.imag**2
+    logs: Floats = np.log(power @ filters + np.float32(SILENCE)).astype(np.float32)
+    return logs
+
+
+@dataclass(frozen=True)
+class AudioFeature(Feature):
+    """One column of sound as log-mel frames, each band normalised over the training clips.
+
+    mean, std: of each band. cut: the share of training clips longer than max_seconds. A missing clip is one frame of
+    zeros, the mean of every band.
+    """
+
+    kind: ClassVar[str] = "audio"
+    tensor_kind: ClassVar[TensorKind] = TensorKind.FRAMES
+    config_type: ClassVar[type[FeatureConfig]] = AudioConfig
+
+    name: str
+    columns: tuple[str, ...]
+    sample_rate: int
+    max_seconds: float
+    mean: list[float]
+    std: list[float]
+    cut: float
+
+    @classmethod
+    def match(cls, profile: ColumnProfile) -> float:
+        """Return how surely the cells are sound files, or relative paths of some."""
+        return match_files(profile, is_audio, SUFFIXES)
+
+    @classmethod
+    def fit(
+        cls, name: str, columns: tuple[str, ...], frame: pl.DataFrame, config: AudioConfig, context: FitContext
+    ) -> Self:
+        """Learn rate and normalisation from up to 1,000 clips; raises DataError where none is readable."""
+        cells = sampled_cells(frame[columns[0]], SAMPLED_CLIPS)
+        headers = _headers(cells, context.folder)
+        rates = Counter(rate for rate, _ in headers)
+        commonest = max(rates, key=lambda rate: (rates[rate], rate), default=HIGHEST_GUESS)
+        sample_rate = config.sample_rate or min(HIGHEST_GUESS, commonest)
+        rows, failures = _decode_all(cells, sample_rate, config.num_mels, config.max_seconds, context.folder)
+        readable = [row for row in rows if row is not None]
+        if not readable:
+            raise DataError(
+                f"column '{columns[0]}'",
+                expected="sound clips",
+                found=f"none that can be read: {next(iter(failures.values()), 'only missing cells')}",
+                action="Check the files, and that their paths start in the folder of the table",
+            )
+        frames = sum(len(row) for row in readable)
+        mean = sum(row.sum(axis=0, dtype=np.float64) for row in readable) / frames
+        variance = sum(((row - mean) ** 2).sum(axis=0) for row in readable) / frames
+        std = np.sqrt(variance).clip(SMALLEST_STD)
+        cut = sum(seconds > config.max_seconds for _, seconds in headers) / len(headers)
+        return cls(name, columns, sample_rate, config.max_seconds, mean.tolist(), std.tolist(), cut)
+
+    def encode(self, frame: pl.DataFrame, folder: Path | None = None) -> Encoded:
+        """Decode the clips on all cores into frames (N, num_mels) float32 of unnormalised log-mel."""
+        cells = frame[self.columns[0]].to_list()
+        blank = np.array([self.mean], np.float32)
+        decoded, bad = _decode_all(cells, self.sample_rate, len(self.mean), self.max_seconds, folder)
+        rows = [blank if row is None else row for row in decoded]
+        offsets = np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64)
+        return Encoded(EncodedColumn(TensorKind.FRAMES, np.concatenate([blank[:0], *rows]), offsets), bad)
+
+    def prepare(self, stored: Tensor | Ragged) -> Ragged:
+        """Normalise each band of (N, num_mels) to mean 0 and standard deviation 1."""
+        assert isinstance(stored, Ragged)
+        values = stored.values
+        mean, std = (torch.tensor(numbers, device=values.device) for numbers in (self.mean, self.std))
+        return Ragged((values - mean) / std, stored.offsets)
+
+    def spec(self) -> InputSpec:
+        longest = num_frames(math.ceil(self.max_seconds * self.sample_rate), self.sample_rate)
+        return InputSpec(self.name, TensorKind.FRAMES, len(self.mean), max_length=longest)
+
+    def state(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
+        return cls(**{**state, "columns": tuple(state["columns"])})
+
+    def describe(self) -> str:
+        cut = f", {self.cut:.0%} of the clips cut at {self.max_seconds:g} s" if self.cut else ""
+        return f"sound, {self.sample_rate:,} Hz, {len(self.mean)} mel bands{cut}"
+
+
+def _headers(cells: Sequence[object], folder: Path | None) -> list[tuple[int, float]]:
+    """Return sample rate and length in seconds of each clip that can be opened."""
+    found: dict[int, tuple[int, float]] = {}
+
+    def measure(position: int, content: bytes) -> None:
+        with open_clip(content) as clip:
+            found[position] = clip.samplerate, clip.frames / clip.samplerate
+
+    decode_cells(cells, range(len(cells)), folder, measure)
+    return list(found.values())
+
+
+def _decode_all(
+    cells: Sequence[object], sample_rate: int, num_mels: int, max_seconds: float, folder: Path | None
+) -> tuple[list[Floats | None], dict[int, str]]:
+    """Decode all cells into log-mel frames; None where a cell is missing or bad."""
+    rows: list[Floats | None] = [None] * len(cells)
+
+    def decode(position: int, content: bytes) -> None:
+        rows[position] = log_mel(decode_clip(content, sample_rate, max_seconds), sample_rate, num_mels)
+
+    present = [position for position, cell in enumerate(cells) if not is_missing(cell)]
+    return rows, decode_cells(cells, present, folder, decode)

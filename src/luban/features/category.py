@@ -1,0 +1,112 @@
+"""Columns of categories: IDS, one id for each value that training saw often enough."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import polars as pl
+from pydantic import Field
+
+from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
+from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
+from luban.features.cells import strings
+from luban.features.identifier import is_identifier_name, is_nearly_unique, is_whole
+from luban.features.prose import Prose
+
+MISSING, UNSEEN, NUM_RESERVED = 0, 1, 2
+
+
+class CategoryConfig(FeatureConfig):
+    """max_categories: the most frequent ones get an id each. min_count: rarer values share the id of unseen ones, so
+    that its embedding is trained."""
+
+    max_categories: int = Field(default=10_000, ge=1)
+    min_count: int = Field(default=2, ge=1)
+
+
+def frequent(cells: pl.Series, limit: int, min_count: int) -> tuple[str, ...]:
+    """Return the values that occur at least min_count times, by descending frequency and then by name."""
+    counts = cells.drop_nulls().alias("value").value_counts(name="count")
+    counts = counts.filter(pl.col("count") >= min_count).sort(["count", "value"], descending=[True, False])
+    return tuple(counts["value"].head(limit).to_list())
+
+
+@dataclass(frozen=True, eq=False)
+class CategoryFeature(Feature):
+    """values: value i has id 2 + i; 0 is missing, 1 unseen or rare."""
+
+    kind: ClassVar[str] = "category"
+    tensor_kind: ClassVar[TensorKind] = TensorKind.IDS
+    config_type: ClassVar[type[FeatureConfig]] = CategoryConfig
+
+    name: str
+    columns: tuple[str, ...]
+    values: tuple[str, ...]
+    num_distinct: int
+    num_rows: int
+    num_missing: int
+
+    @classmethod
+    def match(cls, profile: ColumnProfile) -> float:
+        dtype = profile.sample.dtype
+        if dtype == pl.Boolean or isinstance(dtype, (pl.Categorical, pl.Enum)):
+            return 1.0
+        num_cells = profile.num_rows - profile.num_missing
+        if is_whole(profile.sample):
+            return 0.92 if is_identifier_name(profile.name) and not is_nearly_unique(profile) else 0.0
+        if dtype != pl.String or not num_cells:
+            return 0.0
+        distinct = profile.num_unique / num_cells
+        prose = Prose.of(profile.sample)
+        if distinct <= 0.2 or (distinct <= 0.5 and profile.num_unique <= 20):
+            return 0.4 if prose.is_sentence and profile.num_unique > 200 else 0.8
+        if distinct <= 0.5:
+            return 0.3 if prose.is_phrase else 0.6
+        return 0.2 if prose.has_spaces or prose.is_phrase else 0.5
+
+    @classmethod
+    def fit(
+        cls, name: str, columns: tuple[str, ...], frame: pl.DataFrame, config: CategoryConfig, context: FitContext
+    ) -> Self:
+        cells = strings(frame[columns[0]])
+        return cls(
+            name=name,
+            columns=columns,
+            values=frequent(cells, config.max_categories, config.min_count),
+            num_distinct=cells.drop_nulls().n_unique(),
+            num_rows=len(cells),
+            num_missing=cells.null_count(),
+        )
+
+    def _ids(self, frame: pl.DataFrame) -> pl.Series:
+        cells = strings(frame[self.columns[0]])
+        ids = range(NUM_RESERVED, NUM_RESERVED + len(self.values))
+        known = cells.replace_strict(list(self.values), list(ids), default=UNSEEN, return_dtype=pl.Int32)
+        return known.set(cells.is_null(), MISSING)
+
+    def encode(self, frame: pl.DataFrame, folder: Path | None = None) -> Encoded:
+        return Encoded(EncodedColumn(self.tensor_kind, self._ids(frame).to_numpy(writable=True)))
+
+    def num_unseen(self, frame: pl.DataFrame) -> int:
+        """Return how many cells hold a value without an id of its own."""
+        return int((self._ids(frame) == UNSEEN).sum())
+
+    def spec(self) -> InputSpec:
+        return InputSpec(self.name, self.tensor_kind, NUM_RESERVED + len(self.values))
+
+    def state(self) -> dict[str, Any]:
+        return asdict(self) | {"columns": list(self.columns), "values": list(self.values)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
+        return cls(**state | {"columns": tuple(state["columns"]), "values": tuple(state["values"])})
+
+    def describe(self) -> str:
+        parts = [f"{len(self.values)} {'category' if len(self.values) == 1 else 'categories'}"]
+        if self.num_distinct > len(self.values):
+            parts.append(f"{self.num_distinct - len(self.values)} rare ones taken together")
+        if self.num_missing:
+            parts.append(f"{self.num_missing / self.num_rows:.1%} missing")
+        return ", ".join(parts)

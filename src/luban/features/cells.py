@@ -1,0 +1,43 @@
+"""What cells of any type look like as text: the one place that decides what is missing and what a cell is called."""
+
+from __future__ import annotations
+
+import polars as pl
+
+CJK = r"[\p{Han}\p{Hiragana}\p{Katakana}]"
+QUOTED_CHARACTERS = 40  # how much of a cell a message shows
+
+
+def strings(series: pl.Series) -> pl.Series:
+    """Return cells as stripped strings; null where missing, which an empty string is.
+
+    Whole floats read as integers ('1.0' as '1'): one missing cell makes a reader turn integers into floats.
+    """
+    dtype, cell = series.dtype, pl.col(series.name)
+    if dtype.is_nested() or dtype in (pl.Object, pl.Binary):
+        series = pl.Series(series.name, [None if item is None else str(item) for item in series.to_list()], pl.String)
+    shown = cell.cast(pl.String)
+    if dtype.is_float():
+        is_whole = (cell == cell.floor()) & (cell.abs() < 2**53)
+        shown = pl.when(is_whole).then(cell.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(shown)
+        shown = pl.when(cell.is_not_nan()).then(shown)
+    stripped = series.to_frame().select(shown.str.strip_chars()).to_series().alias(series.name)
+    return stripped.set(stripped == "", None)
+
+
+def quoted(cell: object) -> str:
+    """Return a cell as a message shows it: quoted, and cut where it is long."""
+    text = " ".join(str(cell).split())
+    return f"'{text[:QUOTED_CHARACTERS]}…'" if len(text) > QUOTED_CHARACTERS else f"'{text}'"
+
+
+def share(mask: pl.Series) -> float:
+    """Return the share of true cells; 0 for no cells."""
+    mean = mask.mean()
+    return float(mean) if isinstance(mean, (int, float)) else 0.0
+
+
+def cjk_share(cells: pl.Series) -> float:
+    """Return the share of Chinese and Japanese characters among the characters of stripped strings."""
+    characters = int(cells.str.count_matches(r"\S").sum())
+    return int(cells.str.count_matches(CJK).sum()) / characters if characters else 0.0

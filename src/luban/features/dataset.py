@@ -1,0 +1,73 @@
+"""Encoded rows on their way to a network: training and prediction take their batches here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from luban.core.tensors import Batch, EncodedColumn, Ragged
+from luban.features.schema import Schema
+
+Array = npt.NDArray[np.generic]
+Positions = npt.NDArray[np.int64]
+Prepare = Callable[[Tensor | Ragged], Tensor | Ragged]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Some rows of encoded columns.
+
+    inputs: the columns of all rows, by input name. targets: (len(self), ...), of these rows alone, or None.
+    rows: (len(self),) positions in the table. index: (len(self),) positions in the columns. prepare: what turns stored
+    rows into what the network takes, by input name; other inputs are taken as they are stored.
+    """
+
+    inputs: dict[str, EncodedColumn]
+    targets: Array | None
+    rows: Positions
+    index: Positions
+    prepare: Mapping[str, Prepare]
+
+    @classmethod
+    def of(cls, schema: Schema, inputs: dict[str, EncodedColumn], targets: Array | None) -> Self:
+        """Take all rows of the columns that a schema made."""
+        rows = np.arange(len(next(iter(inputs.values()))), dtype=np.int64)
+        prepare = {feature.name: feature.prepare for feature in schema.features}
+        return cls(inputs, targets, rows, rows, prepare)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @cached_property
+    def lengths(self) -> Positions:
+        """(rows,): tokens and frames of each row, summed over its inputs; 1 where rows have no length."""
+        ragged = [column.lengths[self.index] for column in self.inputs.values() if column.offsets is not None]
+        total: Positions = np.sum(ragged, axis=0, dtype=np.int64) if ragged else np.ones(len(self), np.int64)
+        return total
+
+    def select(self, positions: npt.NDArray[np.integer[Any]]) -> Self:
+        """Keep the rows at the given positions of this data set, in the given order; columns are not copied."""
+        targets = None if self.targets is None else self.targets[positions]
+        return replace(self, targets=targets, rows=self.rows[positions], index=self.index[positions])
+
+    def batch(self, positions: npt.NDArray[np.integer[Any]]) -> Batch:
+        """Copy the rows at the given positions of this data set out, ready for a network."""
+        index = self.index[positions]
+        inputs = {name: self._prepared(name, column.take(index)) for name, column in self.inputs.items()}
+        targets = None if self.targets is None else torch.from_numpy(np.asarray(self.targets[positions]))
+        return Batch(inputs, targets, self.rows[positions])
+
+    def targets_array(self) -> Array:
+        """(rows, ...); for data sets that have targets."""
+        assert self.targets is not None, "the data set has no targets"
+        return self.targets
+
+    def _prepared(self, name: str, stored: Tensor | Ragged) -> Tensor | Ragged:
+        return self.prepare[name](stored) if name in self.prepare else stored

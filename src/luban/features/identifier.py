@@ -1,0 +1,79 @@
+"""Columns that name a row and say nothing about it: set aside, never an input of a network."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+
+from luban.features.base import ColumnProfile
+from luban.features.cells import share, strings
+from luban.features.number import NumberFeature, parse_numbers
+
+KIND = "identifier"
+
+# `user_id`, `ID`, `PassengerId`, `Unnamed: 0`, 订单编号; not `paid` or `valid`.
+NAME = re.compile(
+    r"(^|[\W_])(id|ids|uuid|guid|uid|ID|Id|UUID|GUID|UID)$|[a-z](Id|ID)$|(?i:^(index|key|rowid|row_number)$)"
+    r"|^Unnamed: 0$|编号|序号|主键|学号|工号|单号"
+)
+UUID = r"^(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$"
+TOKEN = r"^[A-Za-z0-9_:.#/\-]*\d[A-Za-z0-9_:.#/\-]*$"  # 'AB-1234', 'user17': no spaces, and a digit
+TOKEN_CHARACTERS = 64
+PATTERN_SHARE = 0.95
+NEARLY = 0.95  # of the values are different
+
+
+def is_identifier_name(name: str) -> bool:
+    """Return whether the name alone says that the cells name things."""
+    return NAME.search(name) is not None
+
+
+def is_whole(sample: pl.Series) -> bool:
+    """Return whether all cells are whole numbers; a reader turns integers into floats where some are missing."""
+    if sample.dtype.is_integer():
+        return True
+    return sample.dtype.is_float() and len(sample) > 0 and bool((sample == sample.floor()).all())
+
+
+def is_nearly_unique(profile: ColumnProfile) -> bool:
+    """Return whether nearly every cell is different, so that a value says nothing about other rows."""
+    num_cells = profile.num_rows - profile.num_missing
+    return num_cells >= 2 and profile.num_unique >= NEARLY * num_cells
+
+
+def match(profile: ColumnProfile) -> float:
+    """Return how surely (0 to 1) the column only names its rows."""
+    sureness = 0.88 if profile.sample.dtype == pl.String else 0.91  # paths of images are different in every row, too
+    return sureness if explain(profile) else 0.0
+
+
+def explain(profile: ColumnProfile) -> str:
+    """Return why the column only names its rows, in a few words; an empty string where it does not."""
+    sample = profile.sample
+    if not is_nearly_unique(profile):
+        return ""
+    is_unique = profile.num_unique == profile.num_rows - profile.num_missing
+    is_named = is_identifier_name(profile.name)
+    if sample.dtype == pl.String:
+        numbers, _ = parse_numbers(sample)
+        if not NumberFeature.match(profile):
+            return _explain_strings(strings(sample), is_named, is_unique)
+        sample = pl.Series(numbers)
+    if not is_whole(sample):
+        return ""
+    if is_named:
+        return "an id: nearly every value is different"
+    first, last = int(sample[0]), int(sample[-1])
+    counts = is_unique and first in (0, 1) and last < first + profile.num_rows and sample.is_sorted()
+    return "counts the rows" if counts else ""
+
+
+def _explain_strings(cells: pl.Series, is_named: bool, is_unique: bool) -> str:
+    if share(cells.str.contains(UUID)) >= PATTERN_SHARE:
+        return "a UUID or a hash a row"
+    if (cells.str.len_chars() > TOKEN_CHARACTERS).any() or cells.str.contains(r"\s").any():
+        return ""
+    if is_unique and share(cells.str.contains(TOKEN)) >= PATTERN_SHARE:
+        return "a code a row: every value is different"
+    return "an id: nearly every value is different" if is_named else ""

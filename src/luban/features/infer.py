@@ -1,0 +1,184 @@
+"""What kind of column each one is: inferred from its cells, or as the user says."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from luban.core.errors import ConfigError, SchemaError, listed, nearest
+from luban.core.tensors import TensorKind
+from luban.data.table import Table
+from luban.features import FEATURES, identifier
+from luban.features.base import ColumnProfile, Feature
+from luban.features.cells import cjk_share, quoted, strings
+from luban.features.number import PARSED_SHARE, parse_numbers
+
+SAMPLED_CELLS = 10_000
+IGNORE = "ignore"
+SET_ASIDE = (identifier.KIND, IGNORE)
+KINDS: dict[str, type[Feature]] = {feature.kind: feature for feature in FEATURES}
+MOSTLY_NUMBERS = 0.5  # from this share of numbers on, the other cells are worth a note
+NUMBER_SIGNS = r"[\p{Sc}%,\s]"  # currencies, per cent, thousands
+MOSTLY_CJK = 0.5
+
+
+@dataclass(frozen=True)
+class ColumnPlan:
+    """kind: of a feature, `identifier` or `ignore`; the latter two are no inputs. reason: why, in a few words. note: a
+    sentence on cells that may have been meant otherwise, or nothing."""
+
+    name: str
+    kind: str
+    reason: str
+    note: str = ""
+
+    @property
+    def is_input(self) -> bool:
+        return self.kind not in SET_ASIDE
+
+
+def profile(table: Table, column: str, missing_values: Collection[str] = ()) -> ColumnProfile:
+    """Look at a column. missing_values: cells that mean 'missing', beside the empty one, if the others are numbers or
+    dates. Raises SchemaError where there is no such column."""
+    table.require(column)
+    series = table.frame[column]
+    present = present_cells(series)
+    if missing_values and present.dtype == pl.String:
+        present = present.filter(~present.is_in(list(missing_values)))
+    positions = np.linspace(0, max(len(present) - 1, 0), min(len(present), SAMPLED_CELLS)).astype(np.int64)
+    return ColumnProfile(
+        name=column,
+        sample=present.gather(positions),
+        num_rows=len(series),
+        num_missing=len(series) - len(present),
+        num_unique=present.n_unique(),
+        folder=table.folder,
+    )
+
+
+def present_cells(series: pl.Series) -> pl.Series:
+    """Return the cells that are not missing; strings are stripped."""
+    if series.dtype in (pl.String, pl.Object):
+        return strings(series).drop_nulls()
+    return series.drop_nans().drop_nulls() if series.dtype.is_float() else series.drop_nulls()
+
+
+def plan(
+    table: Table,
+    *,
+    target: str | None,
+    overrides: Mapping[str, str] | None = None,
+    exclude: Collection[str] = (),
+    missing_values: Collection[str] = (),
+) -> list[ColumnPlan]:
+    """Decide on the kind of every column but the target, in the table's order.
+
+    overrides: kind by column. exclude: columns that are used otherwise. Raises SchemaError for a column that is not
+    there, ConfigError for a kind that there is not.
+    """
+    overrides = overrides or {}
+    if target is not None:
+        table.require(target, "target")
+    for column, kind in overrides.items():
+        table.require(column, "data.columns")
+        _check_kind(column, kind)
+    for column in exclude:
+        table.require(column)
+    plans = []
+    for column in table.columns:
+        if column in exclude and column != target:
+            plans.append(ColumnPlan(column, IGNORE, "used otherwise"))
+        elif column in overrides and column != target:
+            plans.append(ColumnPlan(column, overrides[column], "chosen by the user"))
+        elif column != target:
+            plans.append(_infer(table, column, missing_values))
+    return plans
+
+
+def tensor_kinds(plans: Collection[ColumnPlan]) -> set[TensorKind]:
+    """Return the kinds of tensors that planned columns will make."""
+    return {KINDS[plan.kind].tensor_kind for plan in plans if plan.is_input}
+
+
+def is_mostly_cjk(table: Table, columns: Collection[str]) -> bool:
+    """Return whether columns of text are mostly Chinese or Japanese."""
+    samples = [strings(profile(table, column).sample) for column in columns]
+    return bool(samples) and cjk_share(pl.concat([sample.alias("cell") for sample in samples])) >= MOSTLY_CJK
+
+
+def _check_kind(column: str, kind: str) -> None:
+    kinds = (*KINDS, *SET_ASIDE)
+    if kind not in kinds:
+        raise ConfigError(
+            f"data.columns, column '{column}'",
+            expected=f"one of {listed(kinds, limit=len(kinds))}",
+            found=f"'{kind}'",
+            action=f"{nearest(kind, kinds)}Choose one of these kinds",
+        )
+
+
+def _infer(table: Table, column: str, missing_values: Collection[str]) -> ColumnPlan:
+    raw = profile(table, column)
+    if raw.num_unique + (raw.num_missing > 0) <= 1:
+        found = f"every cell is {quoted(raw.sample[0])}" if len(raw.sample) else "every cell is missing"
+        return ColumnPlan(column, IGNORE, f"constant: {found}")
+    # Only numbers and dates have cells such as '?' for missing; to a category they are a value like any other.
+    cleaned = profile(table, column, missing_values) if missing_values and raw.sample.dtype == pl.String else raw
+    scores = {kind: KINDS[kind].match(cleaned if kind in ("number", "date") else raw) for kind in KINDS}
+    scores[identifier.KIND] = identifier.match(raw)
+    kind = max(scores, key=lambda name: scores[name])
+    if scores[kind] == 0:
+        return ColumnPlan(column, IGNORE, f"no kind takes cells of type {raw.sample.dtype}")
+    if kind == identifier.KIND:
+        return ColumnPlan(column, kind, identifier.explain(raw))
+    reason = f"{_named(raw.sample.dtype)}, {raw.num_unique:,} different"
+    return ColumnPlan(column, kind, reason, _mixed(cleaned, kind))
+
+
+def _named(dtype: pl.DataType) -> str:
+    names = (
+        (dtype == pl.Boolean, "true or false"),
+        (dtype.is_integer(), "integers"),
+        (dtype.is_numeric(), "numbers"),
+        (dtype.is_temporal(), "dates"),
+        (dtype == pl.Binary, "files"),
+        (dtype.is_nested(), "lists"),
+    )
+    return next((name for holds, name in names if holds), "strings")
+
+
+def _mixed(found: ColumnProfile, kind: str) -> str:
+    """Say so where most cells of a column of another kind are numbers: a marker of missing cells is the usual cause, or
+    a way of writing them."""
+    if kind not in ("category", "text") or found.sample.dtype != pl.String or not len(found.sample):
+        return ""
+    _, is_other = parse_numbers(found.sample)
+    numbers = 1 - float(is_other.mean())
+    _, is_word = parse_numbers(found.sample.str.replace_all(NUMBER_SIGNS, ""))
+    if numbers < MOSTLY_NUMBERS and 1 - float(is_word.mean()) >= PARSED_SHARE:
+        return (
+            f"column '{found.name}': the cells are numbers with signs ({quoted(found.sample[0])}); it is taken as "
+            f"{kind}. Write them like 1234.5 if their size matters"
+        )
+    if not MOSTLY_NUMBERS <= numbers < PARSED_SHARE:
+        return ""
+    others = found.sample.filter(pl.Series(is_other)).value_counts(sort=True)[found.sample.name].head(3)
+    return (
+        f"column '{found.name}': {numbers:.0%} of the cells are numbers, but not {listed(cell for cell in others)}; "
+        f"it is taken as {kind}. If these mean 'missing', add them to data.missing_values"
+    )
+
+
+def require_inputs(table: Table, plans: Collection[ColumnPlan]) -> None:
+    """Raise SchemaError where no column is left to learn from."""
+    if not any(plan.is_input for plan in plans):
+        reasons = ", ".join(f"'{plan.name}' ({plan.reason})" for plan in list(plans)[:4])
+        raise SchemaError(
+            table.name,
+            expected="at least one column to learn from",
+            found=f"none: set aside are {reasons}" if plans else "none",
+            action="Say in data.columns what kind a column is, or add a column",
+        )

@@ -1,0 +1,146 @@
+"""Cells that hold a file: its bytes, or a path inside the folder of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+import polars as pl
+
+from luban.features.base import ColumnProfile
+
+MAX_FILE_BYTES = 256 * 2**20
+MATCHING_SHARE = 0.8  # of the sampled cells must look like files of a kind
+SURE_WITH_FILES, SURE_BY_NAME = 0.99, 0.9
+PROBED_PATHS = 5  # cells whose file is looked for on the disk
+NUM_SPANS = 64  # parts of a column that threads take in turn
+THREADED_BYTES = 3_000  # measured: from this mean size of a file on, two threads beat one
+
+
+class UnreadableCellError(Exception):
+    """A cell that cannot be read; the message is the reason, for `Encoded.bad`."""
+
+
+def is_missing(cell: object) -> bool:
+    """Tell whether a cell is null or an empty string; empty bytes are a broken file, not a missing one."""
+    return cell is None or cell == ""
+
+
+def sampled_cells(column: pl.Series, limit: int) -> list[object]:
+    """Return up to `limit` cells that are not missing, drawn evenly over the column."""
+    present = column.drop_nulls()
+    if present.dtype == pl.String:
+        present = present.filter(present != "")
+    rows = np.linspace(0, max(0, len(present) - 1), min(limit, len(present))).astype(int)
+    found: list[object] = present.gather(rows).to_list()
+    return found
+
+
+def match_files(profile: ColumnProfile, is_content: Callable[[bytes], bool], suffixes: frozenset[str]) -> float:
+    """Return how surely the cells hold files of one kind: by their first bytes, or by the suffix of relative paths.
+
+    A path counts by its suffix alone, so that a column whose files are not there is reported as such and not taken for
+    text; where some of them are there it is surer.
+    """
+    cells = profile.sample.drop_nulls().to_list()
+    if not cells or not isinstance(cells[0], bytes | str):
+        return 0.0
+    if isinstance(cells[0], bytes):
+        share = sum(is_content(cell) for cell in cells) / len(cells)
+        return SURE_WITH_FILES * share if share >= MATCHING_SHARE else 0.0
+    share = sum(_is_relative_path(cell, suffixes) for cell in cells) / len(cells)
+    if share < MATCHING_SHARE:
+        return 0.0
+    found = any(_exists(profile.folder, cell) for cell in cells[:PROBED_PATHS])
+    return share * (SURE_WITH_FILES if found else SURE_BY_NAME)
+
+
+def _is_relative_path(cell: str, suffixes: frozenset[str]) -> bool:
+    return (
+        PurePosixPath(cell).suffix.lower() in suffixes and "://" not in cell and "\n" not in cell and not _rooted(cell)
+    )
+
+
+def _rooted(path: str) -> bool:
+    return PurePosixPath(path).is_absolute() or bool(PureWindowsPath(path).anchor)
+
+
+def _exists(folder: Path | None, cell: str) -> bool:
+    try:
+        return bool(locate(cell, folder))
+    except UnreadableCellError:
+        return False
+
+
+def locate(path: str, folder: Path | None) -> Path:
+    """Return the file that a cell names; raises UnreadableCellError where it is not a file inside the folder."""
+    if folder is None:
+        raise UnreadableCellError(f"the cell holds the path '{path}', but these data come from no folder")
+    if _rooted(path):
+        raise UnreadableCellError(f"'{path}' is an absolute path; paths start in the folder of the data")
+    try:
+        root = folder.resolve()
+        found = (root / path).resolve()
+        if not found.is_relative_to(root):
+            raise UnreadableCellError(f"'{path}' leaves the folder of the data")
+        if not found.is_file():
+            raise UnreadableCellError(f"there is no file '{path}' in the folder of the data")
+    except (OSError, ValueError, RuntimeError) as error:  # a name too long, a NUL character, a loop of links
+        raise UnreadableCellError(f"'{path[:100]}' is not a usable path ({error})") from error
+    return found
+
+
+def read_cell(cell: object, folder: Path | None) -> bytes:
+    """Return the content of a cell that is bytes or a path; raises UnreadableCellError."""
+    if isinstance(cell, str):
+        path = locate(cell, folder)
+        try:
+            size = path.stat().st_size
+            content = path.read_bytes() if size <= MAX_FILE_BYTES else b""
+        except OSError as error:
+            raise UnreadableCellError(f"'{cell}' cannot be read ({error.strerror})") from error
+    elif isinstance(cell, bytes):
+        size, content = len(cell), cell
+    else:
+        raise UnreadableCellError(f"expected the bytes of a file or a path, found {type(cell).__name__}")
+    if size > MAX_FILE_BYTES:
+        raise UnreadableCellError(f"the file has {size:,} bytes, the limit is {MAX_FILE_BYTES:,}")
+    if not content:
+        raise UnreadableCellError("the file is empty (0 bytes)")
+    return content
+
+
+def decode_cells(
+    cells: Sequence[object], positions: Iterable[int], folder: Path | None, decode: Callable[[int, bytes], None]
+) -> dict[int, str]:
+    """Call `decode(position, content)` for each position, on all cores where that pays; return why some failed.
+
+    `decode` stores its own result and must release the GIL for most of its time to gain from the threads.
+    """
+    bad: dict[int, str] = {}
+
+    def run(span: Sequence[int]) -> None:
+        for position in span:
+            try:
+                decode(position, read_cell(cells[position], folder))
+            except UnreadableCellError as error:
+                bad[position] = str(error)
+            except Exception as error:  # noqa: BLE001  # decoders of damaged files raise whatever they stumble over
+                bad[position] = f"the file cannot be decoded ({error or type(error).__name__})"
+
+    wanted = list(positions)
+    if _threads_pay(cells, wanted):
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(run, [wanted[start::NUM_SPANS] for start in range(NUM_SPANS)]))
+    else:
+        run(wanted)
+    return dict(sorted(bad.items()))
+
+
+def _threads_pay(cells: Sequence[object], positions: Sequence[int]) -> bool:
+    """Tell whether there are enough cells, and large enough: with small files, Python's own share of the work, which
+    holds the GIL, outweighs the decoding, and threads slow it down."""
+    sizes = [len(cell) for cell in (cells[position] for position in positions[:NUM_SPANS]) if isinstance(cell, bytes)]
+    return len(positions) >= NUM_SPANS and (not sizes or sum(sizes) / len(sizes) >= THREADED_BYTES)

@@ -1,0 +1,146 @@
+"""The fitted columns of a table: which features it has, and what is set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from luban.core.errors import ArtifactError, SchemaError, listed, nearest
+from luban.core.tensors import InputSpec
+from luban.data.table import Table
+from luban.features.audio import AudioConfig
+from luban.features.base import Feature, FeatureConfig, FitContext
+from luban.features.category import CategoryConfig, CategoryFeature
+from luban.features.date import DateConfig
+from luban.features.image import ImageConfig
+from luban.features.infer import (
+    KINDS,
+    ColumnPlan,
+    is_mostly_cjk,
+    plan,
+    profile,
+    require_inputs,
+    tensor_kinds,
+)
+from luban.features.labels import LabelsConfig, LabelsFeature
+from luban.features.number import NumberConfig
+from luban.features.text import TextConfig
+
+__all__ = ["ColumnPlan", "FeaturesConfig", "Schema", "fit", "is_mostly_cjk", "plan", "profile", "tensor_kinds"]
+
+TEXT = "text"  # the name of the input that all text columns make together
+
+
+class FeaturesConfig(BaseModel):
+    """Settings by kind of column."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    number: NumberConfig = NumberConfig()
+    category: CategoryConfig = CategoryConfig()
+    date: DateConfig = DateConfig()
+    labels: LabelsConfig = LabelsConfig()
+    text: TextConfig = TextConfig()
+    image: ImageConfig = ImageConfig()
+    audio: AudioConfig = AudioConfig()
+
+
+@dataclass(frozen=True, eq=False)
+class Schema:
+    """features: one an input of the network. set_aside: column -> reason."""
+
+    features: tuple[Feature, ...]
+    set_aside: dict[str, str]
+    target: str | None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All input columns."""
+        return tuple(column for feature in self.features for column in feature.columns)
+
+    def specs(self) -> list[InputSpec]:
+        return [feature.spec() for feature in self.features]
+
+    def state(self) -> dict[str, Any]:
+        features = [{"kind": feature.kind, "state": feature.state()} for feature in self.features]
+        return {"features": features, "set_aside": self.set_aside, "target": self.target}
+
+    def files(self) -> dict[str, bytes]:
+        files: dict[str, bytes] = {}
+        for feature in self.features:
+            assert not files.keys() & feature.files().keys(), "two features write the same file"
+            files |= feature.files()
+        return files
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
+        """Raises ArtifactError where the state is damaged, or was written by a version that knew other kinds."""
+        try:
+            features = tuple(KINDS[item["kind"]].from_state(item["state"], files) for item in state["features"])
+            return cls(features, dict(state["set_aside"]), state["target"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(
+                "features.json",
+                expected="the fitted columns of a run",
+                found=f"something else ({type(error).__name__}: {error})",
+                action="Use the version of Luban that wrote the run, or copy the run directory again",
+            ) from error
+
+    def check(self, table: Table) -> list[str]:
+        """Return what is unusual in a table, one sentence each. Raises SchemaError where an input column is not there;
+        other columns are ignored, in any order."""
+        missing = [column for column in self.columns if column not in table.frame.columns]
+        if missing:
+            raise SchemaError(
+                table.name,
+                expected=f"the columns that the model was trained on, {listed(self.columns)}",
+                found=f"no {listed(missing)}",
+                action=f"{_nearest_unused(missing[0], table, self.columns)}Add or rename the columns",
+            )
+        return [note for feature in self.features if (note := _unseen(feature, table))]
+
+
+def fit(plans: Collection[ColumnPlan], table: Table, configs: FeaturesConfig, context: FitContext) -> Schema:
+    """Fit features on training rows: all text columns are one input, every other column is one of its own.
+
+    Raises SchemaError where no column is left to learn from.
+    """
+    require_inputs(table, plans)
+    texts = tuple(column.name for column in plans if column.kind == TEXT)
+    features: list[Feature] = []
+    for column in plans:
+        if not column.is_input:
+            continue
+        is_text = column.kind == TEXT
+        if is_text and column.name != texts[0]:
+            continue
+        name, columns = (TEXT, texts) if is_text else (_input_name(column.name, table, bool(texts)), (column.name,))
+        config: FeatureConfig = getattr(configs, column.kind)
+        features.append(KINDS[column.kind].fit(name, columns, table.frame, config, context))
+    planned = {column.name for column in plans}
+    targets = [name for name in table.columns if name not in planned]  # a plan covers every column but the target
+    set_aside = {column.name: column.reason for column in plans if not column.is_input}
+    return Schema(tuple(features), set_aside, targets[0] if targets else None)
+
+
+def _input_name(column: str, table: Table, has_text: bool) -> str:
+    """The column's own name; a column that is called 'text' but is none makes way."""
+    name = column
+    while has_text and (name == TEXT or (name != column and name in table.columns)):
+        name += "_"
+    return name
+
+
+def _nearest_unused(missing: str, table: Table, columns: tuple[str, ...]) -> str:
+    return nearest(missing, [name for name in table.columns if name not in columns])
+
+
+def _unseen(feature: Feature, table: Table) -> str:
+    if not isinstance(feature, CategoryFeature | LabelsFeature):
+        return ""
+    unseen = feature.num_unseen(table.frame)
+    found = f"{unseen} of {len(table)} rows hold a value that was rare or unseen in training"
+    return f"column '{feature.columns[0]}': {found}" if unseen else ""

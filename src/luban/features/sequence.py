@@ -1,0 +1,119 @@
+"""Columns of number sequences: FRAMES, one row of D numbers for each step of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
+from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
+
+MAX_STEPS = 100_000
+
+
+class SequenceConfig(FeatureConfig):
+    """max_length: steps that are kept of a sequence, the last ones."""
+
+    max_length: int = 1024
+
+
+def as_steps(cell: object, width: int | None) -> npt.NDArray[np.float32] | str:
+    """Return a cell `[1, 2, 3]` or `[[1, 2], [3, 4]]` as (T, D), or the reason why it is not one."""
+    if not isinstance(cell, (list, tuple, np.ndarray, pl.Series)):
+        return f"expected a list of numbers, found {type(cell).__name__}"
+    try:
+        steps = np.asarray(
+            [list(s) if isinstance(s, (list, tuple, pl.Series)) else [s] for s in cell][:MAX_STEPS], float
+        )
+    except (TypeError, ValueError):
+        return "expected a list of numbers, or of lists of numbers of one width"
+    if not len(steps):
+        return np.zeros((0, width or 1), np.float32)
+    if width is not None and steps.shape[1] != width:
+        return f"expected {width} numbers a step, found {steps.shape[1]}"
+    return steps.astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceFeature(Feature):
+    """mean, std: (D,) over the steps of training."""
+
+    kind: ClassVar[str] = "sequence"
+    tensor_kind: ClassVar[TensorKind] = TensorKind.FRAMES
+    config_type: ClassVar[type[FeatureConfig]] = SequenceConfig
+
+    name: str
+    columns: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    max_length: int
+
+    @classmethod
+    def match(cls, profile: ColumnProfile) -> float:
+        dtype = profile.sample.dtype
+        inner = dtype
+        while isinstance(inner, (pl.List, pl.Array)):
+            inner = inner.inner  # type: ignore[assignment]
+        return 0.95 if dtype != inner and inner.is_numeric() else 0.0
+
+    @classmethod
+    def fit(
+        cls, name: str, columns: tuple[str, ...], frame: pl.DataFrame, config: SequenceConfig, context: FitContext
+    ) -> Self:
+        read = [as_steps(cell, None) for cell in frame[columns[0]].to_list() if cell is not None]
+        rows = [steps for steps in read if not isinstance(steps, str) and len(steps)]
+        widths = [steps.shape[1] for steps in rows]
+        width = max(set(widths), key=widths.count, default=1)
+        steps = np.concatenate([np.zeros((0, width)), *(row for row in rows if row.shape[1] == width)])
+        finite = np.where(np.isfinite(steps), steps, np.nan)
+        if not len(finite):
+            finite = np.zeros((1, width))
+        std = np.nanstd(finite, axis=0)
+        return cls(
+            name,
+            columns,
+            tuple(np.nan_to_num(np.nanmean(finite, axis=0)).tolist()),
+            tuple(np.where(np.isfinite(std) & (std > 0), std, 1.0).tolist()),
+            config.max_length,
+        )
+
+    def encode(self, frame: pl.DataFrame, folder: Path | None = None) -> Encoded:
+        rows, bad = [], {}
+        for position, cell in enumerate(frame[self.columns[0]].to_list()):
+            steps = [] if cell is None else cell
+            read = as_steps(steps, len(self.mean))
+            if isinstance(read, str):
+                bad[position] = read
+                read = np.zeros((0, len(self.mean)), np.float32)
+            rows.append(read[-self.max_length :])
+        offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+        values = np.concatenate([np.zeros((0, len(self.mean)), np.float32), *rows])
+        scaled = (values - np.asarray(self.mean)) / np.asarray(self.std)
+        scaled = np.where(np.isfinite(scaled), scaled, 0.0)  # a missing step is an average one
+        return Encoded(EncodedColumn(self.tensor_kind, scaled.astype(np.float32), offsets), bad)
+
+    def spec(self) -> InputSpec:
+        return InputSpec(self.name, self.tensor_kind, len(self.mean), max_length=self.max_length)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "columns": list(self.columns),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "max_length": self.max_length,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
+        return cls(
+            state["name"], tuple(state["columns"]), tuple(state["mean"]), tuple(state["std"]), state["max_length"]
+        )
+
+    def describe(self) -> str:
+        return f"{len(self.mean)} numbers a step"

@@ -1,0 +1,182 @@
+"""What the command line and the Python calls share: from a source and loose settings to a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from luban import config as configuration
+from luban.config import RunConfig
+from luban.core import artifact
+from luban.core.artifact import RunDirectory
+from luban.core.errors import ConfigError, listed
+from luban.core.events import Listener
+from luban.data import samples, sources
+from luban.data.table import Table
+from luban.model import Model
+from luban.pipeline import Run, train
+from luban.report.history import History
+from luban.report.terminal import Terminal
+
+CONFIG_SUFFIXES = (".yaml", ".yml")
+ROLES = ("train", "validation", "test")
+
+
+def train_from_settings(settings: dict[str, Any], where: str, tables: dict[str, object], *, quiet: bool) -> Model:
+    """Check the settings and train. tables: in memory, by role; the others are read from their paths."""
+    config = located(configuration.parse(settings, where))
+    inputs: dict[str, object] = {role: path for role in ROLES if (path := getattr(config.data, role)) is not None}
+    inputs |= tables
+    if "train" not in inputs:
+        inputs["train"] = required_source(config)
+    listeners: Sequence[Listener] = [] if quiet else [Terminal()]
+    return start(config, listeners, inputs)
+
+
+def located(config: RunConfig) -> RunConfig:
+    """Make the paths of the data absolute, so that the resolved configuration repeats the run from anywhere."""
+    paths = {role: path for role in ROLES if (path := getattr(config.data, role)) and samples.resolve(path) is None}
+    absolute = {role: str(Path(path).expanduser().absolute()) for role, path in paths.items()}
+    return config.model_copy(update={"data": config.data.model_copy(update=absolute)})
+
+
+def settings_of(source: str | Path) -> dict[str, Any]:
+    """Return the settings in a configuration file, or those that name a data source."""
+    path = Path(source)
+    if path.suffix in CONFIG_SUFFIXES:
+        return configuration.load(path)
+    return {"data": {"train": str(source)}}
+
+
+def train_from_python(source: object, target: str | None, quiet: bool, options: dict[str, Any]) -> Model:
+    """Train from a path or a table in memory; `options` as `luban.train` takes them."""
+    tables: dict[str, object] = {}
+    settings: dict[str, Any] = {}
+    if isinstance(source, (str, Path)):
+        settings = settings_of(source)
+    else:
+        tables["train"] = source
+    for role in ("validation", "test"):
+        given = options.pop(role, None)
+        if isinstance(given, (str, Path)):
+            place(settings, ["data", role], str(given))
+        elif given is not None:
+            tables[role] = given
+    if target is not None:
+        place(settings, ["data", "target"], target)
+    for name, value in options.items():
+        place(settings, name.split("__"), value)
+    return train_from_settings(settings, "luban.train", tables, quiet=quiet)
+
+
+def place(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Put a value at a path of nested settings; a dict is merged into what is there."""
+    *parents, last = path
+    for parent in parents:
+        settings = settings.setdefault(parent, {})
+    if isinstance(value, dict) and isinstance(settings.get(last), dict):
+        for key, item in value.items():
+            place(settings[last], [key], item)
+    else:
+        settings[last] = value
+
+
+def predict_file(run: Path, data: Path, output: Path | None, *, overwrite: bool) -> tuple[pl.DataFrame, list[str]]:
+    """Predict every row of a source and write all its columns with the predictions beside them.
+
+    Returns the rows as written, and what was unusual in them. Raises ConfigError where the output exists.
+    """
+    if output is not None:
+        check_output(output, overwrite)
+    model = Model.load(run)
+    table = sources.read(data)
+    prediction = model.prediction(table)
+    taken = set(table.columns)
+    frame = table.frame.hstack(
+        prediction.frame.rename({name: free_name(name, taken) for name in prediction.frame.columns})
+    )
+    notes = [*prediction.notes, *left_out(table)]
+    if output is not None:
+        write_table(frame, output)
+    return frame, notes
+
+
+def left_out(table: Table) -> list[str]:
+    """Say which rows could not be read and so have no prediction."""
+    if not table.rejected:
+        return []
+    rows = listed((row.row for row in table.rejected), limit=20)
+    return [f"{table.name}: {len(table.rejected)} rows cannot be read and have no prediction: rows {rows}"]
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """Return the name, lengthened where the user's data have a column of that name."""
+    return name if name not in taken else free_name(f"{name}_2", taken)
+
+
+WRITERS = {
+    ".csv": lambda frame, path: frame.write_csv(path),
+    ".tsv": lambda frame, path: frame.write_csv(path, separator="\t"),
+    ".parquet": lambda frame, path: frame.write_parquet(path),
+    ".jsonl": lambda frame, path: frame.write_ndjson(path),
+}
+
+
+def check_output(output: Path, overwrite: bool) -> None:
+    """Raise ConfigError where the output cannot be written as asked."""
+    if output.suffix not in WRITERS:
+        raise ConfigError(
+            str(output),
+            expected=f"an ending of {listed(WRITERS)}",
+            found=f"'{output.suffix}'",
+            action="Rename the output",
+        )
+    if output.exists() and not overwrite:
+        raise ConfigError(
+            str(output),
+            expected="a file that does not exist yet",
+            found="one",
+            action="Rename the output, or add --overwrite",
+        )
+
+
+def write_table(frame: pl.DataFrame, output: Path) -> None:
+    """Write a table in the format of the file's ending, whole or not at all."""
+    if output.suffix in (".csv", ".tsv"):
+        frame = frame.with_columns(pl.col(pl.List(pl.String)).list.join(";"), pl.col(pl.Binary).bin.encode("base64"))
+    with artifact.atomic(output) as temporary:
+        WRITERS[output.suffix](frame, temporary)
+
+
+def start(config: RunConfig, listeners: Sequence[Listener], tables: dict[str, object]) -> Model:
+    """Make the run directory, train, and leave no empty directory behind a run that never began."""
+    name = config.name or default_name(tables.get("train"))
+    directory = RunDirectory.create(Path(config.runs), name)
+    run = Run(config, directory, [History(directory.path), *listeners])
+    try:
+        return train(run, tables)
+    except BaseException:
+        if not any(directory.path.iterdir()):
+            directory.path.rmdir()
+        raise
+
+
+def default_name(source: object) -> str:
+    """Name a run after its data: the file, or its folder where the file is only called train."""
+    if not isinstance(source, (str, Path)):
+        return "table"
+    path = Path(str(source).removeprefix("sample:"))
+    stem = path.name.split(".")[0]
+    return (path.parent.name if stem in ("train", "data") and path.parent.name else stem) or "run"
+
+
+def required_source(config: RunConfig) -> str:
+    """Return the training source of a configuration. Raises ConfigError where none is set."""
+    if config.data.train is None:
+        raise ConfigError(
+            "data.train", expected="the path of the training data", found="nothing", action="Set data.train"
+        )
+    return config.data.train

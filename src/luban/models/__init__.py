@@ -1,0 +1,42 @@
+"""One architecture a file; each turns one input into one vector a row."""
+
+from __future__ import annotations
+
+from luban.core.tensors import TensorKind
+from luban.models.base import Architecture
+from luban.models.cnn import (
+    LeNetConfig,
+    ResNetConfig,
+    TextCNNConfig,
+    build_lenet,
+    build_resnet,
+    build_textcnn,
+)
+from luban.models.mlp import (
+    DenseConfig,
+    EmbeddingConfig,
+    FlattenConfig,
+    build_dense,
+    build_embedding,
+    build_flatten,
+)
+from luban.models.pretrained import PretrainedConfig, build_pretrained
+from luban.models.rnn import RNNConfig, build_rnn
+from luban.models.transformer import TransformerConfig, build_transformer
+
+SEQUENCES = frozenset({TensorKind.TOKENS, TensorKind.FRAMES})
+TOKENS, GRID = frozenset({TensorKind.TOKENS}), frozenset({TensorKind.GRID})
+
+MODELS: tuple[Architecture, ...] = (
+    Architecture("dense", frozenset({TensorKind.DENSE}), DenseConfig, build_dense),
+    Architecture("embedding", frozenset({TensorKind.IDS}), EmbeddingConfig, build_embedding),
+    Architecture("flatten", GRID, FlattenConfig, build_flatten),
+    Architecture("lenet", GRID, LeNetConfig, build_lenet),
+    Architecture("resnet", GRID, ResNetConfig, build_resnet),
+    Architecture("textcnn", TOKENS, TextCNNConfig, build_textcnn),
+    Architecture("lstm", SEQUENCES, RNNConfig, build_rnn),
+    Architecture("gru", SEQUENCES, RNNConfig, build_rnn),
+    Architecture("transformer", TOKENS, TransformerConfig, build_transformer),
+    Architecture("pretrained", TOKENS, PretrainedConfig, build_pretrained),
+)
+ARCHITECTURES = {architecture.name: architecture for architecture in MODELS}

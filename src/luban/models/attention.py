@@ -1,0 +1,221 @@
+"""The only place that computes attention: packed rows in, packed rows out, on every device.
+
+Shapes: B rows · N packed tokens · T time · H heads · K width of a head · P places in the padded grids of all buckets
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.attention.varlen import varlen_attn
+
+from luban.models.dropout import dropout as drop
+
+BUCKET_RATIO = 0.7  # a row shorter than this share of the longest row beside it is padded in another grid
+VARLEN_DTYPES = (torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Rows of like length, padded together to a grid of (rows, longest) places.
+
+    padding: (B, 1, 1, T), added to the scores: 0 at a token, -inf at padding; None where nothing is padded.
+    """
+
+    rows: int
+    longest: int
+    padding: Tensor | None
+
+    @property
+    def places(self) -> int:
+        return self.rows * self.longest
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The layout of a packed batch, worked out once and used by every layer.
+
+    offsets: (B + 1,) int64 on the CPU. device: where the tokens are, and every tensor below.
+    """
+
+    offsets: Tensor
+    device: torch.device
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        """(B,) int64 on the CPU."""
+        return self.offsets.diff()
+
+    @cached_property
+    def longest(self) -> int:
+        return int(self.lengths.max()) if len(self.lengths) else 0
+
+    @cached_property
+    def token_rows(self) -> Tensor:
+        """(N,): the row of each token."""
+        return self._rows.to(self.device, non_blocking=True)
+
+    @cached_property
+    def token_positions(self) -> Tensor:
+        """(N,): the place of each token in its row, from 0."""
+        return self._positions.to(self.device, non_blocking=True)
+
+    @cached_property
+    def ends(self) -> Tensor:
+        """The offsets as varlen attention takes them: int32, on the device."""
+        return self.offsets.to(self.device, torch.int32, non_blocking=True)
+
+    @cached_property
+    def buckets(self) -> tuple[Bucket, ...]:
+        return tuple(self._bucket(lengths) for lengths in self._grouped_lengths)
+
+    @cached_property
+    def token_places(self) -> Tensor | None:
+        """(N,): the place of each token in the grids laid end to end; None where nothing is padded or moved."""
+        if len(self.buckets) <= 1 and all(bucket.padding is None for bucket in self.buckets):
+            return None
+        starts, start = [], 0
+        for bucket in self.buckets:
+            starts.append(torch.arange(start, start + bucket.places, bucket.longest))
+            start += bucket.places
+        row_starts = torch.zeros(len(self.lengths), dtype=torch.int64)
+        row_starts[self._order] = torch.cat(starts)
+        return (row_starts[self._rows] + self._positions).to(self.device, non_blocking=True)
+
+    @cached_property
+    def _rows(self) -> Tensor:
+        return torch.repeat_interleave(torch.arange(len(self.lengths)), self.lengths)
+
+    @cached_property
+    def _positions(self) -> Tensor:
+        return torch.arange(int(self.offsets[-1])) - self.offsets[self._rows]
+
+    @cached_property
+    def _order(self) -> Tensor:
+        """The rows that have tokens, longest first."""
+        order = self.lengths.argsort(descending=True, stable=True)
+        return order[: int((self.lengths > 0).sum())]
+
+    @cached_property
+    def _grouped_lengths(self) -> list[list[int]]:
+        groups: list[list[int]] = []
+        for length in self.lengths[self._order].tolist():
+            if groups and length >= BUCKET_RATIO * groups[-1][0]:
+                groups[-1].append(length)
+            else:
+                groups.append([length])
+        return groups
+
+    def _bucket(self, lengths: list[int]) -> Bucket:
+        longest = lengths[0]
+        if lengths[-1] == longest:
+            return Bucket(len(lengths), longest, None)
+        is_padding = torch.arange(longest) >= torch.tensor(lengths)[:, None]
+        padding = torch.zeros(is_padding.shape).masked_fill_(is_padding, -torch.inf)
+        return Bucket(len(lengths), longest, padding[:, None, None, :].to(self.device, non_blocking=True))
+
+
+def attention(
+    q_NHK: Tensor,
+    k_NHK: Tensor,
+    v_NHK: Tensor,
+    packing: Packing,
+    *,
+    causal: bool = False,
+    dropout: float = 0.0,
+    training: bool = False,
+) -> Tensor:
+    """Let each token attend to the tokens of its own row, or, where causal, to itself and those before it.
+
+    Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762). dropout: on the attention weights, while
+    training. Returns (N, H, K).
+    """
+    rate = dropout if training else 0.0
+    if not len(q_NHK):
+        return v_NHK
+    if rate == 0 and _has_varlen(q_NHK):
+        window = (-1, 0) if causal else (-1, -1)
+        ends, longest = packing.ends, packing.longest
+        packed = varlen_attn(q_NHK, k_NHK, v_NHK, ends, ends, longest, longest, window_size=window)
+        assert isinstance(packed, Tensor)
+        return packed
+    sizes = [bucket.places for bucket in packing.buckets]
+    grids = (torch.split(_pad(x, packing.token_places, sum(sizes)), sizes) for x in (q_NHK, k_NHK, v_NHK))
+    outputs = [
+        _padded_attention(q_PHK, k_PHK, v_PHK, bucket, causal, rate)
+        for bucket, q_PHK, k_PHK, v_PHK in zip(packing.buckets, *grids, strict=True)
+    ]
+    output_PHK = torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+    if packing.token_places is None:
+        return output_PHK
+    output_NHK: Tensor = _Unpad.apply(output_PHK, packing.token_places)  # type: ignore[no-untyped-call]
+    return output_NHK
+
+
+def _padded_attention(
+    q_PHK: Tensor, k_PHK: Tensor, v_PHK: Tensor, bucket: Bucket, causal: bool, dropout: float
+) -> Tensor:
+    shape = (bucket.rows, bucket.longest, *q_PHK.shape[1:])
+    q_BHTK, k_BHTK, v_BHTK = (x_PHK.view(shape).transpose(1, 2) for x_PHK in (q_PHK, k_PHK, v_PHK))
+    # Padding stands behind every token of its row, so a causal mask hides it too.
+    padding = None if causal or bucket.padding is None else bucket.padding.to(q_PHK.dtype)
+    if q_PHK.device.type != "cpu":
+        output_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, padding, dropout, is_causal=causal)
+    elif dropout:
+        output_BHTK = _attention_with_dropout(q_BHTK, k_BHTK, v_BHTK, padding, causal, dropout)
+    else:
+        # In bfloat16 torch's CPU kernel is several times slower than in float32: forward on some processors,
+        # backward on others.
+        with torch.autocast("cpu", enabled=False):
+            q_BHTK, k_BHTK, v_BHTK = q_BHTK.float(), k_BHTK.float(), v_BHTK.float()
+            padding = None if padding is None else padding.float()
+            output_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, padding, is_causal=causal)
+            output_BHTK = output_BHTK.to(v_PHK.dtype)
+    return output_BHTK.transpose(1, 2).reshape(q_PHK.shape)
+
+
+def _attention_with_dropout(
+    q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, padding: Tensor | None, causal: bool, dropout: float
+) -> Tensor:
+    """Compute attention by plain products, as torch too does on a CPU as soon as weights are dropped."""
+    scores_BHTT = (q_BHTK * q_BHTK.shape[-1] ** -0.5) @ k_BHTK.transpose(-1, -2)
+    if causal:
+        times = scores_BHTT.shape[-1]
+        scores_BHTT += torch.full((times, times), -torch.inf, dtype=scores_BHTT.dtype).triu_(1)
+    elif padding is not None:
+        scores_BHTT += padding
+    return drop(scores_BHTT.softmax(-1), dropout, training=True) @ v_BHTK
+
+
+def _has_varlen(q_NHK: Tensor) -> bool:
+    """Whether torch's variable-length attention takes these tensors: flash attention, from the Ampere GPUs on."""
+    width = q_NHK.shape[-1]
+    fits = q_NHK.is_cuda and q_NHK.dtype in VARLEN_DTYPES and width % 8 == 0 and width <= 256
+    return fits and torch.version.hip is None and torch.cuda.get_device_capability(q_NHK.device) >= (8, 0)
+
+
+def _pad(x_NHK: Tensor, places_N: Tensor | None, places: int) -> Tensor:
+    if places_N is None:
+        return x_NHK
+    return x_NHK.new_zeros(places, *x_NHK.shape[1:]).index_put((places_N,), x_NHK)
+
+
+class _Unpad(torch.autograd.Function):
+    """Take the tokens out of the grids; no place is taken twice, so the gradient need not be accumulated as torch's
+    own indexing must, which costs many times more on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, x_PHK: Tensor, places_N: Tensor) -> Tensor:
+        ctx.save_for_backward(places_N)
+        ctx.places = len(x_PHK)
+        return x_PHK.index_select(0, places_N)
+
+    @staticmethod
+    def backward(ctx: Any, grad_NHK: Tensor) -> tuple[Tensor, None]:
+        (places_N,) = ctx.saved_tensors
+        return _pad(grad_NHK, places_N, ctx.places), None

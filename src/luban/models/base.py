@@ -1,0 +1,37 @@
+"""What every architecture is: a configuration, and an encoder from one input to one vector a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from luban.core.tensors import InputSpec, Ragged, TensorKind
+
+
+class EncoderConfig(BaseModel):
+    """Settings of an architecture; each subclass has `architecture: Literal["its name"] = "its name"`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Encoder(nn.Module):
+    """Turns one input into one vector a row: Tensor (B, ...) or Ragged (N, ...) -> (B, output_dim)."""
+
+    output_dim: int
+
+    def forward(self, inputs: Tensor | Ragged) -> Tensor:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A row of MODELS. build(config, spec) makes an untrained encoder for one input."""
+
+    name: str
+    kinds: frozenset[TensorKind]
+    config_type: type[EncoderConfig]
+    build: Callable[[Any, InputSpec], Encoder]

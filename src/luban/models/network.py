@@ -1,0 +1,184 @@
+"""The whole network: an encoder for each input, their vectors joined, a head for the task."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from torch import Tensor, nn
+
+from luban.core.tensors import InputSpec, Ragged, TensorKind
+from luban.models import ARCHITECTURES
+from luban.models.base import Encoder
+from luban.models.cnn import LeNetConfig, ResNetConfig, TextCNNConfig
+from luban.models.mlp import MLP, DenseConfig, EmbeddingConfig, FlattenConfig
+from luban.models.pretrained import PretrainedConfig
+from luban.models.rnn import RNNConfig
+from luban.models.transformer import TransformerConfig
+
+TokensModel = Annotated[
+    PretrainedConfig | TransformerConfig | RNNConfig | TextCNNConfig, Field(discriminator="architecture")
+]
+GridModel = Annotated[ResNetConfig | LeNetConfig | FlattenConfig, Field(discriminator="architecture")]
+AnyModel = Annotated[
+    DenseConfig
+    | EmbeddingConfig
+    | ResNetConfig
+    | LeNetConfig
+    | FlattenConfig
+    | PretrainedConfig
+    | TransformerConfig
+    | RNNConfig
+    | TextCNNConfig,
+    Field(discriminator="architecture"),
+]
+Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu", "identity"]
+SLOTS = {"tokens": TensorKind.TOKENS, "grid": TensorKind.GRID, "frames": TensorKind.FRAMES}
+WIDE_HIDDEN = (256, 128)
+CHINESE_CHECKPOINT = "e5-small-multilingual"
+ENGLISH_CHECKPOINT = "minilm"
+
+
+class NetworkConfig(BaseModel):
+    """Which architecture encodes each kind of input, and the layers that join them; None is decided from the data.
+
+    A bare name stands for an architecture or a pretrained checkpoint: `model: lstm`, `model: minilm`.
+    hidden: widths of the layers between the joined encoders and the head. dropout: before the head and between those.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokens: TokensModel | None = None
+    grid: GridModel | None = None
+    frames: RNNConfig | None = None
+    hidden: tuple[int, ...] | None = None
+    activation: Activation = "relu"
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return expand_name(value) if isinstance(value, str) else value
+
+    @field_validator("tokens", mode="before")
+    @classmethod
+    def _pretrained_if_not_said(cls, value: Any) -> Any:
+        return {"architecture": "pretrained", **value} if isinstance(value, dict) else value
+
+
+def expand_name(name: str) -> dict[str, Any]:
+    """Return the settings that a bare name stands for."""
+    if name == "mlp":
+        return {"grid": {"architecture": "flatten"}, "hidden": list(WIDE_HIDDEN)}
+    if name not in ARCHITECTURES:
+        return {"tokens": {"architecture": "pretrained", "checkpoint": name}}
+    kinds = ARCHITECTURES[name].kinds
+    return {slot: {"architecture": name} for slot, kind in SLOTS.items() if kind in kinds}
+
+
+def complete(config: NetworkConfig, kinds: set[TensorKind], *, chinese: bool) -> tuple[NetworkConfig, list[str]]:
+    """Choose an architecture for each kind of input that has none; return it with a sentence for each choice."""
+    chosen: dict[str, Any] = {}
+    notes = []
+    if TensorKind.TOKENS in kinds and config.tokens is None:
+        checkpoint = CHINESE_CHECKPOINT if chinese else ENGLISH_CHECKPOINT
+        chosen["tokens"] = PretrainedConfig(checkpoint=checkpoint)
+        notes.append(f"text: fine-tunes the pretrained encoder '{checkpoint}' (change with --model)")
+    if TensorKind.GRID in kinds and config.grid is None:
+        chosen["grid"] = ResNetConfig()
+        notes.append("images: a small residual network from scratch (change with --model)")
+    if TensorKind.FRAMES in kinds and config.frames is None:
+        chosen["frames"] = RNNConfig(architecture="gru")
+        notes.append("sound: a GRU from scratch (change with --model)")
+    if config.hidden is None:
+        chosen["hidden"] = WIDE_HIDDEN if kinds & {TensorKind.DENSE, TensorKind.IDS} else ()
+    return config.model_copy(update=chosen), notes
+
+
+class NetworkSpec(BaseModel):
+    """All that is needed to build the network again, with no data and no checkpoint at hand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    inputs: tuple[InputSpec, ...]
+    encoders: dict[str, AnyModel]
+    hidden: tuple[int, ...]
+    activation: Activation
+    dropout: float
+    output_dim: int
+
+    @property
+    def backbones(self) -> list[str]:
+        """The inputs whose encoder is pretrained."""
+        return [name for name, config in self.encoders.items() if isinstance(config, PretrainedConfig)]
+
+    @property
+    def frozen(self) -> list[str]:
+        """The inputs whose encoder is pretrained and stays as it is."""
+        return [name for name in self.backbones if getattr(self.encoders[name], "frozen", False)]
+
+
+def specify(config: NetworkConfig, specs: list[InputSpec], output_dim: int) -> NetworkSpec:
+    """Bind a completed configuration to the inputs of a schema."""
+    assert config.hidden is not None
+    by_kind = {
+        TensorKind.DENSE: DenseConfig(),
+        TensorKind.IDS: EmbeddingConfig(),
+        TensorKind.TOKENS: config.tokens,
+        TensorKind.GRID: config.grid,
+        TensorKind.FRAMES: config.frames,
+    }
+    encoders = {spec.name: by_kind[spec.kind] for spec in specs}
+    return NetworkSpec.model_validate(
+        {
+            "inputs": tuple(specs),
+            "encoders": encoders,
+            "hidden": config.hidden,
+            "activation": config.activation,
+            "dropout": config.dropout,
+            "output_dim": output_dim,
+        }
+    )
+
+
+def vector_name(input_name: str) -> str:
+    """Under this name a batch may bring an input's encoded vector (B, D) in place of the input itself."""
+    return f"{input_name} (encoded)"
+
+
+class Network(nn.Module):
+    """Inputs -> encoders -> joined vector (B, D) -> hidden layers -> logits (B, output_dim)."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.names = [item.name for item in spec.inputs]
+        self.encoders = nn.ModuleList(
+            ARCHITECTURES[spec.encoders[item.name].architecture].build(spec.encoders[item.name], item)
+            for item in spec.inputs
+        )
+        width = sum(self.encoder(name).output_dim for name in self.names)
+        self.fusion = MLP(width, spec.hidden, spec.activation, spec.dropout)
+        self.dropout = nn.Dropout(0.0 if spec.hidden else spec.dropout)
+        self.head = nn.Linear(self.fusion.output_dim, spec.output_dim)
+
+    def encoder(self, name: str) -> Encoder:
+        encoder = self.encoders[self.names.index(name)]
+        assert isinstance(encoder, Encoder)
+        return encoder
+
+    def encoder_prefix(self, name: str) -> str:
+        """The prefix of the names of an encoder's parameters."""
+        return f"encoders.{self.names.index(name)}."
+
+    def join(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:
+        """Return the encoders' vectors side by side, (B, D)."""
+        vectors = []
+        for name in self.names:
+            given = inputs.get(vector_name(name))
+            vectors.append(given if isinstance(given, Tensor) else self.encoder(name)(inputs[name]))
+        return torch.cat([vector.float() for vector in vectors], dim=1)
+
+    def forward(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:
+        logits: Tensor = self.head(self.dropout(self.fusion(self.join(inputs))))
+        return logits

@@ -1,0 +1,123 @@
+"""Recurrent networks: LSTM (Hochreiter & Schmidhuber, 1997) and GRU (Cho et al., 2014).
+
+Legend: B rows · N packed tokens or frames · T time · D width.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from luban.core.tensors import InputSpec, Ragged, TensorKind
+from luban.models.base import Encoder, EncoderConfig
+
+Cell = Literal["lstm", "gru"]
+Pooling = Literal["last", "mean", "max"]
+
+
+class RNNConfig(EncoderConfig):
+    """An LSTM or GRU over tokens or frames.
+
+    dim: width of a token's embedding, or that frames are projected to. hidden: width of each direction. pooling: the
+    last state of each direction, or the mean or maximum over time. dropout: on the input of each layer and on the
+    pooled vector.
+    """
+
+    architecture: Cell = "lstm"
+    dim: int = Field(default=128, ge=1)
+    hidden: int = Field(default=128, ge=1)
+    layers: int = Field(default=1, ge=1)
+    bidirectional: bool = True
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    pooling: Pooling = "max"
+
+
+class RNNEncoder(Encoder):
+    """TOKENS (N,) or (N, 2), of which the first column counts, or FRAMES (N, D) -> (B, output_dim).
+
+    A row of length 0 gives zeros, and a row's vector does not depend on the others. Rows are padded here, and a
+    direction is a network of its own that reads reversed rows: on a CPU the fused kernels for this are two to six
+    times as fast as those for a PackedSequence.
+    """
+
+    def __init__(self, config: RNNConfig, spec: InputSpec) -> None:
+        super().__init__()
+        self.embedding: nn.Module
+        self.takes_tokens = spec.kind is TensorKind.TOKENS
+        if self.takes_tokens:
+            self.embedding = nn.Embedding(spec.size, config.dim)
+            nn.init.normal_(self.embedding.weight, std=config.dim**-0.5)
+        else:
+            self.embedding = nn.Linear(spec.size, config.dim)
+        num_directions = 2 if config.bidirectional else 1
+        self.output_dim = config.hidden * num_directions
+        widths = [config.dim] + [self.output_dim] * (config.layers - 1)
+        self.layers = nn.ModuleList(
+            nn.ModuleList(recurrence(config.architecture, width, config.hidden) for _ in range(num_directions))
+            for width in widths
+        )
+        self.hidden, self.pooling = config.hidden, config.pooling
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, inputs: Tensor | Ragged) -> Tensor:
+        assert isinstance(inputs, Ragged)
+        values = inputs.values[:, 0] if self.takes_tokens and inputs.values.ndim == 2 else inputs.values
+        x_ND: Tensor = self.embedding(values)
+        filled = inputs.lengths.nonzero()[:, 0]
+        if not len(filled):
+            return x_ND.new_zeros(len(inputs), self.output_dim)
+        lengths_B = inputs.lengths[filled]
+        x_TBD = pad_sequence(list(torch.split(x_ND, lengths_B.tolist())))
+        pooled_BD: Tensor = self.dropout(self.pool(self.states(x_TBD, lengths_B), lengths_B.to(x_ND.device)))
+        out_BD = pooled_BD.new_zeros(len(inputs), self.output_dim)
+        return out_BD.index_copy(0, filled.to(x_ND.device), pooled_BD)
+
+    def states(self, x_TBD: Tensor, lengths_B: Tensor) -> Tensor:
+        """Return the last layer's states (T, B, output_dim), both directions in the order of time."""
+        time_T1 = torch.arange(len(x_TBD))[:, None]
+        mirror_TB1 = torch.where(time_T1 < lengths_B, lengths_B - 1 - time_T1, time_T1)[:, :, None].to(x_TBD.device)
+        for directions in self.layers:
+            x_TBD = self.dropout(x_TBD)
+            assert isinstance(directions, nn.ModuleList)
+            outputs = [directions[0](x_TBD)[0]]
+            if len(directions) == 2:
+                backward_TBD = directions[1](x_TBD.gather(0, mirror_TB1.expand_as(x_TBD)))[0]
+                outputs.append(backward_TBD.gather(0, mirror_TB1.expand_as(backward_TBD)))
+            x_TBD = torch.cat(outputs, dim=2)
+        return x_TBD
+
+    def pool(self, states_TBD: Tensor, lengths_B: Tensor) -> Tensor:
+        """Reduce the states of each row over its own time."""
+        if self.pooling == "last":
+            rows = torch.arange(len(lengths_B), device=lengths_B.device)
+            ends_BD, starts_BD = states_TBD[lengths_B - 1, rows], states_TBD[0]
+            return torch.cat([ends_BD[:, : self.hidden], starts_BD[:, self.hidden :]], dim=1)
+        padding_TB1 = (torch.arange(len(states_TBD), device=lengths_B.device)[:, None] >= lengths_B)[:, :, None]
+        if self.pooling == "max":
+            return states_TBD.masked_fill(padding_TB1, -math.inf).amax(dim=0)
+        return states_TBD.masked_fill(padding_TB1, 0.0).sum(dim=0) / lengths_B[:, None]
+
+
+def recurrence(cell: Cell, width: int, hidden: int) -> nn.Module:
+    """Build one layer of one direction: (T, B, width) -> (T, B, hidden).
+
+    The forget gates of an LSTM start open, so that early gradients reach far back (Jozefowicz et al., 2015).
+    """
+    if cell == "gru":
+        return nn.GRU(width, hidden)
+    lstm = nn.LSTM(width, hidden)
+    # The gates stand in the order input, forget, cell, output.
+    with torch.no_grad():
+        lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden] = 1.0
+    return lstm
+
+
+def build_rnn(config: RNNConfig, spec: InputSpec) -> Encoder:
+    """Build a recurrent encoder of a TOKENS or FRAMES input."""
+    assert spec.kind in (TensorKind.TOKENS, TensorKind.FRAMES)
+    return RNNEncoder(config, spec)

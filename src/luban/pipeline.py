@@ -1,0 +1,370 @@
+"""The stages in order, from a source to a sealed run directory: the table of contents of the program."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+
+from luban.audit import audit
+from luban.config import RunConfig, dump
+from luban.core import artifact, events
+from luban.core.artifact import RunDirectory
+from luban.core.cache import cache_folder
+from luban.core.events import Event, Listener
+from luban.core.runtime import choose_device, faster_dtype, hardware, seeded
+from luban.core.tensors import TensorKind
+from luban.core.version import VERSION
+from luban.data import samples, sources
+from luban.data.split import drop_overlap, split
+from luban.data.table import RejectedRow, Table
+from luban.evaluation.baselines import fit_baselines
+from luban.evaluation.evaluate import Evaluation, evaluate
+from luban.features import cache, schema
+from luban.features.base import FitContext
+from luban.features.dataset import Dataset
+from luban.features.schema import ColumnPlan, Schema
+from luban.model import Model
+from luban.models import network as networks
+from luban.models import pretrained
+from luban.models.network import Network, NetworkConfig, NetworkSpec
+from luban.predictor import Predictor
+from luban.tasks import infer_task
+from luban.tasks.base import Task
+from luban.training import probe, recipe
+from luban.training.loop import Loop
+from luban.training.vocabulary import used_vocabulary
+
+FIT_ROWS = 500_000  # features are fitted on at most so many training rows, drawn at random
+BASELINE_ROWS = 20_000
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a table: the training, validation or test rows."""
+
+    table: Table
+    rows: Positions
+
+    def materialize(self, limit: int | None = None, seed: int = 0) -> Table:
+        """Copy the rows out, or `limit` of them drawn at random."""
+        if limit is None or len(self.rows) <= limit:
+            return self.table.take(self.rows)
+        return self.table.take(np.sort(np.random.default_rng(seed).choice(self.rows, limit, replace=False)))
+
+
+@dataclass(frozen=True)
+class Parts:
+    train: Part
+    validation: Part
+    test: Part
+
+
+@dataclass
+class Run:
+    """A run under way: its settings, its directory, who listens, and how long each stage took."""
+
+    config: RunConfig
+    directory: RunDirectory
+    listeners: Sequence[Listener]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def tell(self, event: Event) -> None:
+        for listener in self.listeners:
+            listener(event)
+
+    def note(self, stage: str, *texts: str, warning: bool = False) -> None:
+        for text in texts:
+            self.tell(events.Noted(stage, text, warning))
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - start, 3)
+
+
+def train(run: Run, tables: dict[str, object]) -> Model:
+    """Train a model. tables: `train`, and `validation` and `test` where they are given: paths or tables in memory."""
+    config = run.config
+    with run.stage("read"):
+        read_tables = {role: read(run, role, source) for role, source in tables.items()}
+        table = read_tables["train"]
+    with run.stage("infer"):
+        target = choose_target(run, table)
+        task_type = infer_task(schema.profile(table, target), config.data.task)
+        plans = plan_columns(run, table, target)
+        run.note("infer", *(plan.note for plan in plans if plan.note))
+        inputs = [plan.name for plan in plans if plan.is_input]
+        report = audit(table, target, inputs)
+        report.check()
+        run.note("audit", *(str(finding) for finding in report.findings), warning=True)
+    with run.stage("split"):
+        parts = divide(run, read_tables, target, inputs, stratify=task_type.name in ("binary", "multiclass"))
+    with run.stage("fit"):
+        fitting = parts.train.materialize(FIT_ROWS, config.seed)
+        task = task_type.fit(fitting.frame[target])
+        model_config, checkpoint = choose_model(run, plans, fitting)
+        fitted = schema.fit(plans, fitting, config.features, fit_context(config, table, model_config, checkpoint))
+        describe_schema(run, fitted, plans, task, len(table))
+    with run.stage("encode"):
+        datasets, parts = encode(run, fitted, task, parts)
+        run.tell(events.SplitMade(len(parts.train.rows), len(parts.validation.rows), len(parts.test.rows)))
+    with run.stage("build"):
+        spec = networks.specify(model_config, fitted.specs(), task.output_dim)
+        network, settings = build(run, spec, checkpoint, datasets[0])
+        resolved = config.model_copy(update={"model": model_config, "train": settings})
+        artifact.write_bytes(run.directory / artifact.CONFIG, dump(resolved).encode())
+    with run.stage("train"):
+        dtype = fit(run, network, spec, task, datasets, settings)
+    predictor = Predictor(fitted, task, spec, network, choose_device(config.device))
+    with run.stage("evaluate"):
+        evaluation = judge(run, predictor, parts, plans, datasets, dtype)
+    with run.stage("save"):
+        predictor.save(run.directory)
+        run.directory.seal(manifest(run, parts))
+    run.tell(events.RunSaved(str(run.directory.path)))
+    return Model(predictor, run.directory, evaluation.to_json())
+
+
+def read(run: Run, role: str, source: object) -> Table:
+    """Read one source, set aside what cannot be read, and draw `data.max_rows` of the training rows."""
+    config = run.config.data
+    if isinstance(source, str):
+        source = samples.resolve(source) or source
+    table = sources.read(source, separator=config.separator, encoding=config.encoding, cache=cache_folder())
+    run.note("read", *table.notes)
+    if role == "train" and config.max_rows and config.max_rows < len(table):
+        drawn = np.random.RandomState(0).choice(len(table), size=config.max_rows, replace=False)
+        run.note("read", f"{config.max_rows} of {len(table)} rows drawn at random (data.max_rows)")
+        table = table.take(drawn.astype(np.int64))
+    return table
+
+
+TARGET_NAMES = ("target", "label", "labels", "class", "category", "y", "标签", "类别", "目标")
+
+
+def choose_target(run: Run, table: Table) -> str:
+    """Return the target: the one that is set, a column that is called like one, or the last column."""
+    target = run.config.data.target
+    if target is None:
+        by_lower = {name.lower(): name for name in reversed(table.columns)}
+        named = [by_lower[name] for name in TARGET_NAMES if name in by_lower]
+        target = named[0] if named else table.columns[-1]
+        run.note(
+            "infer",
+            f"target: '{target}', by its {'name' if named else 'place, the last column'} (set it with --target)",
+        )
+    table.require(target, "target")
+    return target
+
+
+def plan_columns(run: Run, table: Table, target: str) -> list[ColumnPlan]:
+    """Decide what kind of column each is; a column that only says how to split is not an input."""
+    overrides = dict(run.config.data.columns)
+    splitting = run.config.data.split
+    if splitting.column and splitting.method in ("column", "group"):
+        table.require(splitting.column, "data.split.column")
+        overrides.setdefault(splitting.column, "ignore")
+    return schema.plan(table, target=target, overrides=overrides, missing_values=run.config.data.missing_values)
+
+
+def divide(run: Run, tables: dict[str, Table], target: str, inputs: list[str], *, stratify: bool) -> Parts:
+    """Split into training, validation and test rows; what is given as a file of its own is taken as it is."""
+    table, config = tables["train"], run.config.data.split
+    given = {role: tables[role] for role in ("validation", "test") if role in tables}
+    kept = np.arange(len(table))
+    for other in given.values():
+        for name in (target, *inputs):
+            other.require(name)
+        keep, notes = drop_overlap(table, other, inputs)
+        run.note("split", *notes)
+        kept = np.intersect1d(kept, keep)
+    if "seed" not in config.model_fields_set:
+        config = config.model_copy(update={"seed": run.config.seed})
+    if "validation" in given:
+        config = config.model_copy(update={"validation": 0.0})
+    whole = len(kept) == len(table)
+    found = split(
+        table if whole else table.take(kept), target, inputs, config, has_test="test" in given, stratify=stratify
+    )
+    run.note("split", *found.notes)
+    rows = {"train": found.train, "validation": found.validation, "test": found.test}
+    parts = {
+        role: Part(given[role], np.arange(len(given[role]))) if role in given else Part(table, kept[rows[role]])
+        for role in rows
+    }
+    return Parts(**parts)
+
+
+def choose_model(run: Run, plans: list[ColumnPlan], fitting: Table) -> tuple[NetworkConfig, Path | None]:
+    """Complete the model's configuration; return it with the folder of the pretrained checkpoint, if it has one."""
+    kinds = schema.tensor_kinds(plans)
+    texts = [plan.name for plan in plans if plan.kind == "text"]
+    config, notes = networks.complete(run.config.model, kinds, chinese=schema.is_mostly_cjk(fitting, texts))
+    run.note("model", *notes)
+    if not isinstance(config.tokens, pretrained.PretrainedConfig) or not texts:
+        return config, None
+    folder = pretrained.resolve_checkpoint(config.tokens.checkpoint)
+    return config.model_copy(update={"tokens": pretrained.resolve(config.tokens, folder)}), folder
+
+
+def fit_context(config: RunConfig, table: Table, model: NetworkConfig, checkpoint: Path | None) -> FitContext:
+    missing = frozenset(config.data.missing_values)
+    if checkpoint is None:
+        return FitContext(table.folder, missing)
+    assert isinstance(model.tokens, pretrained.PretrainedConfig)
+    return FitContext(table.folder, missing, pretrained.tokenizer_file(checkpoint), model.tokens.max_positions)
+
+
+def describe_schema(run: Run, fitted: Schema, plans: list[ColumnPlan], task: Task, rows: int) -> None:
+    learned = {column: feature.describe() for feature in fitted.features for column in feature.columns}
+    columns = [(plan.name, plan.kind, learned.get(plan.name, ""), plan.reason) for plan in plans]
+    run.tell(events.SchemaInferred(rows, columns, task.target, task.name))
+
+
+def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dataset], Parts]:
+    """Encode every part, each table once; rows that cannot be read are listed and set aside, 1 % at most."""
+    encoded: dict[int, tuple[Dataset, Positions]] = {}
+    rejected: list[RejectedRow] = []
+    for table in {id(part.table): part.table for part in (parts.train, parts.validation, parts.test)}.values():
+        inputs, bad = cache.encode(fitted, table, cache_folder() / "encoded", sources.fingerprint(table))
+        targets, bad_targets = task.encode(table.frame[task.target])
+        bad |= {position: (task.target, reason) for position, reason in bad_targets.items()}
+        checked = table.without(bad)
+        checked.check_rejected()
+        rejected += checked.rejected
+        kept = np.setdiff1d(np.arange(len(table)), np.fromiter(bad, np.int64, len(bad)))
+        encoded[id(table)] = Dataset.of(fitted, inputs, targets), kept
+    if rejected:
+        frame = pl.DataFrame([vars(row) for row in rejected])
+        artifact.write_bytes(run.directory / artifact.REJECTED, frame.write_csv().encode())
+        run.note(
+            "encode", f"{len(rejected)} rows cannot be read and are set aside: see {artifact.REJECTED}", warning=True
+        )
+    datasets, kept_parts = [], {}
+    for role in ("train", "validation", "test"):
+        part: Part = getattr(parts, role)
+        dataset, kept = encoded[id(part.table)]
+        rows = part.rows[np.isin(part.rows, kept)]
+        datasets.append(dataset.select(rows))
+        kept_parts[role] = Part(part.table, rows)
+    return datasets, Parts(**kept_parts)
+
+
+def build(run: Run, spec: NetworkSpec, checkpoint: Path | None, train: Dataset) -> tuple[Network, recipe.TrainConfig]:
+    """Build the network, load its pretrained parts, complete the training's settings."""
+    with seeded(run.config.seed, "initialisation"):
+        network = Network(spec)
+    for name in spec.backbones:
+        assert checkpoint is not None
+        run.note("model", *pretrained.load_weights(network.encoder(name), checkpoint))
+        network.encoder(name).requires_grad_(name not in spec.frozen)
+    channels = next((item.size for item in spec.inputs if item.height), None)
+    return network, recipe.complete(run.config.train, spec, len(train), channels)
+
+
+def fit(
+    run: Run, network: Network, spec: NetworkSpec, task: Task, datasets: list[Dataset], settings: recipe.TrainConfig
+) -> torch.dtype:
+    """Train the network in place; return the precision that was used."""
+    device, seed = choose_device(run.config.device), run.config.seed
+    network.to(device)
+    train_set, validation_set, _ = datasets
+    loop = Loop(
+        network=network,
+        task=task,
+        train=train_set,
+        validation=validation_set,
+        config=settings,
+        seed=seed,
+        device=device,
+        dtype=torch.float32,
+        backbones=[network.encoder_prefix(name) for name in spec.backbones],
+        folder=run.directory / "checkpoints",
+    )
+    loop.dtype = choose_precision(loop, settings.precision)
+    if spec.frozen:
+        loop.train = probe.with_vectors(network, train_set, spec.frozen, device, loop.dtype)
+        loop.validation = probe.with_vectors(network, validation_set, spec.frozen, device, loop.dtype)
+    if settings.probe and spec.backbones and not spec.hidden:
+        probe.fit_head(network, task, loop.train, settings.loss, seed, device, loop.dtype)
+        loop.validate_first = True
+    with used_vocabulary(network, [loop.train, loop.validation]):
+        for event in loop.run():
+            run.tell(event)
+    return loop.dtype
+
+
+def choose_precision(loop: Loop, precision: str) -> torch.dtype:
+    """Return the precision that is set, or the one whose step is measured to be faster."""
+    if precision != "auto":
+        return torch.float32 if precision == "float32" else torch.bfloat16
+    rows = np.arange(min(len(loop.train), loop.config.batch_size or 1))
+    batch = loop.train.batch(rows).to(loop.device)
+    trial = replace(
+        loop, network=copy.deepcopy(loop.network)
+    )  # batch statistics of the network itself stay as they are
+
+    def step(dtype: torch.dtype) -> None:
+        trial.dtype = dtype
+        trial.loss(trial.network, batch, 0).mean().backward()  # type: ignore[no-untyped-call]
+
+    return faster_dtype(step)
+
+
+def judge(
+    run: Run, predictor: Predictor, parts: Parts, plans: list[ColumnPlan], datasets: list[Dataset], dtype: torch.dtype
+) -> Evaluation:
+    """Score the test rows beside the baselines, and write predictions and scores."""
+    task, (train_set, _, test_set) = predictor.task, datasets
+    outputs = predictor.outputs(test_set, dtype)
+    chosen = np.arange(len(train_set))
+    if len(chosen) > BASELINE_ROWS:
+        chosen = np.sort(np.random.default_rng(run.config.seed).choice(chosen, BASELINE_ROWS, replace=False))
+    fitting = train_set.select(chosen)
+    kinds = {plan.name: plan.kind for plan in plans if plan.is_input}
+    baselines = fit_baselines(
+        task, parts.train.table.take(parts.train.rows[chosen]), fitting.targets_array(), kinds, pixels(fitting)
+    )
+    table = parts.test.table.take(parts.test.rows)
+    theirs = {baseline.name: baseline.predict(table, pixels(test_set)) for baseline in baselines}
+    decider = run.config.train.metric
+    evaluation = evaluate(task, test_set.targets_array(), outputs, theirs, decider=decider, seed=run.config.seed)
+    artifact.write_json(run.directory / artifact.METRICS, evaluation.to_json())
+    rows = pl.DataFrame({"row": table.row_numbers, task.target: table.frame[task.target]})
+    with artifact.atomic(run.directory / artifact.PREDICTIONS) as path:
+        rows.hstack(task.decode(outputs)).write_parquet(path)
+    run.tell(events.Evaluated(evaluation.to_json()))
+    return evaluation
+
+
+def pixels(dataset: Dataset) -> dict[str, npt.NDArray[np.uint8]]:
+    """Return the images of a data set, (rows, C, H, W) uint8, by input name."""
+    grids = {name: column.values for name, column in dataset.inputs.items() if column.kind == TensorKind.GRID}
+    return {name: np.asarray(values[dataset.index], np.uint8) for name, values in grids.items()}
+
+
+def manifest(run: Run, parts: Parts) -> dict[str, Any]:
+    return {
+        "luban": VERSION,
+        "torch": torch.__version__,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "hardware": hardware(),
+        "data": {
+            "source": parts.train.table.name,
+            "fingerprint": sources.fingerprint(parts.train.table),
+            "rows": {role: len(getattr(parts, role).rows) for role in ("train", "validation", "test")},
+        },
+        "seconds": run.seconds,
+    }

@@ -1,0 +1,135 @@
+"""Schema, network and task together: what evaluation, export and serving share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+from torch import Tensor
+
+from luban.core import artifact
+from luban.core.artifact import RunDirectory
+from luban.core.runtime import autocast, choose_device
+from luban.core.tensors import Batch
+from luban.data.table import Table
+from luban.features import cache
+from luban.features.dataset import Dataset
+from luban.features.schema import Schema
+from luban.models.network import Network, NetworkSpec
+from luban.tasks import TASKS
+from luban.tasks.base import Floats, Task
+
+TOKEN_BUDGET = 8192  # packed tokens in one forward pass
+MAX_ROWS = 512  # rows in one forward pass
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """frame: one row for each row of the table, in its order. outputs: the same as the task's numbers, rows first.
+
+    notes: what was unusual in the table, a sentence each.
+    """
+
+    frame: pl.DataFrame
+    outputs: Floats
+    notes: list[str]
+
+
+class Predictor:
+    """A trained model, from a table to predictions."""
+
+    def __init__(self, schema: Schema, task: Task, spec: NetworkSpec, network: Network, device: torch.device) -> None:
+        self.schema, self.task, self.spec, self.device = schema, task, spec, device
+        self.network = network.to(device).eval()
+
+    def predict(self, table: Table, dtype: torch.dtype = torch.float32) -> Prediction:
+        """Predict every row. A cell that cannot be read counts as missing, and a note says so.
+
+        Raises SchemaError where a column that the model needs is not there.
+        """
+        notes = self.schema.check(table)
+        inputs, bad = cache.encode(self.schema, table, None, None)
+        if bad:
+            position, (column, reason) = next(iter(bad.items()))
+            notes.append(
+                f"{table.name}: {len(bad)} of {len(table)} rows hold a cell that cannot be read and counts as missing "
+                f"(the first: row {table.row_numbers[position]}, column '{column}', {reason})"
+            )
+        dataset = Dataset.of(self.schema, inputs, None)
+        outputs = self.outputs(dataset, dtype)
+        return Prediction(self.task.decode(outputs), outputs, notes)
+
+    def outputs(self, dataset: Dataset, dtype: torch.dtype = torch.float32) -> Floats:
+        """Return the task's outputs for every row, in order: probabilities (rows, C), or values (rows,)."""
+        logits = forward_all(self.network, dataset, self.device, dtype)
+        found: Floats = self.task.outputs(logits).numpy()
+        return found
+
+    def save(self, run: RunDirectory) -> None:
+        """Write everything that `load` needs."""
+        artifact.write_json(run / artifact.FEATURES, self.schema.state())
+        for name, content in self.schema.files().items():
+            artifact.write_bytes(run / name, content)
+        artifact.write_json(run / artifact.TASK, {"name": self.task.name, "state": self.task.state()})
+        artifact.write_json(run / artifact.NETWORK, self.spec.model_dump(mode="json"))
+        artifact.write_weights(run / artifact.WEIGHTS, self.network.state_dict())
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> Predictor:
+        """Load a finished run; needs neither the training data nor a network connection."""
+        run = RunDirectory.open(path)
+        files = {file.name: file.read_bytes() for file in run.path.glob("*tokenizer*.json")}
+        schema = Schema.from_state(run.read_json(artifact.FEATURES), files)
+        saved_task = run.read_json(artifact.TASK)
+        task_type = {task.name: task for task in TASKS}[saved_task["name"]]
+        task = task_type.from_state(saved_task["state"])
+        spec = NetworkSpec.model_validate(run.read_json(artifact.NETWORK))
+        with torch.device("meta"):
+            network = Network(spec)
+        network.load_state_dict(run.weights(), assign=True)
+        return cls(schema, task, spec, network, choose_device(device))
+
+
+def inference_batches(lengths: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    """Return batches of rows of like length, longest first, each within the budgets of tokens and rows."""
+    order = np.argsort(-lengths, kind="stable").astype(np.int64)
+    batches, start = [], 0
+    while start < len(order):
+        size = max(1, min(MAX_ROWS, TOKEN_BUDGET // max(1, int(lengths[order[start]]))))
+        batches.append(order[start : start + size])
+        start += size
+    return batches
+
+
+def forward_all(
+    network: Network,
+    dataset: Dataset,
+    device: torch.device,
+    dtype: torch.dtype,
+    function: Callable[[Any], Tensor] | None = None,
+) -> Tensor:
+    """Run `function`, or the network, on the inputs of every row without gradients; (rows, ...) float32."""
+    run = network if function is None else function
+    was_training = network.training
+    network.eval()
+    found: Tensor | None = None
+    with torch.inference_mode(), autocast(device, dtype):
+        for positions, batch in batches_of(dataset, device):
+            values = run(batch.inputs).float().cpu()
+            if found is None:
+                found = torch.empty((len(dataset), *values.shape[1:]))
+            found[torch.from_numpy(positions)] = values
+    network.train(was_training)
+    return torch.empty(0) if found is None else found.clone()
+
+
+def batches_of(dataset: Dataset, device: torch.device) -> Iterator[tuple[npt.NDArray[np.int64], Batch]]:
+    """Yield positions and rows of the whole data set."""
+    for positions in inference_batches(dataset.lengths):
+        yield positions, dataset.batch(positions).to(device)

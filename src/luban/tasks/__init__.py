@@ -1,0 +1,40 @@
+"""One file per task, and the table of them all."""
+
+from __future__ import annotations
+
+from luban.core.errors import ConfigError, DataError, listed, nearest
+from luban.features.base import ColumnProfile
+from luban.tasks.base import Task
+from luban.tasks.classification import Binary, Multiclass
+from luban.tasks.multi_label import MultiLabel
+from luban.tasks.regression import Regression
+
+TASKS: tuple[type[Task], ...] = (Binary, Multiclass, MultiLabel, Regression)
+
+
+def infer_task(profile: ColumnProfile, override: str | None = None) -> type[Task]:
+    """Return the named task, or the one that a target column like this asks for.
+
+    Two labels are binary; lists and strings of several labels multi_label; other strings, and integers with at most 20
+    distinct and repeated values, multiclass; other numbers regression. Raises ConfigError for an unknown name, and
+    DataError where the column can be no task's target.
+    """
+    by_name = {task.name: task for task in TASKS}
+    if override is not None:
+        if override not in by_name:
+            raise ConfigError(
+                "data.task",
+                expected=f"one of {listed(by_name)}",
+                found=f"'{override}'",
+                action=f"{nearest(override, by_name)}Choose one of these, or leave it out",
+            )
+        return by_name[override]
+    surest = max(TASKS, key=lambda task: task.match(profile))
+    if surest.match(profile) == 0:
+        raise DataError(
+            f"target '{profile.name}'",
+            expected="labels or numbers",
+            found=f"cells of type {profile.sample.dtype}",
+            action="Choose another target",
+        )
+    return surest

@@ -1,0 +1,85 @@
+"""The protocol of a task: what the head predicts, its loss, its metrics."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from luban.features.base import ColumnProfile
+
+Floats = npt.NDArray[np.floating[Any]]
+Array = npt.NDArray[np.generic]
+
+
+class LossConfig(BaseModel):
+    """Settings of the loss."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    class_weights: str | dict[str, float] | None = None  # "balanced", or a weight by label
+    loss: Literal["mse", "mae", "huber"] | None = None  # of regression, whose own choice None is
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One score. compute(targets, outputs, weights) -> (R,): targets and outputs are rows-first as the task makes them,
+    weights is (R, rows): how often each row counts in each of R bootstrap resamples."""
+
+    name: str
+    compute: Callable[[Array, Floats, Floats], Floats]
+    higher_is_better: bool = True
+
+
+class Task(ABC):
+    """A fitted task. `logits` are the head's outputs (B, output_dim); `outputs` are probabilities, or values."""
+
+    name: ClassVar[str]
+    metrics: ClassVar[tuple[Metric, ...]]  # the first is the one that decides: best weights, baselines, verdict
+    target: str  # the name of the target column
+
+    @classmethod
+    @abstractmethod
+    def match(cls, profile: ColumnProfile) -> float:
+        """Return how surely (0 to 1) a target column like this one asks for this task."""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, target: pl.Series) -> Self:
+        """Learn labels or scale from training rows. Raises DataError where the target cannot be learned."""
+
+    @property
+    @abstractmethod
+    def output_dim(self) -> int: ...
+
+    @abstractmethod
+    def encode(self, target: pl.Series) -> tuple[Array, dict[int, str]]:
+        """Return targets, rows first, and for each unreadable one its position and the reason."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
+        """Return the loss of each row, (B,)."""
+
+    @abstractmethod
+    def outputs(self, logits: Tensor) -> Tensor:
+        """Return probabilities (B, C), or values (B,) in the target's own unit."""
+
+    @abstractmethod
+    def decode(self, outputs: Floats) -> pl.DataFrame:
+        """Return the columns of a prediction file: `predicted_TARGET`, and where there are labels `probability_LABEL`
+        of each, or one `probability` beyond 100 labels."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]: ...
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, state: dict[str, Any]) -> Self: ...

@@ -1,0 +1,214 @@
+"""One label a row: two classes, or many."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from luban.core.errors import DataError, listed
+from luban.features.base import ColumnProfile
+from luban.features.cells import quoted, strings
+from luban.tasks import metrics
+from luban.tasks.base import Array, Floats, LossConfig, Metric, Task
+from luban.tasks.targets import (
+    INFINITE,
+    MISSING,
+    counts_classes,
+    is_scalar,
+    label_weights,
+    no_targets,
+    refuse,
+    require_repeated,
+    sampled_numbers,
+)
+
+Label = bool | int | float | str
+
+MAX_PROBABILITY_COLUMNS = 100
+INFINITE_NAMES = ("inf", "-inf")  # what float cells are called
+
+
+class Classification(Task):
+    """Labels and their probabilities; softmax and cross-entropy, if a task does not say otherwise.
+
+    labels: sorted, of the target's own type; strings that are numbers sort as numbers. counts: training rows of each.
+    A cell belongs to a label by what it is called, so that the string '1' of a CSV file is the number 1 of another
+    table.
+    """
+
+    def __init__(self, target: str, labels: list[Label], counts: list[int]) -> None:
+        self.target, self.labels, self.counts = target, labels, counts
+        self.names: list[str] = strings(pl.Series(labels)).to_list()
+
+    @classmethod
+    def fit(cls, target: pl.Series) -> Self:
+        if not is_scalar(target.dtype):
+            raise DataError(
+                f"target '{target.name}'",
+                expected="one label a row",
+                found=f"cells of type {target.dtype}",
+                action="Choose another target, or another task",
+            )
+        names = _names(target)
+        if target.dtype.is_float():
+            names = names.set(names.is_in(INFINITE_NAMES), None)
+        counted = names.drop_nulls().rename("name").value_counts()
+        counts = dict(zip(counted["name"].to_list(), counted["count"].to_list(), strict=True))
+        if not counts:
+            raise no_targets(target, "a label in each row")
+        if len(counts) == 1:
+            raise DataError(
+                f"target '{target.name}'",
+                expected="two different labels or more",
+                found=f"only {quoted(*counts)} in all rows",
+                action="Add rows of another class, or choose another target",
+            )
+        require_repeated(target, len(counts), sum(counts.values()))
+        ordered = _ordered(list(counts))
+        cls.check_labels(target.name, ordered)
+        return cls(target.name, _labels(ordered, target.dtype), [counts[name] for name in ordered])
+
+    @classmethod
+    def check_labels(cls, target: str, names: list[str]) -> None:
+        """Raise DataError where the task cannot have these labels."""
+
+    @property
+    def output_dim(self) -> int:
+        return len(self.labels)
+
+    def encode(self, target: pl.Series) -> tuple[Array, dict[int, str]]:
+        """Return (rows,) int64 positions among the labels, and the rows without one, whose target is 0."""
+        cells = _names(target)
+        ids = cells.replace_strict(self.names, range(len(self.names)), default=None, return_dtype=pl.Int64)
+        bad = {position: self._reason(cells[position], target.dtype) for position in ids.is_null().arg_true()}
+        return ids.fill_null(0).to_numpy(writable=True), bad
+
+    def _reason(self, cell: str | None, dtype: pl.DataType) -> str:
+        if cell is None:
+            return MISSING
+        if dtype.is_float() and cell in INFINITE_NAMES:
+            return INFINITE
+        return f"the label {quoted(cell)} is not among those of the training rows"
+
+    def loss(self, logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
+        """logits: (B, C); targets: (B,) int64. Class weights multiply a row's loss and are 1 on average if balanced."""
+        weights = self.class_weights(config)
+        return F.cross_entropy(
+            logits,
+            targets,
+            weight=None if weights is None else torch.from_numpy(weights).to(logits),
+            label_smoothing=config.label_smoothing,
+            reduction="none",
+        )
+
+    def class_weights(self, config: LossConfig) -> Floats | None:
+        """Return the weight of each label, (C,), or None for equal ones. Raises ConfigError for wrong settings."""
+        refuse(config, self.name, "loss")
+        counts = np.array(self.counts, dtype=np.float64)
+        return label_weights(config, self.names, counts.sum() / (len(counts) * counts))
+
+    def outputs(self, logits: Tensor) -> Tensor:
+        """Return probabilities, (B, C)."""
+        return logits.float().softmax(dim=-1)
+
+    def decode(self, outputs: Floats) -> pl.DataFrame:
+        """Return the label as `predicted_TARGET`, and `probability_LABEL` for each of up to 100 labels, or
+        `probability` of the label where there are more."""
+        best = outputs.argmax(axis=1)
+        columns = {f"predicted_{self.target}": pl.Series(self.labels)[best]}
+        if len(self.labels) > MAX_PROBABILITY_COLUMNS:
+            columns["probability"] = pl.Series(outputs.max(axis=1))
+        else:
+            for position, name in enumerate(self.names):
+                columns[f"probability_{name}"] = pl.Series(outputs[:, position])
+        return pl.DataFrame(columns)
+
+    def state(self) -> dict[str, Any]:
+        return {"target": self.target, "labels": self.labels, "counts": self.counts}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        return cls(**state)
+
+
+class Binary(Classification):
+    """Two classes; the positive one is the second of the sorted labels (1 of 0 and 1, 'yes' of 'no' and 'yes')."""
+
+    name: ClassVar[str] = "binary"
+    metrics: ClassVar[tuple[Metric, ...]] = metrics.BINARY
+
+    @classmethod
+    def match(cls, profile: ColumnProfile) -> float:
+        dtype = profile.sample.dtype
+        return 1.0 if is_scalar(dtype) and (dtype == pl.Boolean or profile.num_unique == 2) else 0.0
+
+    @property
+    def output_dim(self) -> int:
+        return 1
+
+    def loss(self, logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
+        """logits: (B, 1); targets: (B,) int64. Class weights multiply a row's loss and are 1 on average if balanced."""
+        weights = self.class_weights(config)
+        smoothing = config.label_smoothing
+        smoothed = targets.to(logits.dtype) * (1 - smoothing) + smoothing / 2
+        losses = F.binary_cross_entropy_with_logits(logits.squeeze(-1), smoothed, reduction="none")
+        return losses if weights is None else losses * torch.from_numpy(weights).to(logits)[targets]
+
+    def outputs(self, logits: Tensor) -> Tensor:
+        """Return probabilities of both classes, (B, 2)."""
+        # 1 - sigmoid(x) is 0 in float32 from x = 17 on, which a log loss cannot tell from a certain error.
+        return torch.cat([-logits, logits], dim=-1).float().sigmoid()
+
+    @classmethod
+    def check_labels(cls, target: str, names: list[str]) -> None:
+        if len(names) > 2:
+            raise DataError(
+                f"target '{target}'",
+                expected="two labels",
+                found=f"{len(names)}: {listed(names)}",
+                action="Set data.task=multiclass",
+            )
+
+
+class Multiclass(Classification):
+    """One class of several."""
+
+    name: ClassVar[str] = "multiclass"
+    metrics: ClassVar[tuple[Metric, ...]] = metrics.MULTICLASS
+
+    @classmethod
+    def match(cls, profile: ColumnProfile) -> float:
+        """Strings are classes; so are few, repeated integers."""
+        if not is_scalar(profile.sample.dtype):
+            return 0.0
+        if sampled_numbers(profile) is None:
+            return 0.7
+        return 0.7 if counts_classes(profile) else 0.1
+
+
+def _names(target: pl.Series) -> pl.Series:
+    """Return what the cells are called; null where missing."""
+    return strings(target.cast(pl.Float64) if target.dtype.is_decimal() else target)
+
+
+def _ordered(names: list[str]) -> list[str]:
+    """Sort names: as numbers where all are, else as text."""
+    numbers = pl.Series(names).cast(pl.Float64, strict=False)
+    if numbers.is_null().any() or not numbers.is_finite().all():
+        return sorted(names)
+    return [name for _, name in sorted(zip(numbers.to_list(), names, strict=True))]
+
+
+def _labels(names: list[str], dtype: pl.DataType) -> list[Label]:
+    """Return the labels that are called so, in the type of their column; whole numbers as integers."""
+    if dtype == pl.Boolean:
+        return [name == "true" for name in names]
+    if not dtype.is_numeric():
+        return list(names)
+    is_whole = all(name.lstrip("-").isdigit() for name in names)
+    return [int(name) if is_whole else float(name) for name in names]

@@ -1,0 +1,140 @@
+"""Any number of labels a row."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from luban.core.errors import DataError
+from luban.features.base import ColumnProfile
+from luban.features.cells import quoted
+from luban.features.labels import SEPARATORS, LabelsFeature, find_separator, split_labels
+from luban.tasks import metrics
+from luban.tasks.base import Array, Floats, LossConfig, Metric, Task
+from luban.tasks.classification import MAX_PROBABILITY_COLUMNS
+from luban.tasks.metrics import LABEL_THRESHOLD
+from luban.tasks.targets import MISSING, label_weights, no_targets, refuse, require_repeated
+
+
+class MultiLabel(Task):
+    """One sigmoid a label, trained with binary cross-entropy; a label is predicted from a probability of 0.5 on.
+
+    labels: sorted. counts: training rows of each. num_rows: training rows. separator: between the labels of a cell,
+    empty where cells are lists or hold one label each.
+    """
+
+    name: ClassVar[str] = "multi_label"
+    metrics: ClassVar[tuple[Metric, ...]] = metrics.MULTI_LABEL
+
+    def __init__(self, target: str, labels: list[str], counts: list[int], num_rows: int, separator: str) -> None:
+        self.target, self.labels, self.counts, self.num_rows = target, labels, counts, num_rows
+        self.separator = separator
+
+    @classmethod
+    def match(cls, profile: ColumnProfile) -> float:
+        """As surely as the column, were it an input, would be one of labels."""
+        return LabelsFeature.match(profile)
+
+    @classmethod
+    def fit(cls, target: pl.Series) -> Self:
+        cells = _cells(target)
+        separator = find_separator(cells) or ""
+        lists = _lists(cells, separator)
+        found = lists.explode().drop_nulls().rename("label")
+        if not len(found):
+            raise no_targets(target, "a label in some row")
+        counted = found.value_counts().sort("label")
+        require_repeated(target, len(counted), len(found))
+        num_rows = len(lists) - lists.null_count()
+        return cls(target.name, counted["label"].to_list(), counted["count"].to_list(), num_rows, separator)
+
+    @property
+    def output_dim(self) -> int:
+        return len(self.labels)
+
+    def encode(self, target: pl.Series) -> tuple[Array, dict[int, str]]:
+        """Return (rows, C) uint8, 1 where the row has the label; a list without labels is a row of zeros."""
+        lists = _lists(_cells(target), self.separator)
+        lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+        rows = np.repeat(np.arange(len(target)), lengths)
+        found = lists.filter(lists.list.len() > 0).explode()
+        ids = found.replace_strict(self.labels, range(len(self.labels)), default=None, return_dtype=pl.Int64)
+        known = ids.is_not_null().to_numpy()
+        encoded: npt.NDArray[np.uint8] = np.zeros((len(target), len(self.labels)), np.uint8)
+        encoded[rows[known], ids.drop_nulls().to_numpy()] = 1
+        bad = dict.fromkeys(lists.is_null().arg_true().to_list(), MISSING)
+        for place in np.flatnonzero(~known):
+            bad[int(rows[place])] = f"the label {quoted(found[int(place)])} is not among those of the training rows"
+        return encoded, bad
+
+    def loss(self, logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
+        """logits, targets: (B, C); the mean over labels. Class weights multiply the loss of the rows with the label."""
+        refuse(config, self.name, "loss")
+        counts = np.array(self.counts, dtype=np.float64)
+        weights = label_weights(config, self.labels, np.maximum(self.num_rows - counts, 1) / counts)
+        smoothing = config.label_smoothing
+        smoothed = targets.to(logits.dtype) * (1 - smoothing) + smoothing / 2
+        return F.binary_cross_entropy_with_logits(
+            logits,
+            smoothed,
+            pos_weight=None if weights is None else torch.from_numpy(weights).to(logits),
+            reduction="none",
+        ).mean(dim=1)
+
+    def outputs(self, logits: Tensor) -> Tensor:
+        """Return probabilities, (B, C), which need not sum to 1."""
+        return logits.float().sigmoid()
+
+    def decode(self, outputs: Floats) -> pl.DataFrame:
+        """Return the labels as `predicted_TARGET`, joined with the separator of the training rows, and
+        `probability_LABEL` for each of up to 100 labels, or `probability` of the most probable one where
+        there are more."""
+        rows, found = np.nonzero(outputs >= LABEL_THRESHOLD)
+        ends = np.searchsorted(rows, np.arange(len(outputs) + 1))
+        names = np.array(self.labels, dtype=object)[found]
+        separator = self.separator or SEPARATORS[0]
+        joined = [separator.join(names[start:end]) for start, end in pairwise(ends)]
+        columns = {f"predicted_{self.target}": pl.Series(joined, dtype=pl.String)}
+        if len(self.labels) > MAX_PROBABILITY_COLUMNS:
+            columns["probability"] = pl.Series(outputs.max(axis=1))
+        else:
+            for position, label in enumerate(self.labels):
+                columns[f"probability_{label}"] = pl.Series(outputs[:, position])
+        return pl.DataFrame(columns)
+
+    def state(self) -> dict[str, Any]:
+        names = ("target", "labels", "counts", "num_rows", "separator")
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        return cls(**state)
+
+
+def _cells(target: pl.Series) -> pl.Series:
+    """Return strings or lists; raises DataError for other cells."""
+    if isinstance(target.dtype, pl.List | pl.Array | pl.String):
+        return target
+    if isinstance(target.dtype, pl.Categorical | pl.Enum):
+        return target.cast(pl.String)
+    raise DataError(
+        f"target '{target.name}'",
+        expected="strings of labels, or lists",
+        found=f"cells of type {target.dtype}",
+        action="Choose another target, or another task",
+    )
+
+
+def _lists(cells: pl.Series, separator: str) -> pl.Series:
+    """Return the labels of each row, List(String); null where the target is missing, which an empty list is not."""
+    lists = split_labels(cells, separator)
+    if isinstance(cells.dtype, pl.String) or not len(lists):
+        return lists
+    return lists.set(cells.is_not_null() & lists.is_null(), [])

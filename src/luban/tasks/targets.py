@@ -1,0 +1,95 @@
+"""What the cells of a target column say, whatever type their reader gave them: CSV files give strings for all."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from luban.core.errors import ConfigError, DataError
+from luban.features.base import ColumnProfile
+from luban.features.number import parse_numbers
+from luban.tasks.base import Floats, LossConfig
+
+MISSING = "the target is missing"
+INFINITE = "the target is infinite"
+NUMERIC_SHARE = 0.95  # of the cells must read as numbers for a target of strings to be one of numbers
+MAX_INTEGER_CLASSES = 20  # integers with more distinct values are quantities
+MANY_ROWS = 10  # from here on, labels that hardly ever repeat are a mistake and not a small example
+
+
+def is_scalar(dtype: pl.DataType) -> bool:
+    """Tell whether cells of this type can be labels or numbers."""
+    return dtype.is_numeric() or isinstance(dtype, pl.Boolean | pl.String | pl.Categorical | pl.Enum | pl.Null)
+
+
+def sampled_numbers(profile: ColumnProfile) -> Floats | None:
+    """Return the sample as finite numbers, or None where it is not a column of numbers."""
+    if not is_scalar(profile.sample.dtype) or not len(profile.sample):
+        return None
+    numbers, _ = parse_numbers(profile.sample)
+    finite: Floats = numbers[np.isfinite(numbers)]
+    return finite if len(finite) >= NUMERIC_SHARE * len(profile.sample) else None
+
+
+def counts_classes(profile: ColumnProfile) -> bool:
+    """Tell whether numbers are names of classes: integers, at most 20 distinct, each in two rows or more on average."""
+    numbers = sampled_numbers(profile)
+    if numbers is None or profile.num_unique > MAX_INTEGER_CLASSES:
+        return False
+    repeats = 2 * profile.num_unique <= profile.num_rows - profile.num_missing
+    return repeats and bool(np.all(numbers == np.floor(numbers)))
+
+
+def require_repeated(target: pl.Series, num_labels: int, num_rows: int) -> None:
+    """Raise DataError where nearly every row has a label of its own."""
+    if num_rows >= MANY_ROWS and 2 * num_labels > num_rows:
+        raise DataError(
+            f"target '{target.name}'",
+            expected="labels that repeat from row to row",
+            found=f"{num_labels} different ones in {num_rows} rows",
+            action="If it is a quantity, set data.task=regression; if it identifies the rows, choose another target",
+        )
+
+
+def no_targets(target: pl.Series, expected: str) -> DataError:
+    """Return the error of a target that has no usable cell."""
+    return DataError(
+        f"target '{target.name}'",
+        expected=expected,
+        found=f"none in {len(target)} rows",
+        action="Check the name of the target and its cells",
+    )
+
+
+def refuse(config: LossConfig, task: str, *settings: str) -> None:
+    """Raise ConfigError where a setting of the loss is set that the task cannot honour."""
+    for setting in settings:
+        value = getattr(config, setting)
+        if value != LossConfig.model_fields[setting].default:
+            raise ConfigError(
+                f"train.loss.{setting}",
+                expected=f"no such setting for the task {task}",
+                found=f"'{value}'",
+                action="Remove it",
+            )
+
+
+def label_weights(config: LossConfig, labels: list[str], balanced: Floats) -> Floats | None:
+    """Return a weight for each label, or None for equal ones; labels that the setting does not name weigh 1.
+
+    Raises ConfigError for a word other than `balanced`, an unknown label and a weight that is not positive.
+    """
+    chosen = config.class_weights
+    if chosen is None:
+        return None
+    if chosen == "balanced":
+        return balanced
+    where, action = "train.loss.class_weights", "Write 'balanced', or a weight for each label"
+    if isinstance(chosen, str):
+        raise ConfigError(where, expected="'balanced' or weights by label", found=f"'{chosen}'", action=action)
+    for label, weight in chosen.items():
+        if label not in labels:
+            raise ConfigError(where, expected="labels of the target", found=f"'{label}'", action=action)
+        if not 0 < weight < float("inf"):
+            raise ConfigError(where, expected="positive weights", found=f"{weight} for '{label}'", action=action)
+    return np.array([chosen.get(label, 1.0) for label in labels])

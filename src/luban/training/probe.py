@@ -1,0 +1,79 @@
+"""Pretrained encoders before they are trained: their vectors, computed once, and a head fitted on them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from luban.core.runtime import generator
+from luban.core.tensors import EncodedColumn, Ragged, TensorKind
+from luban.features.dataset import Dataset
+from luban.models.base import Encoder
+from luban.models.network import Network, vector_name
+from luban.predictor import forward_all
+from luban.tasks.base import LossConfig, Task
+
+MAX_ROWS = 20_000
+ITERATIONS = 100
+PENALTY = 1e-3  # on the squared weights of the standardised vectors, beside the mean loss
+
+
+def with_vectors(
+    network: Network, dataset: Dataset, names: list[str], device: torch.device, dtype: torch.dtype
+) -> Dataset:
+    """Replace inputs by what their encoders make of them, so that a frozen encoder runs once and not every epoch."""
+    inputs = dict(dataset.inputs)
+    for name in names:
+        vectors = forward_all(network, dataset, device, dtype, partial(_encode, network.encoder(name), name))
+        values = np.zeros((len(next(iter(dataset.inputs.values()))), vectors.shape[1]), np.float32)
+        values[dataset.index] = vectors.numpy()
+        del inputs[name]
+        inputs[vector_name(name)] = EncodedColumn(TensorKind.DENSE, values)
+    return replace(dataset, inputs=inputs)
+
+
+def _encode(encoder: Encoder, name: str, inputs: dict[str, Tensor | Ragged]) -> Tensor:
+    vectors: Tensor = encoder(inputs[name])
+    return vectors
+
+
+def fit_head(
+    network: Network,
+    task: Task,
+    dataset: Dataset,
+    loss: LossConfig,
+    seed: int,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> None:
+    """Fit the head, linear on the joined vectors, by L-BFGS, and put it into the network.
+
+    Fine-tuning that starts from a fitted head keeps more of what the encoder knows (Kumar et al. 2022,
+    arXiv:2202.10054). The vectors are standardised for the fit and the scaling is folded into the weights.
+    """
+    rows = torch.randperm(len(dataset), generator=generator(seed, "probe"))[:MAX_ROWS].sort().values
+    chosen = dataset.select(rows.numpy())
+    vectors_BD = forward_all(network, chosen, device, dtype, network.join)
+    targets = torch.from_numpy(np.asarray(chosen.targets))
+    mean_D, scale_D = vectors_BD.mean(0), vectors_BD.std(0, correction=0).clamp(min=1e-6)
+    vectors_BD = (vectors_BD - mean_D) / scale_D
+    head = nn.Linear(vectors_BD.shape[1], network.head.out_features)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = task.loss(head(vectors_BD), targets, loss).mean() + PENALTY * head.weight.square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        weight = head.weight / scale_D
+        network.head.weight.copy_(weight)
+        network.head.bias.copy_(head.bias - weight @ mean_D)

@@ -1,0 +1,104 @@
+"""What a first run with no settings trains with: the defaults of every kind of network, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from luban.core.runtime import Precision
+from luban.core.tensors import TensorKind
+from luban.models.network import NetworkSpec
+from luban.tasks.base import LossConfig
+from luban.training.augment import AugmentConfig
+from luban.training.optim import OptimConfig, OptimizerName, ScheduleName
+
+
+class TrainConfig(BaseModel):
+    """Settings of the training; None takes the recipe's value.
+
+    batch_size: rows of one optimizer step. accumulate: forward passes that it is cut into. patience: epochs without a
+    better validation score before the training stops, 0 to train all epochs. probe: fit the head on frozen features
+    before a pretrained network is fine-tuned.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int | None = Field(None, ge=1)
+    batch_size: int | None = Field(None, ge=1)
+    accumulate: int = Field(1, ge=1)
+    patience: int | None = Field(None, ge=0)
+    precision: Precision = "auto"
+    group_by_length: bool = True
+    probe: bool | None = None
+    metric: str | None = None
+    optim: OptimConfig = OptimConfig()
+    loss: LossConfig = LossConfig()
+    augment: AugmentConfig | Literal["auto", "none"] = "auto"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Defaults of one kind of network."""
+
+    epochs: int
+    batch_size: int
+    patience: int
+    optimizer: OptimizerName
+    learning_rate: float
+    schedule: ScheduleName
+    warmup: float
+    weight_decay: float
+    backbone_learning_rate: float = 1e-4
+    probe: bool = False
+
+
+RECIPES: dict[str, Recipe] = {
+    "finetune": Recipe(8, 16, 3, "adamw", 1e-3, "linear", 0.1, 0.01, backbone_learning_rate=1e-4, probe=True),
+    "frozen": Recipe(60, 64, 10, "adamw", 2e-3, "cosine", 0.05, 0.01),
+    "image": Recipe(15, 128, 5, "adamw", 2e-3, "trapezoidal", 0.1, 0.02),
+    "sequence": Recipe(15, 32, 4, "adamw", 1e-3, "cosine", 0.1, 0.05),
+    "tabular": Recipe(30, 256, 6, "adamw", 1e-3, "cosine", 0.05, 0.01),
+}
+SMALL_BATCHES = 20  # an epoch has at least so many steps where the rows allow it
+
+
+def kind_of(spec: NetworkSpec) -> str:
+    """Return the name of the recipe for a network."""
+    if spec.backbones:
+        return "frozen" if spec.frozen == spec.backbones else "finetune"
+    kinds = {input_spec.kind for input_spec in spec.inputs}
+    if TensorKind.GRID in kinds:
+        return "image"
+    return "sequence" if kinds & {TensorKind.TOKENS, TensorKind.FRAMES} else "tabular"
+
+
+def complete(config: TrainConfig, spec: NetworkSpec, rows: int, channels: int | None) -> TrainConfig:
+    """Fill every None from the recipe. rows: of training. channels: of the images, None where there are none."""
+    recipe = RECIPES[kind_of(spec)]
+    batch_size = config.batch_size or max(1, min(recipe.batch_size, rows // SMALL_BATCHES))
+    optim = config.optim
+    filled = {
+        name: getattr(recipe, name) if getattr(optim, name) is None else getattr(optim, name)
+        for name in ("optimizer", "learning_rate", "schedule", "warmup", "weight_decay")
+    }
+    backbone_rate = optim.backbone_learning_rate or optim.learning_rate or recipe.backbone_learning_rate
+    return config.model_copy(
+        update={
+            "epochs": config.epochs or recipe.epochs,
+            "batch_size": batch_size,
+            "patience": recipe.patience if config.patience is None else config.patience,
+            "probe": recipe.probe if config.probe is None else config.probe,
+            "augment": _augmentation(config, channels),
+            "optim": optim.model_copy(update={**filled, "backbone_learning_rate": backbone_rate}),
+        }
+    )
+
+
+def _augmentation(config: TrainConfig, channels: int | None) -> AugmentConfig | Literal["none"]:
+    """Photographs are mirrored and shifted; grey images (digits, scans) are shifted only, since mirrored they mean
+    something else."""
+    if config.augment != "auto":
+        return config.augment
+    return "none" if channels is None else AugmentConfig(flip=channels == 3, crop=2 if channels == 1 else 4)

@@ -1,0 +1,39 @@
+"""The rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted((ROOT / "src").rglob("*.py"))
+HEAVY = ("torch", "polars", "numpy", "transformers", "sklearn", "pydantic")
+LIMIT = 400  # lines; a longer file has more than one purpose
+VAGUE = {"utils.py", "helpers.py", "common.py", "misc.py"}
+
+
+def test_modules_are_found() -> None:
+    assert len(MODULES) > 20
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_module_is_small_named_and_documented(path: Path) -> None:
+    source = path.read_text("utf-8")
+    assert source.count("\n") <= LIMIT
+    assert path.name not in VAGUE
+    assert source.startswith('"""')
+
+
+@pytest.mark.parametrize(
+    "code", ["import luban", "import luban.cli, sys; sys.argv = ['luban', '--help']; luban.cli.main()"]
+)
+def test_start_loads_nothing_heavy(code: str) -> None:
+    report = "import atexit, sys; atexit.register(lambda: print('LOADED', *sys.modules))\n"
+    result = subprocess.run([sys.executable, "-c", report + code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    loaded = set(result.stdout.rsplit("LOADED", 1)[1].split())
+    assert "luban" in loaded
+    assert not loaded & set(HEAVY)
