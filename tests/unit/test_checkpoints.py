@@ -9,6 +9,7 @@ from typing import Any
 import huggingface_hub
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 from tiny_checkpoints import SPEC, save_tiny
 from tokenizers import Tokenizer
@@ -88,8 +89,8 @@ def test_a_name_that_the_hub_does_not_have_is_refused(monkeypatch: pytest.Monkey
     )
 
 
-def changed_config(folder: Path, **settings: Any) -> Path:
-    path = save_tiny(folder) / "config.json"
+def changed_config(folder: Path, family: str = "bert", **settings: Any) -> Path:
+    path = save_tiny(folder, family) / "config.json"
     config = json.loads(path.read_text()) | settings
     path.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
     return folder
@@ -120,6 +121,17 @@ def test_settings_that_have_no_counterpart_are_refused(tmp_path: Path, settings:
         f"{tmp_path / 'config.json'}: expected an encoder with absolute positions and complete settings, "
         f"found {found}. Choose another checkpoint."
     )
+
+
+@pytest.mark.parametrize("padding_id", [-1, 29, "1"])
+def test_positions_that_cannot_be_counted_are_refused(tmp_path: Path, padding_id: object) -> None:
+    changed_config(tmp_path, "roberta", pad_token_id=padding_id)
+    assert f"found pad_token_id {padding_id}. " in message(resolve, PretrainedConfig(checkpoint="x"), tmp_path)
+
+
+def test_a_frozen_encoder_with_dropout_is_refused() -> None:
+    with pytest.raises(ValidationError, match="a frozen encoder has no dropout: leave out frozen or dropout"):
+        PretrainedConfig(checkpoint="x", frozen=True, dropout=0.1)
 
 
 @pytest.mark.parametrize(

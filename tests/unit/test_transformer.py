@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import polars as pl
 import pytest
 import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.trainers import BpeTrainer
 from torch import Tensor, nn
 
 from luban.core.errors import ConfigError
@@ -179,6 +186,40 @@ def test_it_learns_from_scratch_which_of_two_tokens_comes_first() -> None:
             optimizer.step()
     held_out = head(encoder.eval()(Ragged.pack(list(rows[384:])))).argmax(1)
     assert (held_out == targets[384:]).float().mean() > 0.9
+
+
+@pytest.mark.slow
+def test_the_defaults_learn_twenty_intents_from_scratch(shared_data: Path) -> None:
+    frames = [pl.read_csv(shared_data / "banking77" / f"{part}.csv") for part in ("train", "test")]
+    labels = sorted(frames[0]["category"].unique())[:20]
+    train, test = (frame.filter(pl.col("category").is_in(labels)) for frame in frames)
+    tokenizer = Tokenizer(BPE())
+    tokenizer.pre_tokenizer = ByteLevel()
+    tokenizer.train_from_iterator(train["text"], BpeTrainer(vocab_size=2000, show_progress=False))
+
+    def encode(frame: pl.DataFrame) -> tuple[list[Tensor], Tensor]:
+        rows = [torch.tensor(encoding.ids[:64]) for encoding in tokenizer.encode_batch(frame["text"].to_list())]
+        return rows, torch.tensor([labels.index(label) for label in frame["category"]])
+
+    (rows, targets), (test_rows, test_targets) = encode(train), encode(test)
+    batch_size, epochs, rate = 32, 10, 1e-3
+    total = epochs * (len(rows) // batch_size)
+    with seeded(0, "intents"):
+        encoder = build_transformer(TransformerConfig(), InputSpec("text", TensorKind.TOKENS, 2000, max_length=64))
+        network = nn.ModuleList([encoder, nn.Linear(encoder.output_dim, len(labels))])
+        optimizer = torch.optim.AdamW(network.parameters(), lr=rate, fused=True)
+        for step in range(total):
+            optimizer.param_groups[0]["lr"] = rate * min((step + 1) / (0.06 * total), 1 - step / total)
+            chosen = torch.randint(len(rows), (batch_size,))
+            loss = F.cross_entropy(network[1](encoder(Ragged.pack([rows[i] for i in chosen]))), targets[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+    with torch.no_grad():
+        found = network[1](encoder.eval()(Ragged.pack(test_rows))).argmax(1)
+    accuracy = (found == test_targets).float().mean().item()
+    assert accuracy > 0.85, accuracy
 
 
 def test_a_row_longer_than_the_position_table_is_refused() -> None:

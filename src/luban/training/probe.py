@@ -19,6 +19,7 @@ from luban.tasks.base import LossConfig, Task
 
 MAX_ROWS = 20_000
 ITERATIONS = 100
+MIN_SCALE = 0.2  # of the mean standard deviation of the components
 PENALTY = 1e-3  # on the squared weights of the standardised vectors, beside the mean loss
 
 
@@ -59,7 +60,9 @@ def fit_head(
     chosen = dataset.select(rows.numpy())
     vectors_BD = forward_all(network, chosen, device, dtype, network.join)
     targets = torch.from_numpy(np.asarray(chosen.targets))
-    mean_D, scale_D = vectors_BD.mean(0), vectors_BD.std(0, correction=0).clamp(min=1e-6)
+    mean_D, scale_D = vectors_BD.mean(0), vectors_BD.std(0, correction=0)
+    # A component that hardly varies here may vary under dropout: it must not be blown up.
+    scale_D = scale_D.clamp(min=MIN_SCALE * float(scale_D.mean()) + 1e-12)
     vectors_BD = (vectors_BD - mean_D) / scale_D
     head = nn.Linear(vectors_BD.shape[1], network.head.out_features)
     nn.init.zeros_(head.weight)

@@ -24,7 +24,8 @@ def bert_config(raw: Mapping[str, Any]) -> TransformerConfig:
         raise ValueError(f"position_embedding_type '{raw['position_embedding_type']}'")
     if raw.get("is_decoder", False):
         raise ValueError("is_decoder true")
-    if raw["hidden_act"] not in ACTIVATIONS:
+    activation = ACTIVATIONS.get(str(raw["hidden_act"]))
+    if activation is None:
         raise ValueError(f"hidden_act '{raw['hidden_act']}'")
     return TransformerConfig.model_validate(
         {
@@ -32,7 +33,7 @@ def bert_config(raw: Mapping[str, Any]) -> TransformerConfig:
             "width": raw["hidden_size"],
             "heads": raw["num_attention_heads"],
             "ffn": raw["intermediate_size"],
-            "activation": ACTIVATIONS[raw["hidden_act"]],
+            "activation": activation,
             "norm": "post",
             "norm_eps": raw.get("layer_norm_eps", 1e-12),
             "dropout": raw.get("hidden_dropout_prob", 0.1),

@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from luban.core.errors import CheckpointError, listed
 from luban.core.tensors import InputSpec
@@ -44,6 +44,12 @@ class PretrainedConfig(EncoderConfig):
     pooling: Literal["auto"] | Pooling = "auto"
     dropout: float | None = Field(None, ge=0, lt=1)
     backbone: TransformerConfig | None = None
+
+    @model_validator(mode="after")
+    def _frozen_has_no_dropout(self) -> Self:
+        if self.frozen and self.dropout:
+            raise ValueError("a frozen encoder has no dropout: leave out frozen or dropout")
+        return self
 
     @property
     def max_positions(self) -> int | None:
