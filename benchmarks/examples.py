@@ -54,11 +54,11 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=known, choices=known, metavar="NAME")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     arguments = parser.parse_args()
-    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     for name in arguments.names:
         for seed in arguments.seeds:
             with tempfile.TemporaryDirectory() as folder:
                 found = run(name, seed, Path(folder))
+            results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
             others = [old for old in results.get(name, []) if old["seed"] != seed]
             results[name] = sorted([*others, found], key=lambda result: result["seed"])
             RESULTS.parent.mkdir(exist_ok=True)

@@ -119,10 +119,11 @@ def evaluate(
 def samples(fetch: Annotated[str | None, typer.Option(help="Fetch this sample and print its folder.")] = None) -> None:
     """List the named data sets and pretrained models, or fetch one."""
     from luban.data.samples import SAMPLES
-    from luban.data.samples import fetch as fetch_sample
 
     if fetch is not None:
-        typer.echo(fetch_sample(fetch))
+        from luban.models.pretrained import gguf
+
+        typer.echo(gguf.fetch(fetch))
         return
     for sample in SAMPLES:
         typer.echo(f"{sample.name:<22} {sample.kind:<6} {sample.description} ({sample.licence})")

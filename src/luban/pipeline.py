@@ -141,6 +141,7 @@ def read(run: Run, role: str, source: object) -> Table:
     """Read one source, set aside what cannot be read, and draw `data.max_rows` of the training rows."""
     config = run.config.data
     if isinstance(source, str):
+        announce_download(run, source)
         source = samples.resolve(source) or source
     table = sources.read(source, separator=config.separator, encoding=config.encoding, cache=cache_folder())
     run.note("read", *table.notes)
@@ -149,6 +150,14 @@ def read(run: Run, role: str, source: object) -> Table:
         run.note("read", f"{config.max_rows} of {len(table)} rows drawn at random (data.max_rows)")
         table = table.take(drawn.astype(np.int64))
     return table
+
+
+def announce_download(run: Run, reference: str) -> None:
+    """Say so before a sample is fetched, which takes a while."""
+    name = reference.removeprefix("sample:").partition("/")[0]
+    found = next((sample for sample in samples.SAMPLES if sample.name == name), None)
+    if found and not Path(reference).exists() and not samples.is_cached(name):
+        run.note("fetch", f"sample '{name}' out of the package {found.package} {found.version}, once")
 
 
 TARGET_NAMES = ("target", "label", "labels", "class", "category", "y", "标签", "类别", "目标")
@@ -215,6 +224,7 @@ def choose_model(run: Run, plans: list[ColumnPlan], fitting: Table) -> tuple[Net
     run.note("model", *notes)
     if not isinstance(config.tokens, pretrained.PretrainedConfig) or not texts:
         return config, None
+    announce_download(run, config.tokens.checkpoint)
     folder = pretrained.resolve_checkpoint(config.tokens.checkpoint)
     return config.model_copy(update={"tokens": pretrained.resolve(config.tokens, folder)}), folder
 
@@ -342,7 +352,7 @@ def judge(
     decider = run.config.train.metric
     evaluation = evaluate(task, test_set.targets_array(), outputs, theirs, decider=decider, seed=run.config.seed)
     artifact.write_json(run.directory / artifact.METRICS, evaluation.to_json())
-    rows = pl.DataFrame({"row": table.row_numbers, task.target: table.frame[task.target]})
+    rows = pl.DataFrame({"row": table.row_numbers, f"actual_{task.target}": table.frame[task.target]})
     with artifact.atomic(run.directory / artifact.PREDICTIONS) as path:
         rows.hstack(task.decode(outputs)).write_parquet(path)
     run.tell(events.Evaluated(evaluation.to_json()))

@@ -93,6 +93,9 @@ class Predictor:
         with torch.device("meta"):
             network = Network(spec)
         network.load_state_dict(run.weights(), assign=True)
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(schema, task, spec, network, choose_device(device))
 
 

@@ -39,6 +39,7 @@ def _wav(row: int) -> bytes:
 EXAMPLES: dict[str, tuple[Callable[[int], Any], Any]] = {
     "image": (_png, _png(25)),
     "audio": (_wav, _wav(30)),
+    "sequence": (lambda row: [[float(row), step / 7] for step in range(1 + row % 5)], [[1e30, 0.0]]),
     "number": (lambda row: f"{row**2 / 7:.3f}", "1e300"),
     "category": (lambda row: ["red", "green", "blue"][row % 3], "mauve"),
     "date": (lambda row: (datetime(2016, 7, 1) + timedelta(hours=31 * row)).isoformat(" "), "1999-12-31 23:59:59"),

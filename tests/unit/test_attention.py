@@ -128,7 +128,7 @@ def test_varlen_attention_is_given_the_packed_rows(monkeypatch: pytest.MonkeyPat
         assert longest == (7, 7)
         return by_row(q, k, v, ends.diff().tolist(), causal=rest["window_size"] == (-1, 0))
 
-    monkeypatch.setattr(attention_module, "varlen_attn", varlen)
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", varlen)
     monkeypatch.setattr(attention_module, "_has_varlen", lambda q_NHK: True)
     inputs = draw(lengths)
     output = attention(*inputs, Packing(offsets_of(lengths), CPU), causal=causal)

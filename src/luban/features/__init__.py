@@ -9,12 +9,14 @@ from luban.features.date import DateFeature
 from luban.features.image import ImageFeature
 from luban.features.labels import LabelsFeature
 from luban.features.number import NumberFeature
+from luban.features.sequence import SequenceFeature
 from luban.features.text import TextFeature
 
 # The order decides between kinds that are equally sure of a column.
 FEATURES: tuple[type[Feature], ...] = (
     ImageFeature,
     AudioFeature,
+    SequenceFeature,
     DateFeature,
     NumberFeature,
     LabelsFeature,

@@ -27,6 +27,7 @@ from luban.features.infer import (
 )
 from luban.features.labels import LabelsConfig, LabelsFeature
 from luban.features.number import NumberConfig
+from luban.features.sequence import SequenceConfig
 from luban.features.text import TextConfig
 
 __all__ = ["ColumnPlan", "FeaturesConfig", "Schema", "fit", "is_mostly_cjk", "plan", "profile", "tensor_kinds"]
@@ -46,6 +47,7 @@ class FeaturesConfig(BaseModel):
     text: TextConfig = TextConfig()
     image: ImageConfig = ImageConfig()
     audio: AudioConfig = AudioConfig()
+    sequence: SequenceConfig = SequenceConfig()
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention.varlen import varlen_attn
 
 from luban.models.dropout import dropout as drop
 
@@ -141,6 +141,8 @@ def attention(
     if rate == 0 and _has_varlen(q_NHK):
         window = (-1, 0) if causal else (-1, -1)
         ends, longest = packing.ends, packing.longest
+        from torch.nn.attention.varlen import varlen_attn
+
         packed = varlen_attn(q_NHK, k_NHK, v_NHK, ends, ends, longest, longest, window_size=window)
         assert isinstance(packed, Tensor)
         return packed
@@ -195,7 +197,9 @@ def _attention_with_dropout(
 def _has_varlen(q_NHK: Tensor) -> bool:
     """Whether torch's variable-length attention takes these tensors: flash attention, from the Ampere GPUs on."""
     width = q_NHK.shape[-1]
-    fits = q_NHK.is_cuda and q_NHK.dtype in VARLEN_DTYPES and width % 8 == 0 and width <= 256
+    if not q_NHK.is_cuda or find_spec("torch.nn.attention.varlen") is None:
+        return False
+    fits = q_NHK.dtype in VARLEN_DTYPES and width % 8 == 0 and width <= 256
     return fits and torch.version.hip is None and torch.cuda.get_device_capability(q_NHK.device) >= (8, 0)
 
 

@@ -51,7 +51,8 @@ class Loop:
     validate_first: bool = False
 
     def run(self) -> Iterator[Event]:
-        """Train, yielding an event for each step and validation; afterwards the network holds the best weights.
+        """Train, yielding an event for each step and validation; afterwards the network holds the best weights, or
+        the last where there are no validation rows.
 
         Raises TrainingError where the loss is no longer finite.
         """
@@ -76,6 +77,8 @@ class Loop:
                     parameters["lr"] = parameters["peak"] * factor
                 yield self.step(optimizer, positions, step, epoch)
                 step += 1
+            if not len(self.validation):
+                continue
             scores = self.validate()
             score = scores[decider.name] if decider.higher_is_better else -scores[decider.name]
             is_best = score > best_score + MIN_GAIN or not best.weights
@@ -86,8 +89,11 @@ class Loop:
             if config.patience and epoch - best_epoch >= config.patience and epoch < epochs:
                 reason = f"no better {decider.name} for {config.patience} epochs"
                 break
-        best.restore()
-        best.clear()
+        if best.weights:
+            best.restore()
+            best.clear()
+        else:
+            best_epoch = epochs
         yield TrainingEnded(reason, best_epoch, time.monotonic() - start)
 
     def optimizer(self) -> Optimizer:

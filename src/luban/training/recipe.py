@@ -55,7 +55,7 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "finetune": Recipe(8, 16, 3, "adamw", 1e-3, "linear", 0.1, 0.01, backbone_learning_rate=1e-4, probe=True),
+    "finetune": Recipe(5, 16, 2, "adamw", 1e-3, "linear", 0.1, 0.01, backbone_learning_rate=1e-4, probe=True),
     "frozen": Recipe(60, 64, 10, "adamw", 2e-3, "cosine", 0.05, 0.01),
     "image": Recipe(15, 128, 5, "adamw", 2e-3, "trapezoidal", 0.1, 0.02),
     "sequence": Recipe(15, 32, 4, "adamw", 1e-3, "cosine", 0.1, 0.05),
@@ -83,6 +83,8 @@ def complete(config: TrainConfig, spec: NetworkSpec, rows: int, channels: int | 
         name: getattr(recipe, name) if getattr(optim, name) is None else getattr(optim, name)
         for name in ("optimizer", "learning_rate", "schedule", "warmup", "weight_decay")
     }
+    if filled["optimizer"] != recipe.optimizer and optim.weight_decay is None:
+        filled["weight_decay"] = 0.0  # the recipe's is decoupled; as an L2 term inside the gradient it is another thing
     backbone_rate = optim.backbone_learning_rate or optim.learning_rate or recipe.backbone_learning_rate
     return config.model_copy(
         update={
