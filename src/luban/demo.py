@@ -22,7 +22,8 @@ def run_demo(runs: str) -> None:
         "runs": runs,
         "data": {"train": "sample:reuters-r8/train.csv", "test": "sample:reuters-r8/test.csv", "target": "label"},
         "model": "minilm",
-        "train": {"epochs": 2},
+        "features": {"text": {"max_length": 128}},
+        "train": {"epochs": 1},
     }
     model = train_from_settings(settings, "demo", {}, quiet=False)
     predictions = model.predict({"text": list(UNSEEN)})

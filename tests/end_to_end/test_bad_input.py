@@ -122,7 +122,9 @@ def test_few_unreadable_rows_are_listed_and_many_are_refused(luban, tmp_path: Pa
 def test_text_of_a_hundred_thousand_characters(luban, tmp_path: Path) -> None:
     texts = [("good " if i % 2 else "bad ") * (20_000 if i < 4 else 3) for i in range(80)]
     pl.DataFrame({"text": texts, "y": ["b", "a"] * 40, "n": range(80)}).write_csv(tmp_path / "sheet.csv")
-    result = luban("train", "sheet.csv", "--target", "y", "--model", "textcnn", "--set", "data.columns={text: text}", *FAST)
+    result = luban(
+        "train", "sheet.csv", "--target", "y", "--model", "textcnn", "--set", "data.columns={text: text}", *FAST
+    )
     assert result.code == 0, result.err
 
 
@@ -143,10 +145,11 @@ def test_pictures_of_every_kind(luban, tmp_path: Path) -> None:
     frames[0].save(tmp_path / "pictures/light/animated.gif", save_all=True, append_images=frames[1:])
     (tmp_path / "pictures/light/cut.png").write_bytes(picture("RGB", 0)[:60])
     (tmp_path / "pictures/dark/empty.png").write_bytes(b"")
-    result = luban("train", "pictures", "--model", "lenet", "--set", "train.epochs=4", "--set", "features.image.channels=3")
+    result = luban(
+        "train", "pictures", "--model", "lenet", "--set", "train.epochs=4", "--set", "features.image.channels=3"
+    )
     assert result.code == 0, result.err
     listed = pl.read_csv(tmp_path / "runs/pictures" / artifact.REJECTED)
-    assert sorted(Path(row["reason"]).name and row["row"] for row in listed.to_dicts())
     assert len(listed) == 2
     assert json.loads((tmp_path / "runs/pictures/metrics.json").read_text())["scores"]["accuracy"]["value"] > 0.9
     predicted = luban("predict", "runs/pictures", "pictures", "-o", "out.csv")
