@@ -38,9 +38,7 @@ def run(name: str, seed: int, folder: Path) -> dict[str, Any]:
         "decider": metrics["decider"],
         "scores": {metric: score["value"] for metric, score in metrics["scores"].items()},
         "interval": [metrics["scores"][metrics["decider"]][end] for end in ("low", "high")],
-        "baselines": {
-            name: scores[metrics["decider"]]["value"] for name, scores in metrics["baselines"].items()
-        },
+        "baselines": {name: scores[metrics["decider"]]["value"] for name, scores in metrics["baselines"].items()},
         "verdict": metrics["verdict"]["text"],
         "date": manifest["created"],
         "hardware": manifest["hardware"],
@@ -65,7 +63,8 @@ def main() -> None:
             RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False, sort_keys=True) + "\n", "utf-8")
         values = [result["scores"][result["decider"]] for result in results[name]]
         decider = results[name][0]["decider"]
-        print(f"{name:<22} {decider} {statistics.mean(values):.4f} over {len(values)} seeds, {found['seconds']:.0f} s", flush=True)
+        mean, seconds = statistics.mean(values), found["seconds"]
+        print(f"{name:<22} {decider} {mean:.4f} over {len(values)} seeds, {seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -85,13 +85,13 @@ def predict(
     overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
 ) -> None:
     """Predict every row: all columns are kept, in their order, and predictions are added."""
-    from luban.interface import predict_file
+    from luban.interface import flat, predict_file
 
     frame, notes = predict_file(run, data, output, overwrite=overwrite)
     for note in notes:
         typer.secho(note, fg="yellow", err=True)
     if output is None:
-        typer.echo(frame.write_csv(), nl=False)
+        typer.echo(flat(frame).write_csv(), nl=False)
     else:
         typer.echo(f"{frame.height:,} rows written to {output}", err=True)
 
@@ -145,6 +145,9 @@ def main() -> None:
 
     try:
         app()
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever reads has seen enough
+        sys.exit(0)
     except LubanError as error:
         if debug:
             raise

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from luban.core.errors import ConfigError, nearest
+from luban.data import samples
 from luban.data.config import DataConfig
 from luban.features.schema import FeaturesConfig
 from luban.models.network import NetworkConfig, expand_name
@@ -21,9 +22,9 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str | None = Field(None, pattern=r"^[^/\\]+$")
+    name: str | None = Field(None, pattern=r"^[^/\\\x00.][^/\\\x00]*$")
     runs: str = "runs"
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     device: str = "auto"
     data: DataConfig = DataConfig()
     features: FeaturesConfig = FeaturesConfig()
@@ -56,9 +57,9 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def _relative_to(folder: Path, reference: str) -> str:
-    if reference.startswith("sample:") or Path(reference).is_absolute():
+    if reference.startswith("~") or Path(reference).is_absolute():
         return reference
-    return str(folder / reference)
+    return reference if samples.is_reference(reference, folder) else str(folder / reference)
 
 
 def override(settings: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:

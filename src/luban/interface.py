@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,15 @@ from luban import config as configuration
 from luban.config import RunConfig
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.errors import ConfigError, listed
+from luban.core.errors import ConfigError, TrainingError, listed
 from luban.core.events import Listener
-from luban.data import samples, sources
-from luban.data.table import Table
+from luban.data import samples
 from luban.model import Model
-from luban.pipeline import Run, train
+from luban.models.network import expand_name
+from luban.pipeline import train
 from luban.report.history import History
 from luban.report.terminal import Terminal
+from luban.run import Run
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
 ROLES = ("train", "validation", "test")
@@ -38,7 +41,7 @@ def train_from_settings(settings: dict[str, Any], where: str, tables: dict[str, 
 
 def located(config: RunConfig) -> RunConfig:
     """Make the paths of the data absolute, so that the resolved configuration repeats the run from anywhere."""
-    paths = {role: path for role in ROLES if (path := getattr(config.data, role)) and samples.resolve(path) is None}
+    paths = {role: path for role in ROLES if (path := getattr(config.data, role)) and not samples.is_reference(path)}
     absolute = {role: str(Path(path).expanduser().absolute()) for role, path in paths.items()}
     return config.model_copy(update={"data": config.data.model_copy(update=absolute)})
 
@@ -76,7 +79,17 @@ def place(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
     """Put a value at a path of nested settings; a dict is merged into what is there."""
     *parents, last = path
     for parent in parents:
-        settings = settings.setdefault(parent, {})
+        child = settings.get(parent)
+        if parent == "model" and isinstance(child, str):
+            child = expand_name(child)
+        if child is None:
+            child = {}
+        if not isinstance(child, dict):
+            raise ConfigError(
+                f"'{parent}'", expected="settings by name", found=repr(child)[:80], action="Write it as a mapping"
+            )
+        settings[parent] = child
+        settings = child
     if isinstance(value, dict) and isinstance(settings.get(last), dict):
         for key, item in value.items():
             place(settings[last], [key], item)
@@ -92,24 +105,16 @@ def predict_file(run: Path, data: Path, output: Path | None, *, overwrite: bool)
     if output is not None:
         check_output(output, overwrite)
     model = Model.load(run)
-    table = sources.read(data)
+    table = model.read(str(data))
     prediction = model.prediction(table)
     taken = set(table.columns)
     frame = table.frame.hstack(
         prediction.frame.rename({name: free_name(name, taken) for name in prediction.frame.columns})
     )
-    notes = [*prediction.notes, *left_out(table)]
+    notes = prediction.notes
     if output is not None:
         write_table(frame, output)
     return frame, notes
-
-
-def left_out(table: Table) -> list[str]:
-    """Say which rows could not be read and so have no prediction."""
-    if not table.rejected:
-        return []
-    rows = listed((row.row for row in table.rejected), limit=20)
-    return [f"{table.name}: {len(table.rejected)} rows cannot be read and have no prediction: rows {rows}"]
 
 
 def free_name(name: str, taken: set[str]) -> str:
@@ -134,6 +139,13 @@ def check_output(output: Path, overwrite: bool) -> None:
             found=f"'{output.suffix}'",
             action="Rename the output",
         )
+    if not output.parent.is_dir() or output.is_dir():
+        raise ConfigError(
+            str(output),
+            expected="a file in a folder that exists",
+            found="none",
+            action="Make the folder, or check the path",
+        )
     if output.exists() and not overwrite:
         raise ConfigError(
             str(output),
@@ -143,10 +155,24 @@ def check_output(output: Path, overwrite: bool) -> None:
         )
 
 
+def flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Turn cells that a text file cannot hold into text: labels joined, other lists as JSON, bytes as base64."""
+    cells = {}
+    for name, dtype in frame.schema.items():
+        if dtype == pl.Binary:
+            cells[name] = frame[name].bin.encode("base64")
+        elif dtype == pl.List(pl.String):
+            cells[name] = frame[name].list.join(";")
+        elif dtype.is_nested():
+            texts = [None if cell is None else json.dumps(cell, default=str) for cell in frame[name].to_list()]
+            cells[name] = pl.Series(name, texts, dtype=pl.String)
+    return frame.with_columns(**cells)
+
+
 def write_table(frame: pl.DataFrame, output: Path) -> None:
     """Write a table in the format of the file's ending, whole or not at all."""
     if output.suffix in (".csv", ".tsv"):
-        frame = frame.with_columns(pl.col(pl.List(pl.String)).list.join(";"), pl.col(pl.Binary).bin.encode("base64"))
+        frame = flat(frame)
     with artifact.atomic(output) as temporary:
         WRITERS[output.suffix](frame, temporary)
 
@@ -158,10 +184,21 @@ def start(config: RunConfig, listeners: Sequence[Listener], tables: dict[str, ob
     run = Run(config, directory, [History(directory.path), *listeners])
     try:
         return train(run, tables)
+    except KeyboardInterrupt as stop:
+        raise TrainingError(
+            str(directory.path),
+            expected="the training to reach its end",
+            found="Ctrl-C",
+            action=f"Start it again with `luban train {directory / artifact.CONFIG}`",
+        ) from stop
     except BaseException:
-        if not any(directory.path.iterdir()):
-            directory.path.rmdir()
+        if {file.name for file in directory.path.iterdir()} <= {artifact.HISTORY}:
+            shutil.rmtree(directory.path)
         raise
+    finally:
+        for listener in listeners:
+            if isinstance(listener, Terminal):
+                listener.close()
 
 
 def default_name(source: object) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import yaml
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.data import sources
+from luban.core.errors import listed
+from luban.data import samples, sources
 from luban.data.table import Table
 from luban.evaluation.evaluate import Evaluation, evaluate
 from luban.predictor import Prediction, Predictor
@@ -19,32 +22,69 @@ from luban.predictor import Prediction, Predictor
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model. directory: its run directory. metrics: its scores on the test rows."""
+    """A trained model. directory: its run directory. metrics: its scores on the test rows. separator, encoding: of the
+    training data, where they were set."""
 
     predictor: Predictor
     directory: RunDirectory
     metrics: dict[str, Any]
+    separator: str | None = None
+    encoding: str | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Model:
         """Open a finished run. Raises ArtifactError."""
         directory = RunDirectory.open(path)
-        return cls(Predictor.load(path), directory, directory.read_json(artifact.METRICS))
+        reading = yaml.safe_load((directory / artifact.CONFIG).read_text("utf-8"))["data"]
+        return cls(
+            Predictor.load(path),
+            directory,
+            directory.read_json(artifact.METRICS),
+            reading.get("separator"),
+            reading.get("encoding"),
+        )
+
+    def __repr__(self) -> str:
+        decider = self.metrics["decider"]
+        value = self.metrics["scores"][decider]["value"]
+        return f"Model('{self.directory.path}', {self.predictor.task.name}, {decider} {value:.4f})"
+
+    def read(self, rows: object) -> Table:
+        """Read rows as the training data were read."""
+        if isinstance(rows, str):
+            rows = samples.resolve(rows) or rows
+        return sources.read(rows, separator=self.separator, encoding=self.encoding)
 
     def predict(self, rows: object) -> pl.DataFrame:
-        """Predict every row of a table or path, in order: the label or value, and probabilities."""
-        return self.prediction(sources.read(rows)).frame
+        """Predict every row of a table or path, in order; warns of what is unusual in it.
+
+        Returns the label or value of each row, and probabilities.
+        """
+        table = self.read(rows)
+        prediction = self.prediction(table)
+        for note in prediction.notes:
+            warnings.warn(note, stacklevel=2)
+        return prediction.frame
 
     def prediction(self, table: Table) -> Prediction:
         """Predict a table that was read; also returns what was unusual in it."""
-        return self.predictor.predict(table)
+        prediction = self.predictor.predict(table)
+        return replace(prediction, notes=[*prediction.notes, *left_out(table)])
 
     def evaluate(self, rows: object) -> Evaluation:
         """Score a table or path that has the target column. Raises SchemaError where it does not."""
-        table, task = sources.read(rows), self.predictor.task
+        table, task = self.read(rows), self.predictor.task
         table.require(task.target, "target")
         targets, bad = task.encode(table.frame[task.target])
         checked = table.without({position: (task.target, reason) for position, reason in bad.items()})
         checked.check_rejected()
         kept = np.setdiff1d(np.arange(len(table)), np.fromiter(bad, np.int64, len(bad)))
         return evaluate(task, targets[kept], self.predictor.predict(checked).outputs, {})
+
+
+def left_out(table: Table) -> list[str]:
+    """Say which rows could not be read and so have no prediction."""
+    if not table.rejected:
+        return []
+    rows = listed((row.row for row in table.rejected), limit=20)
+    return [f"{table.name}: {len(table.rejected)} rows cannot be read and have no prediction: rows {rows}"]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,12 @@ import polars as pl
 import torch
 
 from luban.audit import audit
+from luban.audit.order import columns_in_order
 from luban.config import RunConfig, dump
 from luban.core import artifact, events
-from luban.core.artifact import RunDirectory
 from luban.core.cache import cache_folder
-from luban.core.events import Event, Listener
-from luban.core.runtime import choose_device, faster_dtype, hardware, seeded
+from luban.core.errors import ConfigError
+from luban.core.runtime import choose_device, faster_dtype, flushed_denormals, hardware, seeded
 from luban.core.tensors import TensorKind
 from luban.core.version import VERSION
 from luban.data import samples, sources
@@ -38,14 +36,16 @@ from luban.models import network as networks
 from luban.models import pretrained
 from luban.models.network import Network, NetworkConfig, NetworkSpec
 from luban.predictor import Predictor
+from luban.run import Run
 from luban.tasks import infer_task
 from luban.tasks.base import Task
 from luban.training import probe, recipe
-from luban.training.loop import Loop
+from luban.training.loop import Loop, deciding_metric
 from luban.training.vocabulary import used_vocabulary
 
 FIT_ROWS = 500_000  # features are fitted on at most so many training rows, drawn at random
 BASELINE_ROWS = 20_000
+MEASURED_PARAMETERS = 250_000  # of a network from which on the faster precision is measured
 Positions = npt.NDArray[np.int64]
 
 
@@ -70,33 +70,10 @@ class Parts:
     test: Part
 
 
-@dataclass
-class Run:
-    """A run under way: its settings, its directory, who listens, and how long each stage took."""
-
-    config: RunConfig
-    directory: RunDirectory
-    listeners: Sequence[Listener]
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def tell(self, event: Event) -> None:
-        for listener in self.listeners:
-            listener(event)
-
-    def note(self, stage: str, *texts: str, warning: bool = False) -> None:
-        for text in texts:
-            self.tell(events.Noted(stage, text, warning))
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.monotonic()
-        yield
-        self.seconds[name] = round(time.monotonic() - start, 3)
-
-
 def train(run: Run, tables: dict[str, object]) -> Model:
     """Train a model. tables: `train`, and `validation` and `test` where they are given: paths or tables in memory."""
     config = run.config
+    choose_device(config.device)
     with run.stage("read"):
         read_tables = {role: read(run, role, source) for role, source in tables.items()}
         table = read_tables["train"]
@@ -105,6 +82,7 @@ def train(run: Run, tables: dict[str, object]) -> Model:
         task_type = infer_task(schema.profile(table, target), config.data.task)
         plans = plan_columns(run, table, target)
         run.note("infer", *(plan.note for plan in plans if plan.note))
+        schema.require_inputs(table, plans)
         inputs = [plan.name for plan in plans if plan.is_input]
         report = audit(table, target, inputs)
         report.check()
@@ -113,7 +91,9 @@ def train(run: Run, tables: dict[str, object]) -> Model:
         parts = divide(run, read_tables, target, inputs, stratify=task_type.name in ("binary", "multiclass"))
     with run.stage("fit"):
         fitting = parts.train.materialize(FIT_ROWS, config.seed)
-        task = task_type.fit(fitting.frame[target])
+        task = task_type.fit(table.frame[target][parts.train.rows])
+        deciding_metric(task, config.train.metric)
+        require_test_rows(parts)
         model_config, checkpoint = choose_model(run, plans, fitting)
         fitted = schema.fit(plans, fitting, config.features, fit_context(config, table, model_config, checkpoint))
         describe_schema(run, fitted, plans, task, len(table))
@@ -123,15 +103,16 @@ def train(run: Run, tables: dict[str, object]) -> Model:
     with run.stage("build"):
         spec = networks.specify(model_config, fitted.specs(), task.output_dim)
         network, settings = build(run, spec, checkpoint, datasets[0])
-        resolved = config.model_copy(update={"model": model_config, "train": settings})
-        artifact.write_bytes(run.directory / artifact.CONFIG, dump(resolved).encode())
+        decided = {"target": target, "task": task.name, "columns": {plan.name: plan.kind for plan in plans}}
+        write_config(run, decided, model_config, settings)
     with run.stage("train"):
-        dtype = fit(run, network, spec, task, datasets, settings)
+        precision = fit(run, network, spec, task, datasets, settings)
+        write_config(run, decided, model_config, settings.model_copy(update={"precision": precision}))
     predictor = Predictor(fitted, task, spec, network, choose_device(config.device))
+    predictor.save(run.directory)
     with run.stage("evaluate"):
-        evaluation = judge(run, predictor, parts, plans, datasets, dtype)
+        evaluation = judge(run, predictor, parts, plans, datasets)
     with run.stage("save"):
-        predictor.save(run.directory)
         run.directory.seal(manifest(run, parts))
     run.tell(events.RunSaved(str(run.directory.path)))
     return Model(predictor, run.directory, evaluation.to_json())
@@ -199,7 +180,7 @@ def divide(run: Run, tables: dict[str, Table], target: str, inputs: list[str], *
         keep, notes = drop_overlap(table, other, inputs)
         run.note("split", *notes)
         kept = np.intersect1d(kept, keep)
-    if "seed" not in config.model_fields_set:
+    if config.seed is None:
         config = config.model_copy(update={"seed": run.config.seed})
     if "validation" in given:
         config = config.model_copy(update={"validation": 0.0})
@@ -213,7 +194,22 @@ def divide(run: Run, tables: dict[str, Table], target: str, inputs: list[str], *
         role: Part(given[role], np.arange(len(given[role]))) if role in given else Part(table, kept[rows[role]])
         for role in rows
     }
+    if len(given) == 2:
+        keep, notes = drop_overlap(given["validation"], given["test"], inputs)
+        run.note("split", *notes)
+        parts["validation"] = Part(given["validation"], keep)
+    for name in columns_in_order(table.frame) if config.method in ("auto", "random") else []:
+        text = f"rows are in the order of '{name}': a random split lets the model see the future"
+        run.note("split", f"{text} (data.split.method=time, data.split.column={name})", warning=True)
     return Parts(**parts)
+
+
+def require_test_rows(parts: Parts) -> None:
+    """Raise ConfigError where no rows are left to score."""
+    if not len(parts.test.rows):
+        raise ConfigError(
+            "data.split.test", expected="rows to test on", found="none", action="Give data.test, or a share above 0"
+        )
 
 
 def choose_model(run: Run, plans: list[ColumnPlan], fitting: Table) -> tuple[NetworkConfig, Path | None]:
@@ -251,9 +247,9 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
         inputs, bad = cache.encode(fitted, table, cache_folder() / "encoded", sources.fingerprint(table))
         targets, bad_targets = task.encode(table.frame[task.target])
         bad |= {position: (task.target, reason) for position, reason in bad_targets.items()}
-        checked = table.without(bad)
+        checked = replace(table, rejected=()).without(bad)
         checked.check_rejected()
-        rejected += checked.rejected
+        rejected += [*table.rejected, *checked.rejected]
         kept = np.setdiff1d(np.arange(len(table)), np.fromiter(bad, np.int64, len(bad)))
         encoded[id(table)] = Dataset.of(fitted, inputs, targets), kept
     if rejected:
@@ -284,9 +280,16 @@ def build(run: Run, spec: NetworkSpec, checkpoint: Path | None, train: Dataset) 
     return network, recipe.complete(run.config.train, spec, len(train), channels)
 
 
+def write_config(run: Run, decided: dict[str, Any], model: NetworkConfig, settings: recipe.TrainConfig) -> None:
+    """Write the configuration with everything that was decided, so that it repeats the run."""
+    data = run.config.data.model_copy(update=decided)
+    resolved = run.config.model_copy(update={"data": data, "model": model, "train": settings})
+    artifact.write_bytes(run.directory / artifact.CONFIG, dump(resolved).encode())
+
+
 def fit(
     run: Run, network: Network, spec: NetworkSpec, task: Task, datasets: list[Dataset], settings: recipe.TrainConfig
-) -> torch.dtype:
+) -> str:
     """Train the network in place; return the precision that was used."""
     device, seed = choose_device(run.config.device), run.config.seed
     network.to(device)
@@ -303,24 +306,27 @@ def fit(
         backbones=[network.encoder_prefix(name) for name in spec.backbones],
         folder=run.directory / "checkpoints",
     )
-    loop.dtype = choose_precision(loop, settings.precision)
+    if settings.precision == "auto":
+        loop.dtype = choose_precision(loop)
+    elif settings.precision == "bfloat16":
+        loop.dtype = torch.bfloat16
     if spec.frozen:
         loop.train = probe.with_vectors(network, train_set, spec.frozen, device, loop.dtype)
         loop.validation = probe.with_vectors(network, validation_set, spec.frozen, device, loop.dtype)
-    if settings.probe and spec.backbones and not spec.hidden:
+    if settings.probe and not spec.hidden and len(spec.backbones) == len(spec.inputs):
         probe.fit_head(network, task, loop.train, settings.loss, seed, device, loop.dtype)
         loop.validate_first = True
-    with used_vocabulary(network, [loop.train, loop.validation]):
+    with flushed_denormals(), used_vocabulary(network, [loop.train, loop.validation]):
         for event in loop.run():
             run.tell(event)
-    return loop.dtype
+    return str(loop.dtype).removeprefix("torch.")
 
 
-def choose_precision(loop: Loop, precision: str) -> torch.dtype:
-    """Return the precision that is set, or the one whose step is measured to be faster."""
-    if precision != "auto":
-        return torch.float32 if precision == "float32" else torch.bfloat16
-    rows = np.arange(min(len(loop.train), loop.config.batch_size or 1))
+def choose_precision(loop: Loop) -> torch.dtype:
+    """Return the precision whose step is measured to be faster; small networks gain too little to be measured."""
+    if sum(parameter.numel() for parameter in loop.network.parameters()) < MEASURED_PARAMETERS:
+        return torch.float32
+    rows = np.arange(min(len(loop.train), -(-(loop.config.batch_size or 1) // loop.config.accumulate)))
     batch = loop.train.batch(rows).to(loop.device)
     trial = replace(
         loop, network=copy.deepcopy(loop.network)
@@ -333,19 +339,22 @@ def choose_precision(loop: Loop, precision: str) -> torch.dtype:
     return faster_dtype(step)
 
 
-def judge(
-    run: Run, predictor: Predictor, parts: Parts, plans: list[ColumnPlan], datasets: list[Dataset], dtype: torch.dtype
-) -> Evaluation:
+def judge(run: Run, predictor: Predictor, parts: Parts, plans: list[ColumnPlan], datasets: list[Dataset]) -> Evaluation:
     """Score the test rows beside the baselines, and write predictions and scores."""
     task, (train_set, _, test_set) = predictor.task, datasets
-    outputs = predictor.outputs(test_set, dtype)
+    outputs = predictor.outputs(test_set)
     chosen = np.arange(len(train_set))
     if len(chosen) > BASELINE_ROWS:
         chosen = np.sort(np.random.default_rng(run.config.seed).choice(chosen, BASELINE_ROWS, replace=False))
     fitting = train_set.select(chosen)
     kinds = {plan.name: plan.kind for plan in plans if plan.is_input}
     baselines = fit_baselines(
-        task, parts.train.table.take(parts.train.rows[chosen]), fitting.targets_array(), kinds, pixels(fitting)
+        task,
+        parts.train.table.take(parts.train.rows[chosen]),
+        fitting.targets_array(),
+        kinds,
+        pixels(fitting),
+        run.config.seed,
     )
     table = parts.test.table.take(parts.test.rows)
     theirs = {baseline.name: baseline.predict(table, pixels(test_set)) for baseline in baselines}

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from luban.audit import Finding, audit
+from luban.audit.order import columns_in_order
 from luban.core.errors import DataError
 from luban.data.table import Table
 
@@ -38,7 +39,7 @@ def test_a_target_of_one_value_is_an_error() -> None:
     )
     with pytest.raises(DataError, match=message):
         report.check()
-    assert [finding.severity for finding in report.findings] == ["error", "warning"]
+    assert [finding.severity for finding in report.findings] == ["error", "error"]
     assert json.loads(json.dumps(report.to_json()))["findings"][1] == {
         "severity": "warning",
         "column": "y",
@@ -136,3 +137,10 @@ def test_adult_is_clean_and_its_two_names_of_education_are_no_leak(shared_data: 
     others = [name for name in frame.columns if name != "education"]
     leaks = [found.column for found in audit(rows, "education", others).findings if "stands for" in found.message]
     assert leaks == ["education_num"]
+
+
+def test_rows_in_the_order_of_time_are_seen() -> None:
+    days = [f"2024-01-{day:02}" for day in range(1, 31)]
+    frame = pl.DataFrame({"date": days, "time": [1] * 30, "x": range(30)})
+    assert columns_in_order(frame) == ["date"]
+    assert columns_in_order(frame.sample(fraction=1.0, shuffle=True, seed=1)) == []

@@ -57,9 +57,9 @@ class TestMatch:
         assert AudioFeature.match(profile([saved(tone(440, rate=16_000), 16_000, kind)] * 2)) > 0.9
 
     def test_paths_match_by_suffix(self) -> None:
-        assert AudioFeature.match(profile(["a.wav", "x/b.FLAC"])) > 0.8
+        assert AudioFeature.match(profile(["a.wav", "x/b.FLAC", "/elsewhere/c.wav"])) > 0.8
 
-    @pytest.mark.parametrize("cells", [["a.png"], ["/etc/a.wav"], [b"RIFF\0\0\0\0WEBP"], [1.5], []])
+    @pytest.mark.parametrize("cells", [["a.png"], [b"RIFF\0\0\0\0WEBP"], [1.5], []])
     def test_other_columns_do_not(self, cells: list[Any]) -> None:
         assert AudioFeature.match(profile(cells)) == 0
 

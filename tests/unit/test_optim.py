@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from luban.training.loader import epoch_batches
+from luban.training.loader import epoch_batches, num_batches
 from luban.training.optim import OPTIMIZERS, SCHEDULES, is_decayed, l1_penalty, parameter_groups, schedule_factor
 
 
@@ -103,3 +103,11 @@ def test_grouped_batches_hold_rows_of_like_length() -> None:
         for group in (True, False)
     }
     assert spread[True] < spread[False] / 5
+
+
+def test_no_batch_is_left_with_a_single_row() -> None:
+    lengths = np.ones(81, np.int64)
+    batches = epoch_batches(lengths, 8, 0, 1, group=False)
+    assert sorted(map(len, batches)) == [8] * 9 + [9]
+    assert len(batches) == num_batches(81, 8)
+    assert [num_batches(rows, 8) for rows in (1, 7, 8, 9, 10, 16, 17)] == [1, 1, 1, 1, 2, 2, 2]

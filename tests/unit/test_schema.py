@@ -90,7 +90,7 @@ def test_real_tables(shared_data: Path) -> None:
         ([None, None, "", None], "ignore"),
         (["", "x", "", "x"], "category"),
         ([1, None, 1, None], "number"),
-        ([[1.5], [2.5], [3.5, 1.0], None], "ignore"),
+        ([[1.5], [2.5], [3.5, 1.0], None], "sequence"),
         ([b"\x00\x01", b"\x02", b"\x03", b"\x04"], "ignore"),
         ([True, False, None, True], "category"),
         ([["a"], ["b", "a"], [], None], "labels"),
@@ -153,8 +153,9 @@ def test_an_unknown_kind() -> None:
     with pytest.raises(ConfigError) as error:
         schema.plan(table(FRAME), target=None, overrides={"city": "catgory"})
     assert str(error.value) == (
-        "data.columns, column 'city': expected one of 'image', 'audio', 'date', 'number', 'labels', 'category', "
-        "'text', 'identifier', 'ignore', found 'catgory'. Did you mean 'category'? Choose one of these kinds."
+        "data.columns, column 'city': expected one of 'image', 'audio', 'sequence', 'date', 'number', 'labels', "
+        "'category', 'text', 'identifier', 'ignore', found 'catgory'. "
+        "Did you mean 'category'? Choose one of these kinds."
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from luban.audit.finding import Finding
+from luban.audit.finding import Finding, Severity
 from luban.core.errors import listed
+from luban.data.table import REJECTED_LIMIT
 from luban.features.base import ColumnProfile
 from luban.features.cells import strings
 from luban.features.labels import LabelsFeature
@@ -24,7 +25,7 @@ def audit_target(target: pl.Series) -> list[Finding]:
         return _missing(target, target.null_count())
     cells = strings(target)
     present = cells.drop_nulls().rename("label")
-    findings = _missing(target, len(cells) - len(present))
+    findings: list[Finding] = []
     counted = present.value_counts(sort=True)
     if len(counted) == 1:
         findings.append(
@@ -37,7 +38,7 @@ def audit_target(target: pl.Series) -> list[Finding]:
         )
     elif len(counted) > 1 and _has_classes(present, len(counted)):
         findings += _rare(target.name, counted.sort("count", "label")) + _dominant(target.name, counted, len(present))
-    return findings
+    return findings + _missing(target, len(cells) - len(present))
 
 
 def _missing(target: pl.Series, num_missing: int) -> list[Finding]:
@@ -46,9 +47,8 @@ def _missing(target: pl.Series, num_missing: int) -> list[Finding]:
         return [Finding("error", target.name, message, action)]
     if num_missing:
         message = f"the target is missing in {num_missing} of {len(target)} rows"
-        return [
-            Finding("warning", target.name, message, "These rows cannot be trained on: fill them in or remove them")
-        ]
+        severity: Severity = "error" if num_missing > REJECTED_LIMIT * len(target) else "warning"
+        return [Finding(severity, target.name, message, "These rows cannot be trained on: fill them in or remove them")]
     return []
 
 

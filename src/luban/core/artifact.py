@@ -38,7 +38,12 @@ def disk_errors(path: Path) -> Iterator[None]:
                 found="a full disk",
                 action="Free some space or choose another folder, and start again; what was written before is whole",
             ) from error
-        if isinstance(error, (PermissionError, FileExistsError, NotADirectoryError)) or error.errno == errno.EROFS:
+        if (
+            isinstance(
+                error, (PermissionError, FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError)
+            )
+            or error.errno == errno.EROFS
+        ):
             raise ArtifactError(
                 str(path),
                 expected="a place that can be written",
@@ -121,7 +126,21 @@ class RunDirectory:
                 found=f"format {found}",
                 action="Use the version of Luban that wrote it",
             )
+        run.check_files()
         return run
+
+    def check_files(self) -> None:
+        """Raise ArtifactError where a small file is not as it was written; weights are checked when they are read."""
+        for name, expected in self.read_json(MANIFEST).get("files", {}).items():
+            if name not in (WEIGHTS, PREDICTIONS, HISTORY) and not (
+                (self.path / name).is_file() and sha256(self.path / name) == expected
+            ):
+                raise ArtifactError(
+                    str(self.path / name),
+                    expected="the file that the training wrote",
+                    found="one that is missing, or was changed since",
+                    action="Copy the run directory again",
+                )
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name

@@ -12,16 +12,21 @@ from typing import Literal
 
 import torch
 
+from luban.core.errors import ConfigError
+
 Precision = Literal["auto", "float32", "bfloat16"]
 BFLOAT16_GAIN = 1.15  # how much faster a bfloat16 step must be measured before it is chosen
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the named device, or the fastest that is present; on a CPU, numbers too small to matter become zero, which
-    some processors otherwise compute a hundred times slower."""
-    torch.set_flush_denormal(True)
+    """Return the named device, or the fastest that is present. Raises ConfigError where it is not there."""
     if name != "auto":
-        return torch.device(name)
+        try:
+            return torch.empty(0, device=name).device
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(
+                "device", expected="auto, cpu, or an accelerator of this machine", found=f"'{name}'", action="Use auto"
+            ) from error
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
@@ -47,6 +52,16 @@ def seeded(seed: int, purpose: str, step: int = 0) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Take numbers too small to matter for zero: some processors compute with them a hundred times slower."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     """Return the context in which matrix products run in `dtype`; float32 switches it off."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype != torch.float32)
@@ -60,14 +75,24 @@ def faster_dtype(step: Callable[[torch.dtype], None], repeats: int = 3) -> torch
     seconds = {}
     for dtype in (torch.float32, torch.bfloat16):
         step(dtype)
+        synchronize()
         timings = []
         for _ in range(repeats):
             start = time.perf_counter()
             step(dtype)
+            synchronize()
             timings.append(time.perf_counter() - start)
         seconds[dtype] = min(timings)
     gain = seconds[torch.float32] / seconds[torch.bfloat16]
     return torch.bfloat16 if gain > BFLOAT16_GAIN else torch.float32
+
+
+def synchronize() -> None:
+    """Wait until an accelerator has done what it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    elif torch.backends.mps.is_available():
+        torch.mps.synchronize()
 
 
 def hardware() -> dict[str, str | int]:

@@ -94,6 +94,13 @@ def resolve(reference: str) -> Path | None:
     return fetch(name) / file
 
 
+def is_reference(reference: str, folder: Path = Path()) -> bool:
+    """Tell whether a string stands for a sample, without fetching it; a path that exists in the folder wins."""
+    name = reference.removeprefix(PREFIX).partition("/")[0]
+    is_known = name in {sample.name for sample in SAMPLES}
+    return reference.startswith(PREFIX) or (is_known and not (folder / reference).exists())
+
+
 def _fetch(sample: Sample, prepare: Prepare | None) -> None:
     """Download, check and prepare in a folder beside the final one, then rename it."""
     if prepare is None:

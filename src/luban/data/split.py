@@ -38,6 +38,7 @@ class SplitConfig(BaseModel):
 
     method: `auto` is stratified for classes and random otherwise; `none` scores on the training rows. validation, test:
     shares of the rows. column: of the groups, of the time, or of the words train, validation and test.
+    seed: of the draw; None takes the run's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,7 +47,7 @@ class SplitConfig(BaseModel):
     validation: float = Field(default=0.1, ge=0, lt=1)
     test: float = Field(default=0.1, ge=0, lt=1)
     column: str | None = None
-    seed: int = Field(default=0, ge=0)
+    seed: int | None = Field(default=None, ge=0)
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,11 @@ def split(
     if config.method == "time":
         units = _by_time(table, str(config.column), alike)
     elif config.method == "group":
-        units = _by_group(table, str(config.column), alike, limit, config.seed)
+        units = _by_group(table, str(config.column), alike, limit, config.seed or 0)
     elif is_stratified:
-        units = _stratified(table, target, alike, limit, config.seed)
+        units = _stratified(table, target, alike, limit, config.seed or 0)
     else:
-        units = _random(alike, limit, config.seed)
+        units = _random(alike, limit, config.seed or 0)
     parts = _cut(table, units, test_rows, validation_rows)
     if is_stratified:
         parts = _represent(parts, units.of_row, group_ids(table.frame.select(target)))

@@ -17,7 +17,6 @@ import polars as pl
 import soundfile
 import torch
 from pydantic import Field
-from scipy.signal import resample_poly
 from torch import Tensor
 
 from luban.core.errors import DataError
@@ -85,6 +84,8 @@ def decode_clip(content: bytes, sample_rate: int, max_seconds: float) -> Floats:
             raise UnreadableCellError("the clip has samples that are not finite numbers")
         divisor = math.gcd(sample_rate, clip.samplerate)
         if clip.samplerate != sample_rate:
+            from scipy.signal import resample_poly
+
             mono = resample_poly(mono, sample_rate // divisor, clip.samplerate // divisor).astype(np.float32)
     return np.asarray(mono[: math.ceil(max_seconds * sample_rate)])
 

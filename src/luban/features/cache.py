@@ -23,6 +23,7 @@ from luban.features.schema import Schema
 
 CHUNK_ROWS = 16_384
 READ_BYTES = 1 << 24
+FILE_KINDS = ("image", "audio")  # whose cells may be paths
 INDEX = "index.json"
 PACKED = (TensorKind.TOKENS, TensorKind.FRAMES)
 
@@ -42,7 +43,7 @@ def encode(
     """
     if cache is None or fingerprint is None:
         return _join(list(_chunks(schema, table)))
-    folder = cache / _key(schema, fingerprint)
+    folder = cache / _key(schema, fingerprint, _files_stamp(schema, table))
     found = _open(folder, schema, len(table))
     if found is None:
         _write(folder, schema, table)
@@ -76,10 +77,27 @@ def _join(chunks: list[Chunk]) -> Chunk:
     return inputs, {position: why for _, bad in chunks for position, why in bad.items()}
 
 
-def _key(schema: Schema, fingerprint: str) -> str:
+def _files_stamp(schema: Schema, table: Table) -> str:
+    """Name the state of the files that cells point to: where they are, how large, and when they were changed."""
+    digest = hashlib.sha256()
+    for feature in schema.features:
+        if feature.kind not in FILE_KINDS or table.folder is None:
+            continue
+        digest.update(str(table.folder.resolve()).encode())
+        for cell in table.frame[feature.columns[0]].to_list():
+            if isinstance(cell, str) and cell:
+                try:
+                    state = (table.folder / cell).stat()
+                    digest.update(f"{cell}\0{state.st_size}\0{state.st_mtime_ns}".encode())
+                except (OSError, ValueError):
+                    digest.update(b"-")
+    return digest.hexdigest()
+
+
+def _key(schema: Schema, fingerprint: str, files_on_disk: str) -> str:
     """Name what the encoded columns depend on."""
     files = {name: hashlib.sha256(content).hexdigest() for name, content in schema.files().items()}
-    parts = {"luban": VERSION, "data": fingerprint, "schema": schema.state(), "files": files}
+    parts = {"luban": VERSION, "data": fingerprint, "schema": schema.state(), "files": files, "disk": files_on_disk}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -39,7 +39,7 @@ def sampled_cells(column: pl.Series, limit: int) -> list[object]:
 
 
 def match_files(profile: ColumnProfile, is_content: Callable[[bytes], bool], suffixes: frozenset[str]) -> float:
-    """Return how surely the cells hold files of one kind: by their first bytes, or by the suffix of relative paths.
+    """Return how surely the cells hold files of one kind: by their first bytes, or by the suffix of paths.
 
     A path counts by its suffix alone, so that a column whose files are not there is reported as such and not taken for
     text; where some of them are there it is surer.
@@ -50,17 +50,15 @@ def match_files(profile: ColumnProfile, is_content: Callable[[bytes], bool], suf
     if isinstance(cells[0], bytes):
         share = sum(is_content(cell) for cell in cells) / len(cells)
         return SURE_WITH_FILES * share if share >= MATCHING_SHARE else 0.0
-    share = sum(_is_relative_path(cell, suffixes) for cell in cells) / len(cells)
+    share = sum(_is_path(cell, suffixes) for cell in cells) / len(cells)
     if share < MATCHING_SHARE:
         return 0.0
     found = any(_exists(profile.folder, cell) for cell in cells[:PROBED_PATHS])
     return share * (SURE_WITH_FILES if found else SURE_BY_NAME)
 
 
-def _is_relative_path(cell: str, suffixes: frozenset[str]) -> bool:
-    return (
-        PurePosixPath(cell).suffix.lower() in suffixes and "://" not in cell and "\n" not in cell and not _rooted(cell)
-    )
+def _is_path(cell: str, suffixes: frozenset[str]) -> bool:
+    return PurePosixPath(cell).suffix.lower() in suffixes and "://" not in cell and "\n" not in cell
 
 
 def _rooted(path: str) -> bool:

@@ -30,7 +30,17 @@ from luban.features.number import NumberConfig
 from luban.features.sequence import SequenceConfig
 from luban.features.text import TextConfig
 
-__all__ = ["ColumnPlan", "FeaturesConfig", "Schema", "fit", "is_mostly_cjk", "plan", "profile", "tensor_kinds"]
+__all__ = [
+    "ColumnPlan",
+    "FeaturesConfig",
+    "Schema",
+    "fit",
+    "is_mostly_cjk",
+    "plan",
+    "profile",
+    "require_inputs",
+    "tensor_kinds",
+]
 
 TEXT = "text"  # the name of the input that all text columns make together
 

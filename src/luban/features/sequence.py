@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from pydantic import Field
 
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
@@ -19,7 +20,7 @@ MAX_STEPS = 100_000
 class SequenceConfig(FeatureConfig):
     """max_length: steps that are kept of a sequence, the last ones."""
 
-    max_length: int = 1024
+    max_length: int = Field(default=1024, ge=1, le=MAX_STEPS)
 
 
 def as_steps(cell: object, width: int | None) -> npt.NDArray[np.float32] | str:
@@ -28,9 +29,11 @@ def as_steps(cell: object, width: int | None) -> npt.NDArray[np.float32] | str:
         return f"expected a list of numbers, found {type(cell).__name__}"
     try:
         steps = np.asarray(
-            [list(s) if isinstance(s, (list, tuple, pl.Series)) else [s] for s in cell][:MAX_STEPS], float
+            [list(s) if isinstance(s, (list, tuple, pl.Series)) else [s] for s in cell][-MAX_STEPS:], float
         )
     except (TypeError, ValueError):
+        return "expected a list of numbers, or of lists of numbers of one width"
+    if len(steps) and steps.ndim != 2:
         return "expected a list of numbers, or of lists of numbers of one width"
     if not len(steps):
         return np.zeros((0, width or 1), np.float32)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import Tensor, nn
 
+from luban.core.errors import ConfigError, listed, nearest
 from luban.core.tensors import InputSpec, Ragged, TensorKind
 from luban.models import ARCHITECTURES
 from luban.models.base import Encoder
@@ -72,6 +74,9 @@ def expand_name(name: str) -> dict[str, Any]:
     if name == "mlp":
         return {"grid": {"architecture": "flatten"}, "hidden": list(WIDE_HIDDEN)}
     if name not in ARCHITECTURES:
+        nearest_name = nearest(name, ARCHITECTURES)
+        if nearest_name and not Path(name).exists():
+            raise ValueError(f"an architecture or a checkpoint. {nearest_name.strip()}")
         return {"tokens": {"architecture": "pretrained", "checkpoint": name}}
     kinds = ARCHITECTURES[name].kinds
     return {slot: {"architecture": name} for slot, kind in SLOTS.items() if kind in kinds}
@@ -81,6 +86,14 @@ def complete(config: NetworkConfig, kinds: set[TensorKind], *, chinese: bool) ->
     """Choose an architecture for each kind of input that has none; return it with a sentence for each choice."""
     chosen: dict[str, Any] = {}
     notes = []
+    asked = {kind for slot, kind in SLOTS.items() if getattr(config, slot) is not None}
+    if asked and not asked & kinds:
+        raise ConfigError(
+            "model",
+            expected=f"an architecture for {listed(sorted(kinds))}, which the columns are encoded to",
+            found=f"one for {listed(sorted(asked))}",
+            action="Leave model out, or set data.columns",
+        )
     if TensorKind.TOKENS in kinds and config.tokens is None:
         checkpoint = CHINESE_CHECKPOINT if chinese else ENGLISH_CHECKPOINT
         chosen["tokens"] = PretrainedConfig(checkpoint=checkpoint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any, ClassVar
 
@@ -32,16 +33,26 @@ class Terminal:
     """A listener that prints. In a terminal the training shows as one live line; elsewhere as one line an epoch."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+        self.console = console or Console(highlight=False, soft_wrap=not sys.stdout.isatty())
         self.progress: Progress | None = None
         self.loss: float | None = None
         self.rows, self.started = 0, 0.0
         self.epochs = 0
+        self.is_closed = False
 
     def __call__(self, event: Event) -> None:
         handler = self.HANDLERS.get(type(event))
-        if handler is not None:
-            handler(self, event)
+        if handler is not None and not self.is_closed:
+            try:
+                handler(self, event)
+            except BrokenPipeError:
+                self.is_closed = True  # nobody reads any more; the run goes on
+
+    def close(self) -> None:
+        """Give the terminal's cursor back, however the run ended."""
+        if self.progress is not None:
+            self.progress.stop()
+            self.progress = None
 
     def line(self, label: str, text: str, style: str = "") -> None:
         grid = Table.grid(padding=(0, 1))
@@ -76,7 +87,7 @@ class Terminal:
         )
         self.line("network", f"{_short(event.parameters)} parameters{trained}, {event.precision} on {event.device}")
         rate = f"{optim['learning_rate']:g}"
-        if optim["backbone_learning_rate"] != optim["learning_rate"] and trained == "" and event.parameters > 1e7:
+        if optim["backbone_learning_rate"] not in (None, optim["learning_rate"]):
             rate = f"{optim['backbone_learning_rate']:g} (head {rate})"
         self.line(
             "training",
@@ -152,9 +163,7 @@ class Terminal:
 
 def score_table(evaluation: dict[str, Any]) -> Table:
     """Return the scores of an evaluation, with intervals, beside the baselines."""
-    table = Table(
-        box=None, pad_edge=False, title_justify="left", title=f"{evaluation['rows']:,} test rows, 95 % intervals"
-    )
+    table = Table(box=None, pad_edge=False, title_justify="left", title=f"{evaluation['rows']:,} rows, 95 % intervals")
     table.add_column("metric", style="bold cyan")
     table.add_column("model", justify="right")
     baselines = evaluation.get("baselines", {})

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from luban.features.base import ColumnProfile
@@ -27,6 +27,12 @@ class LossConfig(BaseModel):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     class_weights: str | dict[str, float] | None = None  # "balanced", or a weight by label
     loss: Literal["mse", "mae", "huber"] | None = None  # of regression, whose own choice None is
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _labels_as_text(cls, value: Any) -> Any:
+        # YAML reads a label such as 1 as a number.
+        return {str(label): weight for label, weight in value.items()} if isinstance(value, dict) else value
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,20 @@ def epoch_batches(lengths: Rows, batch_size: int, seed: int, epoch: int, *, grou
     draw = generator(seed, "order", epoch)
     order = torch.randperm(len(lengths), generator=draw).numpy()
     if not group:
-        return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+        return _cut(order, batch_size)
     pool = POOL * batch_size
     pools = (order[i : i + pool] for i in range(0, len(order), pool))
     order = np.concatenate([rows[np.argsort(lengths[rows], kind="stable")] for rows in pools])
-    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    batches = _cut(order, batch_size)
     return [batches[i] for i in torch.randperm(len(batches), generator=draw).tolist()]
+
+
+def num_batches(rows: int, batch_size: int) -> int:
+    """Return how many batches an epoch has: a last row that would be alone, without batch statistics, joins another."""
+    full, left = divmod(rows, batch_size)
+    return max(1, full + (left > 1))
+
+
+def _cut(order: Rows, batch_size: int) -> list[Rows]:
+    ends = [min(len(order), (i + 1) * batch_size) for i in range(num_batches(len(order), batch_size) - 1)]
+    return np.split(order, ends)

@@ -23,11 +23,9 @@ from luban.predictor import forward_all
 from luban.tasks.base import Metric, Task
 from luban.training.augment import AugmentConfig, augment
 from luban.training.checkpoint import BestWeights
-from luban.training.loader import epoch_batches
+from luban.training.loader import epoch_batches, num_batches
 from luban.training.optim import OPTIMIZERS, l1_penalty, parameter_groups, schedule_factor
 from luban.training.recipe import TrainConfig
-
-MIN_GAIN = 1e-6  # a score counts as better from this difference on
 
 
 @dataclass
@@ -61,9 +59,10 @@ class Loop:
         assert epochs
         assert batch_size
         optimizer = self.optimizer()
-        total = epochs * math.ceil(len(self.train) / batch_size)
+        total = epochs * num_batches(len(self.train), batch_size)
         decider = deciding_metric(self.task, config.metric)
-        best, best_score, best_epoch, step = BestWeights(self.network, self.folder), -math.inf, 0, 0
+        best, best_epoch, step = BestWeights(self.network, self.folder), 0, 0
+        best_score = (-math.inf, -math.inf)
         reason = f"all {epochs} epochs done"
         yield self.started(epochs, total)
         lengths = self.train.lengths
@@ -80,8 +79,8 @@ class Loop:
             if not len(self.validation):
                 continue
             scores = self.validate()
-            score = scores[decider.name] if decider.higher_is_better else -scores[decider.name]
-            is_best = score > best_score + MIN_GAIN or not best.weights
+            score = ranked(scores, decider)
+            is_best = score > best_score or not best.weights
             if is_best:
                 best_score, best_epoch = score, epoch
                 best.keep()
@@ -99,7 +98,6 @@ class Loop:
     def optimizer(self) -> Optimizer:
         optim = self.config.optim
         assert optim.learning_rate is not None
-        assert optim.backbone_learning_rate is not None
         groups = parameter_groups(
             self.network, optim.learning_rate, optim.backbone_learning_rate, optim.weight_decay or 0.0, self.backbones
         )
@@ -125,7 +123,9 @@ class Loop:
         start = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
         loss, tokens = 0.0, 0
-        for part, chosen in enumerate(np.array_split(positions, self.config.accumulate)):
+        for part, chosen in enumerate(
+            np.array_split(positions, min(self.config.accumulate, max(1, len(positions) // 2)))
+        ):
             if len(chosen) == 0:
                 continue
             batch = self.train.batch(chosen).to(self.device)
@@ -176,6 +176,13 @@ class Loop:
         assert targets is not None
         weights = np.ones((1, len(targets)))
         return {metric.name: float(metric.compute(targets, outputs, weights)[0]) for metric in self.task.metrics}
+
+
+def ranked(scores: dict[str, float], decider: Metric) -> tuple[float, float]:
+    """Return what epochs are ranked by: the deciding score, then the loss; a score that is not defined ranks last."""
+    score = scores[decider.name] if decider.higher_is_better else -scores[decider.name]
+    loss = scores.get("log_loss", math.inf)
+    return (-math.inf if math.isnan(score) else round(score, 6)), -loss
 
 
 def deciding_metric(task: Task, name: str | None) -> Metric:

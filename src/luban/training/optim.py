@@ -18,7 +18,7 @@ ScheduleName = Literal["constant", "linear", "cosine", "trapezoidal"]
 class OptimConfig(BaseModel):
     """Settings of the optimizer and its schedule; None takes the recipe's value.
 
-    learning_rate: of the head and of everything trained from scratch. backbone_learning_rate: of pretrained layers.
+    learning_rate: of everything, if it is set; backbone_learning_rate: of pretrained layers, over that.
     warmup: share of all steps. l1, weight_decay: weights only, never biases, norms or embeddings.
     """
 
@@ -78,7 +78,7 @@ def is_decayed(name: str, parameter: nn.Parameter) -> bool:
 def parameter_groups(
     network: nn.Module,
     learning_rate: float,
-    backbone_learning_rate: float,
+    backbone_learning_rate: float | None,
     weight_decay: float,
     backbone: Iterable[str],
 ) -> list[dict[str, Any]]:
@@ -91,7 +91,7 @@ def parameter_groups(
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             pretrained = bool(prefixes) and name.startswith(prefixes)
-            rate = backbone_learning_rate if pretrained else learning_rate
+            rate = backbone_learning_rate if pretrained and backbone_learning_rate else learning_rate
             decay = weight_decay if is_decayed(name, parameter) else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
     return [

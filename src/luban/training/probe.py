@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from luban.core.runtime import generator
+from luban.core.runtime import generator, seeded
 from luban.core.tensors import EncodedColumn, Ragged, TensorKind
 from luban.features.dataset import Dataset
 from luban.models.base import Encoder
@@ -30,8 +30,9 @@ def with_vectors(
     inputs = dict(dataset.inputs)
     for name in names:
         vectors = forward_all(network, dataset, device, dtype, partial(_encode, network.encoder(name), name))
-        values = np.zeros((len(next(iter(dataset.inputs.values()))), vectors.shape[1]), np.float32)
-        values[dataset.index] = vectors.numpy()
+        values = np.zeros((len(dataset.inputs[name]), network.encoder(name).output_dim), np.float32)
+        if len(dataset):
+            values[dataset.index] = vectors.numpy()
         del inputs[name]
         inputs[vector_name(name)] = EncodedColumn(TensorKind.DENSE, values)
     return replace(dataset, inputs=inputs)
@@ -64,7 +65,8 @@ def fit_head(
     # A component that hardly varies here may vary under dropout: it must not be blown up.
     scale_D = scale_D.clamp(min=MIN_SCALE * float(scale_D.mean()) + 1e-12)
     vectors_BD = (vectors_BD - mean_D) / scale_D
-    head = nn.Linear(vectors_BD.shape[1], network.head.out_features)
+    with seeded(seed, "probe"):
+        head = nn.Linear(vectors_BD.shape[1], network.head.out_features)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     optimizer = torch.optim.LBFGS(head.parameters(), max_iter=ITERATIONS, line_search_fn="strong_wolfe")

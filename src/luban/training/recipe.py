@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from luban.core.errors import ConfigError, listed
 from luban.core.runtime import Precision
 from luban.core.tensors import TensorKind
 from luban.models.network import NetworkSpec
@@ -77,6 +78,7 @@ def kind_of(spec: NetworkSpec) -> str:
 def complete(config: TrainConfig, spec: NetworkSpec, rows: int, channels: int | None) -> TrainConfig:
     """Fill every None from the recipe. rows: of training. channels: of the images, None where there are none."""
     recipe = RECIPES[kind_of(spec)]
+    refuse_unusable(config, spec, channels)
     batch_size = config.batch_size or max(1, min(recipe.batch_size, rows // SMALL_BATCHES))
     optim = config.optim
     filled = {
@@ -86,16 +88,35 @@ def complete(config: TrainConfig, spec: NetworkSpec, rows: int, channels: int | 
     if filled["optimizer"] != recipe.optimizer and optim.weight_decay is None:
         filled["weight_decay"] = 0.0  # the recipe's is decoupled; as an L2 term inside the gradient it is another thing
     backbone_rate = optim.backbone_learning_rate or optim.learning_rate or recipe.backbone_learning_rate
+    filled["backbone_learning_rate"] = backbone_rate if spec.backbones else None
+    can_probe = not spec.hidden and len(spec.backbones) == len(spec.inputs)
     return config.model_copy(
         update={
             "epochs": config.epochs or recipe.epochs,
             "batch_size": batch_size,
             "patience": recipe.patience if config.patience is None else config.patience,
-            "probe": recipe.probe if config.probe is None else config.probe,
+            "probe": can_probe and (recipe.probe if config.probe is None else config.probe),
             "augment": _augmentation(config, channels),
-            "optim": optim.model_copy(update={**filled, "backbone_learning_rate": backbone_rate}),
+            "optim": optim.model_copy(update=filled),
         }
     )
+
+
+def refuse_unusable(config: TrainConfig, spec: NetworkSpec, channels: int | None) -> None:
+    """Raise ConfigError for a setting that this network cannot honour."""
+    unusable = {
+        "train.augment": isinstance(config.augment, AugmentConfig) and channels is None,
+        "train.probe": bool(config.probe) and (bool(spec.hidden) or len(spec.backbones) != len(spec.inputs)),
+        "train.optim.backbone_learning_rate": config.optim.backbone_learning_rate is not None and not spec.backbones,
+    }
+    for setting, is_unusable in unusable.items():
+        if is_unusable:
+            raise ConfigError(
+                setting,
+                expected="a network that it applies to (images; pretrained encoders)",
+                found=f"encoders for {listed(sorted({item.kind for item in spec.inputs}))}",
+                action="Leave the setting out",
+            )
 
 
 def _augmentation(config: TrainConfig, channels: int | None) -> AugmentConfig | Literal["none"]:

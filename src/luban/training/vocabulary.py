@@ -32,6 +32,7 @@ class UsedRows(nn.Module):
         places_V = torch.zeros(len(table.weight), dtype=torch.int64, device=used.device)
         places_V[used] = torch.arange(len(used), device=used.device)
         self.register_buffer("places_V", places_V, persistent=False)
+        self.register_buffer("used_U", used)
 
     def forward(self, ids_N: Tensor) -> Tensor:
         return F.embedding(self.places_V[ids_N], self.rows)
