@@ -171,7 +171,7 @@ def flat(frame: pl.DataFrame) -> pl.DataFrame:
 
 def write_table(frame: pl.DataFrame, output: Path) -> None:
     """Write a table in the format of the file's ending, whole or not at all."""
-    if output.suffix in (".csv", ".tsv"):
+    if output.suffix != ".parquet":
         frame = flat(frame)
     with artifact.atomic(output) as temporary:
         WRITERS[output.suffix](frame, temporary)

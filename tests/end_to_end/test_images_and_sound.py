@@ -1,0 +1,83 @@
+"""Pictures and sounds, in Parquet cells and by path, through the command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import soundfile
+from PIL import Image
+
+
+def png(label: int, draw: np.random.Generator) -> bytes:
+    pixels = draw.integers(0, 60, (12, 12)).astype(np.uint8)
+    pixels[:, 6 * label : 6 * label + 6] += 150
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_pictures_in_parquet_cells(luban, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 2, 300).tolist()
+    cells = [{"bytes": png(label, draw), "path": None} for label in labels]
+    pl.DataFrame({"image": cells, "label": labels}).write_parquet(tmp_path / "digits.parquet")
+    options = ("--set", "train.epochs=4", "--set", "train.augment=none", "--set", "train.batch_size=16")
+    result = luban("train", "digits.parquet", "--model", "mlp", *options)
+    assert result.code == 0, result.err
+    assert json.loads((tmp_path / "runs/digits/metrics.json").read_text())["scores"]["accuracy"]["value"] > 0.9
+    assert luban("predict", "runs/digits", "digits.parquet", "-o", "out.jsonl").code == 0
+
+
+def test_the_files_of_one_folder_are_never_taken_for_those_of_another(luban, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for name, flip in (("train", 0), ("same", 0), ("mirrored", 1)):
+        (tmp_path / name).mkdir()
+        labels = [i % 2 for i in range(120)]
+        for i, label in enumerate(labels):
+            (tmp_path / name / f"{name if name == 'train' else 'test'}{i}.png").write_bytes(png(label ^ flip, draw))
+        names = [f"{name if name == 'train' else 'test'}{i}.png" for i in range(120)]
+        pl.DataFrame({"image": names, "label": labels}).write_csv(tmp_path / name / "manifest.csv")
+    options = (
+        "--model",
+        "mlp",
+        "--set",
+        "train.epochs=6",
+        "--set",
+        "train.augment=none",
+        "--set",
+        "train.batch_size=16",
+    )
+    for test in ("same", "mirrored"):
+        result = luban("train", "train", "--test", test, "--name", test, *options)
+        assert result.code == 0, result.err
+    accuracy = [
+        json.loads((tmp_path / f"runs/{test}/metrics.json").read_text())["scores"]["accuracy"]["value"]
+        for test in ("same", "mirrored")
+    ]
+    assert accuracy[0] > 0.9
+    assert accuracy[1] < 0.1
+
+
+def test_sounds_by_path(luban, tmp_path: Path) -> None:
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    draw = np.random.default_rng(0)
+    for i in range(80):
+        time = np.arange(2000) / 8000
+        wave = np.sin(2 * np.pi * (300 if i % 2 else 1500) * time) + draw.normal(0, 0.1, 2000)
+        soundfile.write(folder / f"{i}.wav", 0.4 * wave, 8000)
+    pl.DataFrame(
+        {"audio": [f"{i}.wav" for i in range(80)], "pitch": ["low" if i % 2 else "high" for i in range(80)]}
+    ).write_csv(folder / "manifest.csv")
+    result = luban("train", "sounds", "--target", "pitch", "--set", "train.epochs=6")
+    assert result.code == 0, result.err
+    run = tmp_path / "runs" / "sounds"
+    assert json.loads((run / "metrics.json").read_text())["scores"]["accuracy"]["value"] > 0.7
+    shutil.copytree(run, tmp_path / "copy")
+    assert luban("predict", "copy", "sounds", "-o", "out.csv").code == 0
+    assert pl.read_csv(tmp_path / "out.csv").height == 80
