@@ -41,7 +41,7 @@ def test_a_target_of_one_value_is_an_error() -> None:
         report.check()
     assert [finding.severity for finding in report.findings] == ["error", "error"]
     assert json.loads(json.dumps(report.to_json()))["findings"][1] == {
-        "severity": "warning",
+        "severity": "error",
         "column": "y",
         "message": "the target is missing in 1 of 5 rows",
         "action": "These rows cannot be trained on: fill them in or remove them",

@@ -55,6 +55,9 @@ class Terminal:
             self.progress = None
 
     def line(self, label: str, text: str, style: str = "") -> None:
+        if not self.console.is_terminal:
+            self.console.print(f"{label:<{LABEL_WIDTH}} {text}".rstrip(), markup=False, soft_wrap=True)
+            return
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=LABEL_WIDTH, style="bold cyan", no_wrap=True)
         grid.add_column(style=style, overflow="fold")
