@@ -94,7 +94,7 @@ class Terminal:
             rate = f"{optim['backbone_learning_rate']:g} (head {rate})"
         self.line(
             "training",
-            f"up to {event.epochs} epochs of {event.rows:,} rows, batch {event.settings['batch_size']}, "
+            f"{event.epochs} epoch{'s' * (event.epochs > 1)} at most, of {event.rows:,} rows, batch {event.settings['batch_size']}, "
             f"{optim['optimizer']} at {rate}, {optim['schedule']}",
         )
         self.rows, self.started, self.epochs = 0, time.monotonic(), event.epochs

@@ -63,7 +63,7 @@ class Loop:
         decider = deciding_metric(self.task, config.metric)
         best, best_epoch, step = BestWeights(self.network, self.folder), 0, 0
         best_score = (-math.inf, -math.inf)
-        reason = f"all {epochs} epochs done"
+        reason = "the one epoch done" if epochs == 1 else f"all {epochs} epochs done"
         yield self.started(epochs, total)
         lengths = self.train.lengths
         group = config.group_by_length and int(np.ptp(lengths)) > 0
