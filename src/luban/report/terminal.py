@@ -94,8 +94,8 @@ class Terminal:
             rate = f"{optim['backbone_learning_rate']:g} (head {rate})"
         self.line(
             "training",
-            f"{event.epochs} epoch{'s' * (event.epochs > 1)} at most, of {event.rows:,} rows, batch {event.settings['batch_size']}, "
-            f"{optim['optimizer']} at {rate}, {optim['schedule']}",
+            f"{event.epochs} epoch{'s' * (event.epochs > 1)} at most, of {event.rows:,} rows, "
+            f"batch {event.settings['batch_size']}, {optim['optimizer']} at {rate}, {optim['schedule']}",
         )
         self.rows, self.started, self.epochs = 0, time.monotonic(), event.epochs
         if self.console.is_terminal:
