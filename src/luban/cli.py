@@ -43,7 +43,9 @@ def root(
 
 @app.command()
 def train(
-    source: Annotated[str, typer.Argument(metavar="DATA|CONFIG.yaml", help="A file, a folder, a sample, or a config.")],
+    source: Annotated[
+        str | None, typer.Argument(metavar="DATA|CONFIG.yaml", help="A file, a folder, a sample, or a config.")
+    ] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     test: Annotated[str | None, typer.Option(help="Test rows, if they are a source of their own.")] = None,
     validation: Annotated[str | None, typer.Option(help="Validation rows, likewise.")] = None,
@@ -52,13 +54,24 @@ def train(
     name: Annotated[str | None, typer.Option(help="The name of the run.")] = None,
     runs: Annotated[str | None, typer.Option(help="The folder for run directories.")] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of everything random.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was interrupted; takes no other option.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model: `luban train reviews.csv --target label`."""
+    """Train a model (`luban train reviews.csv --target label`), or go on with one (`luban train --resume RUN`)."""
     from luban import config as configuration
-    from luban.interface import place, settings_of, train_from_settings
+    from luban import interface
+    from luban.core.errors import ConfigError
+    from luban.interface import place
 
-    settings = settings_of(source)
+    if (source is None) == (resume is None):
+        raise ConfigError(
+            "luban train",
+            expected="either data (or a configuration) to train on, or --resume RUN",
+            found="both" if source else "neither",
+            action="Give one of them",
+        )
     options: dict[tuple[str, ...], Any] = {
         ("data", "target"): target,
         ("data", "test"): test,
@@ -68,11 +81,18 @@ def train(
         ("runs",): runs,
         ("seed",): seed,
     }
+    if resume is not None:
+        given = ["--set"] * bool(set_) + [f"--{path[-1]}" for path, value in options.items() if value is not None]
+        interface.resume(resume, interface.tables_in(None, dict.fromkeys(given)), quiet=quiet)
+        return
+    assert source is not None
+    settings = interface.settings_of(source)
     for path, value in options.items():
         if value is not None:
             place(settings, path, value)
     configuration.override(settings, set_ or [])
-    train_from_settings(settings, source if source.endswith((".yaml", ".yml")) else "settings", {}, quiet=quiet)
+    where = source if source.endswith((".yaml", ".yml")) else "settings"
+    interface.train_from_settings(settings, where, {}, quiet=quiet)
 
 
 @app.command()
@@ -152,7 +172,7 @@ def main() -> None:
         if debug:
             raise
         typer.secho(f"luban: {error}", fg="red", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except Exception as error:
         if debug:
             raise

@@ -31,12 +31,16 @@ ROLES = ("train", "validation", "test")
 def train_from_settings(settings: dict[str, Any], where: str, tables: dict[str, object], *, quiet: bool) -> Model:
     """Check the settings and train. tables: in memory, by role; the others are read from their paths."""
     config = located(configuration.parse(settings, where))
-    inputs: dict[str, object] = {role: path for role in ROLES if (path := getattr(config.data, role)) is not None}
-    inputs |= tables
+    inputs = {**sources_of(config), **tables}
     if "train" not in inputs:
         inputs["train"] = required_source(config)
     listeners: Sequence[Listener] = [] if quiet else [Terminal()]
     return start(config, listeners, inputs)
+
+
+def sources_of(config: RunConfig) -> dict[str, object]:
+    """Return the paths of the data that are set, by role."""
+    return {role: path for role in ROLES if (path := getattr(config.data, role)) is not None}
 
 
 def located(config: RunConfig) -> RunConfig:
@@ -58,6 +62,9 @@ def train_from_python(source: object, target: str | None, quiet: bool, options: 
     """Train from a path or a table in memory; `options` as `luban.train` takes them."""
     tables: dict[str, object] = {}
     settings: dict[str, Any] = {}
+    unfinished = options.pop("resume", None)
+    if unfinished is not None:
+        return resume(unfinished, tables_in(source, options), quiet=quiet)
     if isinstance(source, (str, Path)):
         settings = settings_of(source)
     else:
@@ -73,6 +80,21 @@ def train_from_python(source: object, target: str | None, quiet: bool, options: 
     for name, value in options.items():
         place(settings, name.split("__"), value)
     return train_from_settings(settings, "luban.train", tables, quiet=quiet)
+
+
+def tables_in(source: object, options: dict[str, Any]) -> dict[str, object]:
+    """Return the tables in memory of a run that goes on. Raises ConfigError for any other option."""
+    tables: dict[str, object] = {role: options.pop(role) for role in ("validation", "test") if role in options}
+    if source is not None:
+        tables["train"] = source
+    if options:
+        raise ConfigError(
+            "resume",
+            expected="no settings beside it",
+            found=listed(options),
+            action="They are the run's own: leave out",
+        )
+    return tables
 
 
 def place(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
@@ -181,24 +203,48 @@ def start(config: RunConfig, listeners: Sequence[Listener], tables: dict[str, ob
     """Make the run directory, train, and leave no empty directory behind a run that never began."""
     name = config.name or default_name(tables.get("train"))
     directory = RunDirectory.create(Path(config.runs), name)
-    run = Run(config, directory, [History(directory.path), *listeners])
+    artifact.write_bytes(directory / artifact.CONFIG, configuration.dump(config).encode())
     try:
-        return train(run, tables)
-    except KeyboardInterrupt as stop:
-        raise TrainingError(
-            str(directory.path),
-            expected="the training to reach its end",
-            found="Ctrl-C",
-            action=f"Start it again with `luban train {directory / artifact.CONFIG}`",
-        ) from stop
+        return supervised(Run(config, directory, [History(directory.path), *listeners]), tables, resume=False)
     except BaseException:
-        if {file.name for file in directory.path.iterdir()} <= {artifact.HISTORY}:
+        if {file.name for file in directory.path.iterdir()} <= {artifact.HISTORY, artifact.CONFIG}:
             shutil.rmtree(directory.path)
         raise
+
+
+def resume(path: str | Path, tables: dict[str, object], *, quiet: bool) -> Model:
+    """Go on with a run that was interrupted. tables: as it began with, where they were in memory."""
+    directory = RunDirectory.open_unfinished(path)
+    file = directory / artifact.CONFIG
+    config = configuration.parse(configuration.load(file), str(file))
+    inputs = {**sources_of(config), **tables}
+    if "train" not in inputs:
+        raise ConfigError(
+            str(file),
+            expected="data.train, the path of the training data",
+            found="none, since the run began with a table in memory",
+            action=f"Give the table again: luban.train(table, resume='{path}')",
+        )
+    listeners: Sequence[Listener] = [] if quiet else [Terminal()]
+    return supervised(Run(config, directory, [History(directory.path), *listeners]), inputs, resume=True)
+
+
+def supervised(run: Run, tables: dict[str, object], *, resume: bool) -> Model:
+    """Train while no other process works in the run's directory; Ctrl-C outside the training becomes one sentence."""
+    try:
+        with run.directory.locked():
+            return train(run, tables, resume=resume)
+    except KeyboardInterrupt as stop:
+        path = run.directory.path
+        raise TrainingError(
+            str(path),
+            expected="the run to reach its end",
+            found="Ctrl-C",
+            action=f"Go on with `luban train --resume {path}`",
+        ) from stop
     finally:
-        for listener in listeners:
-            if isinstance(listener, Terminal):
-                listener.close()
+        for listener in run.listeners:
+            listener.close()
 
 
 def default_name(source: object) -> str:

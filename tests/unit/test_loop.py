@@ -3,74 +3,38 @@
 from __future__ import annotations
 
 import math
+import signal
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
 import pytest
 import torch
+from small_loop import events_of, small_loop, weights_after, weights_of
 
-from luban.core.errors import ConfigError, TrainingError
-from luban.core.events import StepDone, Validated
-from luban.core.runtime import seeded
-from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
-from luban.features.dataset import Dataset
-from luban.models import network as networks
-from luban.models.network import Network, NetworkConfig
+from luban.core.errors import ConfigError, StoppedError, TrainingError
+from luban.core.events import CheckpointSaved, Diverged, MemoryRanOut, Resumed, StepDone, Stopped, Validated
 from luban.tasks.classification import Binary
-from luban.training import recipe
 from luban.training.loop import Loop, deciding_metric, ranked
-from luban.training.recipe import TrainConfig
+from luban.training.step import TrainStep
 from luban.training.vocabulary import used_vocabulary
-
-ROWS = 64
-TOKENS = {"architecture": "transformer", "layers": 1, "width": 16, "heads": 2, "dropout": 0.1}
-
-
-def text_rows(rows: int = ROWS) -> Dataset:
-    draw = np.random.default_rng(0)
-    lengths = draw.integers(2, 9, rows)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    ids = draw.integers(4, 20, offsets[-1]).astype(np.int32)
-    targets = (ids[offsets[:-1]] > 11).astype(np.int64)
-    positions = np.arange(rows, dtype=np.int64)
-    return Dataset({"text": EncodedColumn(TensorKind.TOKENS, ids, offsets)}, targets, positions, positions, {})
-
-
-def loop(dropout: float = 0.1, **settings: Any) -> Loop:
-    task = Binary.fit(pl.Series("y", [0, 1] * 8))
-    config = NetworkConfig.model_validate({"tokens": {**TOKENS, "dropout": dropout}, "hidden": [], "dropout": dropout})
-    spec = networks.specify(config, [InputSpec("text", TensorKind.TOKENS, 100, max_length=16)], 1)
-    with seeded(0, "test"):
-        network = Network(spec)
-    train = TrainConfig.model_validate({"epochs": 2, "batch_size": 16, "patience": 0, **settings})
-    data = text_rows()
-    complete = recipe.complete(train, spec, len(data), None)
-    return Loop(network, task, data, data, complete, 0, torch.device("cpu"), torch.float32, [])
-
-
-def weights_after(under_test: Loop) -> dict[str, torch.Tensor]:
-    for _ in under_test.run():
-        pass
-    return {name: value.clone() for name, value in under_test.network.state_dict().items()}
 
 
 def test_the_same_seed_gives_the_same_bits_whatever_was_drawn_before() -> None:
-    first = weights_after(loop())
+    first = weights_after(small_loop())
     torch.rand(17)
-    second = weights_after(loop())
+    second = weights_after(small_loop())
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_accumulated_parts_of_unequal_size_equal_the_whole_batch() -> None:
-    whole, parts = loop(0.0, accumulate=1), loop(0.0, accumulate=3)
+    whole, parts = small_loop(0.0, accumulate=1), small_loop(0.0, accumulate=3)
     expected, found = weights_after(whole), weights_after(parts)
     for name in expected:
         torch.testing.assert_close(found[name], expected[name], atol=2e-5, rtol=1e-4)
 
 
 def test_training_the_vocabulary_in_use_equals_training_all_of_it() -> None:
-    dense, restricted = loop(), loop()
+    dense, restricted = small_loop(), small_loop()
     expected = weights_after(dense)
     with used_vocabulary(restricted.network, [restricted.train]):
         names = dict(restricted.network.named_parameters())
@@ -84,7 +48,7 @@ def test_training_the_vocabulary_in_use_equals_training_all_of_it() -> None:
 
 
 def test_it_learns_and_keeps_the_best_epoch() -> None:
-    under_test = loop(epochs=20, optim={"learning_rate": 0.01})
+    under_test = small_loop(epochs=20, optim={"learning_rate": 0.01})
     events = list(under_test.run())
     steps = [event for event in events if isinstance(event, StepDone)]
     validated = [event for event in events if isinstance(event, Validated)]
@@ -94,24 +58,157 @@ def test_it_learns_and_keeps_the_best_epoch() -> None:
     assert under_test.validate() == pytest.approx(best.scores)
 
 
-def test_a_loss_that_is_not_finite_stops_with_one_sentence() -> None:
-    under_test = loop()
+EVERYTHING = {"accumulate": 2, "ema": 0.9, "workers": 2, "checkpoint_seconds": 1e-9, "epochs": 3}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "momentum", "lion", "muon"])
+def test_a_run_that_was_left_at_any_step_ends_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    monkeypatch.setattr("luban.training.loop.MAX_CHECKPOINT_SHARE", math.inf)
+    settings = {**EVERYTHING, "optim": {"optimizer": optimizer}}
+    expected = weights_after(small_loop(folder=tmp_path / "whole", **settings))
+    folder = tmp_path / "left"
+    for steps in (1, 3, 2, 5):  # of each process
+        for event in (running := small_loop(folder=folder, resume=True, **settings).run()):
+            steps -= isinstance(event, StepDone)
+            if steps < 0:
+                running.close()  # in the middle of a step, for all that the files know
+                break
+    found = weights_after(small_loop(folder=folder, resume=True, **settings))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("average", [{"ema": 0.5}, {"swa": 0.5}])
+def test_averaged_weights_are_validated_and_kept(average: dict[str, float]) -> None:
+    plain, averaged = small_loop(epochs=3), small_loop(epochs=3, **average)
+    without, kept = weights_after(plain), weights_after(averaged)
+    assert any(not torch.equal(without[name], kept[name]) for name in kept)
+    assert averaged.average is not None
+    if averaged.progress.best_epoch == 3:
+        assert all(torch.equal(kept[name], value) for name, value in averaged.average.averages.items())
+
+
+def test_a_batch_that_gives_nan_is_named_and_left_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    under_test = small_loop()
+    poison(under_test, monkeypatch, steps={5})
+    events = list(under_test.run())
+    (diverged,) = [event for event in events if isinstance(event, Diverged)]
+    assert (diverged.step, diverged.epoch, len(diverged.rows)) == (5, 2, 16)
+    assert "a loss of nan: back to the last checkpoint, this batch is left out" in diverged.action
+    assert {event.step for event in events if isinstance(event, StepDone)} == {0, 1, 2, 3, 4, 6, 7}
+    assert all(value.isfinite().all() for value in weights_of(under_test).values())
+
+
+def test_more_than_one_bad_batch_cuts_the_learning_rate_from_the_start_of_the_epoch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    under_test = small_loop(optim={"schedule": "constant", "warmup": 0.0})
+    poison(under_test, monkeypatch, steps={5, 6}, above=under_test.config.optim.learning_rate * 0.75)
+    events = list(under_test.run())
+    actions = [event.action for event in events if isinstance(event, Diverged)]
+    assert len(actions) == 2
+    assert "back to the start of the epoch, the learning rate is cut to 0.5" in actions[1]
+    rates = {event.step: event.learning_rate for event in events if isinstance(event, StepDone)}
+    assert rates[4] == rates[6] == rates[0] / 2
+
+
+def test_a_loss_that_stays_astray_stops_loudly_after_a_few_tries() -> None:
+    under_test = small_loop()
     with torch.no_grad():
         under_test.network.head.weight.fill_(math.inf)
-    with pytest.raises(TrainingError, match="training, epoch 1, step 0: expected a finite loss, found nan"):
+    with pytest.raises(TrainingError, match="epoch 1, step 1: expected a finite loss .* after 4 returns to a checkp"):
         list(under_test.run())
+
+
+def test_a_loss_that_runs_away_is_seen_before_it_is_infinite() -> None:
+    under_test = small_loop(epochs=40, optim={"optimizer": "sgd", "learning_rate": 3e3, "clip_norm": None})
+    with pytest.raises(TrainingError, match="expected a finite loss that does not run away"):
+        list(under_test.run())
+
+
+def poison(under_test: Loop, monkeypatch: pytest.MonkeyPatch, steps: set[int], above: float = 0.0) -> None:
+    """Make the loss NaN at these steps, as long as the learning rate is above a bound."""
+    honest = TrainStep.loss
+
+    def loss(self: TrainStep, network: Any, batch: Any, counter: int) -> torch.Tensor:
+        losses = honest(self, network, batch, counter)
+        rate = under_test.optimizer.param_groups[0]["lr"]
+        return losses * math.nan if under_test.progress.step in steps and rate > above else losses
+
+    monkeypatch.setattr(TrainStep, "loss", loss)
+
+
+def test_out_of_memory_repeats_the_step_in_parts_with_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = {"optimizer": "sgd", "learning_rate": 0.1}  # an adaptive one would blow rounding errors up
+    expected = weights_after(small_loop(0.0, optim=plain))
+    under_test = small_loop(0.0, optim=plain)
+    honest = TrainStep.loss
+
+    def loss(self: TrainStep, network: Any, batch: Any, counter: int) -> torch.Tensor:
+        if len(batch) > 4:
+            raise torch.OutOfMemoryError("tried to allocate")
+        return honest(self, network, batch, counter)
+
+    monkeypatch.setattr(TrainStep, "loss", loss)
+    ran_out = events_of(under_test, MemoryRanOut)
+    assert [(event.step, event.parts) for event in ran_out] == [(0, 2), (0, 4)]
+    for name, value in weights_of(under_test).items():
+        torch.testing.assert_close(value, expected[name], atol=1e-6, rtol=0)
+
+
+def test_a_row_that_does_not_fit_ends_the_run_with_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def loss(*arguments: Any) -> torch.Tensor:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(TrainStep, "loss", loss)
+    with pytest.raises(TrainingError, match="expected memory for two rows at a time, found less. Shorten the inputs"):
+        list(small_loop().run())
+
+
+def test_another_error_in_a_step_is_not_taken_for_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def loss(*arguments: Any) -> torch.Tensor:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(TrainStep, "loss", loss)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        list(small_loop().run())
+
+
+def test_a_signal_saves_at_the_next_step_and_says_how_to_go_on(tmp_path: Path) -> None:
+    under_test = small_loop(folder=tmp_path / "run" / "checkpoints")
+    (tmp_path / "run").mkdir()
+    running = under_test.run()
+    assert [next(event for event in running if isinstance(event, StepDone)).step for _ in range(3)] == [0, 1, 2]
+    under_test.interrupt.number = signal.SIGTERM
+    assert isinstance(next(running), CheckpointSaved)
+    assert next(running) == Stopped(3, "SIGTERM")
+    with pytest.raises(StoppedError, match="SIGTERM .all is saved, up to step 3.. Go on with .luban train --resume"):
+        next(running)
+    resumed = small_loop(folder=under_test.folder, resume=True)
+    assert [event.step for event in events_of(resumed, Resumed)] == [3]
+
+
+def test_checkpoints_are_as_often_as_asked_as_long_as_they_cost_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rare = events_of(small_loop(folder=tmp_path / "rare", checkpoint_seconds=1e6), CheckpointSaved)
+    assert [event.step for event in rare] == [0, 4, 8]  # the start, and the end of each epoch
+    often = small_loop(folder=tmp_path / "often", checkpoint_seconds=1e-9)
+    monkeypatch.setattr("luban.training.loop.MAX_CHECKPOINT_SHARE", math.inf)
+    assert [event.step for event in events_of(often, CheckpointSaved)] == [0, 1, 2, 3, 4, 4, 5, 6, 7, 8, 8]
 
 
 def test_epochs_rank_by_score_then_by_loss_and_undefined_scores_last() -> None:
     accuracy = Binary.metrics[0]
     assert ranked({"accuracy": 0.8, "log_loss": 0.3}, accuracy) > ranked({"accuracy": 0.8, "log_loss": 0.4}, accuracy)
     assert ranked({"accuracy": 0.9, "log_loss": 0.9}, accuracy) > ranked({"accuracy": 0.8, "log_loss": 0.1}, accuracy)
-    assert ranked({"accuracy": math.nan}, accuracy)[0] == -math.inf
+    assert ranked({"accuracy": math.nan}, accuracy) < ranked({"accuracy": 0.0, "log_loss": 9e9}, accuracy)
 
 
 def test_unknown_metric_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ConfigError, match="found 'acuracy'. Did you mean 'accuracy'"):
-        deciding_metric(loop().task, "acuracy")
+        deciding_metric(small_loop().task, "acuracy")
 
 
 @pytest.mark.parametrize(
@@ -124,4 +221,9 @@ def test_unknown_metric_is_refused_with_the_nearest_name() -> None:
 )
 def test_settings_that_cannot_be_honoured_are_refused(settings: dict[str, Any], name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name}: expected a network that it applies to"):
-        loop(**settings)
+        small_loop(**settings)
+
+
+def test_two_averages_at_once_are_refused() -> None:
+    with pytest.raises(ConfigError, match="train.ema, train.swa: expected one average of the weights, found two"):
+        small_loop(ema=0.9, swa=0.5)

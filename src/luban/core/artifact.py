@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,7 +23,7 @@ from luban.core.errors import ArtifactError
 FORMAT = 1  # raised when a run directory of an older format can no longer be read
 CONFIG, MANIFEST, NETWORK, FEATURES = "config.yaml", "manifest.json", "network.json", "features.json"
 WEIGHTS, HISTORY, METRICS, PREDICTIONS = "model.safetensors", "history.jsonl", "metrics.json", "predictions.parquet"
-REJECTED, TASK = "rejected_rows.csv", "task.json"
+REJECTED, TASK, CHECKPOINTS = "rejected_rows.csv", "task.json", "checkpoints"
 
 
 @contextlib.contextmanager
@@ -79,12 +80,21 @@ def write_json(path: Path, content: object) -> None:
 def write_weights(path: Path, weights: dict[str, torch.Tensor]) -> None:
     """Save tensors that may share memory or lie on any device."""
     with atomic(path) as temporary:
-        safetensors.torch.save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, temporary)
+        try:
+            safetensors.torch.save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, temporary)
+        except safetensors.SafetensorError as error:
+            if "os error 28" not in str(error):
+                raise
+            raise OSError(errno.ENOSPC, "No space left on device") from error
 
 
 def sha256(path: Path) -> str:
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def sha256_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,7 @@ class RunDirectory:
                 str(path),
                 expected=f"a run directory with a {MANIFEST}",
                 found="a run that did not finish" if unfinished else "none",
-                action=f"Train it again with `luban train {path / CONFIG}`" if unfinished else "Check the path",
+                action=f"Go on with `luban train --resume {path}`" if unfinished else "Check the path",
             )
         run = cls(path)
         found = run.read_json(MANIFEST).get("format")
@@ -128,6 +138,47 @@ class RunDirectory:
             )
         run.check_files()
         return run
+
+    @classmethod
+    def open_unfinished(cls, path: str | Path) -> RunDirectory:
+        """Open a run that was interrupted. Raises ArtifactError where the folder holds none, or a finished one."""
+        path = Path(path)
+        if (path / MANIFEST).is_file():
+            raise ArtifactError(
+                str(path),
+                expected="a run that was interrupted",
+                found="one that is finished",
+                action=f"Use it, or train it anew with `luban train {path / CONFIG}`",
+            )
+        if not (path / CONFIG).is_file():
+            raise ArtifactError(
+                str(path), expected=f"a run directory with a {CONFIG}", found="none", action="Check the path"
+            )
+        return cls(path)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out of the run, as long as this one lives. Raises ArtifactError where one is in it."""
+        if find_spec("fcntl") is None:  # Windows has no such lock
+            yield
+            return
+        import fcntl
+
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(folder)
+            raise ArtifactError(
+                str(self.path),
+                expected="a run that no other process works on",
+                found="one that is under way",
+                action="Wait for its end, or stop it first",
+            ) from error
+        try:
+            yield
+        finally:
+            os.close(folder)
 
     def check_files(self) -> None:
         """Raise ArtifactError where a small file is not as it was written; weights are checked when they are read."""

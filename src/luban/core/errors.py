@@ -8,6 +8,7 @@ LubanError                a user can mend it; printed as one sentence, without a
 ├── SampleError           a named sample that is unknown or cannot be fetched
 ├── CheckpointError       a pretrained checkpoint that is missing or of an unknown kind
 └── TrainingError         a run that cannot go on
+    └── StoppedError      a run that was told to stop, and can go on
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ class LubanError(Exception):
 
     The message reads `WHERE: expected EXPECTED, found FOUND. ACTION.`, for instance
     `reviews.csv, row 412, column 'age': expected a number, found 'n/a'. Add it to data.missing_values.`
+    exit_code: of the command line.
     """
+
+    exit_code = 1
 
     def __init__(self, where: str, *, expected: str, found: str, action: str) -> None:
         self.where, self.expected, self.found, self.action = where, expected, found, action
@@ -55,6 +59,19 @@ class CheckpointError(LubanError):
 
 class TrainingError(LubanError):
     """A training run cannot go on."""
+
+
+class StoppedError(TrainingError):
+    """A training was stopped by a signal. run: its directory. signal: its name. step: after which all is saved."""
+
+    def __init__(self, run: str, signal: str, number: int, step: int) -> None:
+        self.exit_code = 128 + number
+        super().__init__(
+            run,
+            expected="the training to reach its end",
+            found=f"{signal} (all is saved, up to step {step})",
+            action=f"Go on with `luban train --resume {run}`",
+        )
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

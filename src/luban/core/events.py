@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -82,6 +82,53 @@ class Validated(Event):
 
 
 @dataclass(frozen=True)
+class Resumed(Event):
+    """An interrupted training goes on. step: how many are done. note: one sentence."""
+
+    step: int
+    epoch: int
+    note: str
+
+
+@dataclass(frozen=True)
+class CheckpointSaved(Event):
+    """seconds: that it took. bytes: of its files."""
+
+    step: int
+    path: str
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Diverged(Event):
+    """A step's loss could not be used. rows: their numbers in the source. action: one sentence."""
+
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    rows: list[int]
+    action: str
+
+
+@dataclass(frozen=True)
+class MemoryRanOut(Event):
+    """From here on a batch goes in so many parts."""
+
+    step: int
+    parts: int
+
+
+@dataclass(frozen=True)
+class Stopped(Event):
+    """A signal ended the training after so many steps; all is saved."""
+
+    step: int
+    signal: str
+
+
+@dataclass(frozen=True)
 class TrainingEnded(Event):
     """reason: one sentence. best_epoch: whose weights are kept."""
 
@@ -102,4 +149,11 @@ class RunSaved(Event):
     path: str
 
 
-Listener = Callable[[Event], None]
+class Listener(ABC):
+    """Is told every event of a run, and at the end that there will be no more."""
+
+    @abstractmethod
+    def __call__(self, event: Event) -> None: ...
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Let go of what is held: a file, the terminal's cursor."""

@@ -15,6 +15,7 @@ import torch
 from luban.core.errors import ConfigError
 
 Precision = Literal["auto", "float32", "bfloat16"]
+OUT_OF_MEMORY = ("DefaultCPUAllocator: ", "not enough memory", "std::bad_alloc", "out of memory")
 BFLOAT16_GAIN = 1.15  # how much faster a bfloat16 step must be measured before it is chosen
 
 
@@ -93,6 +94,13 @@ def synchronize() -> None:
         torch.cuda.synchronize()
     elif torch.backends.mps.is_available():
         torch.mps.synchronize()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory does not suffice, on any device."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in OUT_OF_MEMORY)
 
 
 def hardware() -> dict[str, str | int]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from luban.core.artifact import HISTORY, disk_errors
-from luban.core.events import Event, RunSaved
+from luban.core.events import Event, Listener, RunSaved
 
 
-class History:
+class History(Listener):
     """A listener that appends every event to a run's history file."""
 
     def __init__(self, folder: Path) -> None:

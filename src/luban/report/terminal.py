@@ -14,6 +14,7 @@ from rich.table import Table
 from luban.core.events import (
     Evaluated,
     Event,
+    Listener,
     Noted,
     RunSaved,
     SchemaInferred,
@@ -29,7 +30,7 @@ LABEL_WIDTH = 11
 LOSS_MEMORY = 0.95  # of the moving average that is shown
 
 
-class Terminal:
+class Terminal(Listener):
     """A listener that prints. In a terminal the training shows as one live line; elsewhere as one line an epoch."""
 
     def __init__(self, console: Console | None = None) -> None:

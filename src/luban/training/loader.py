@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from luban.core.runtime import generator
 
+T = TypeVar("T")
 Rows = npt.NDArray[np.int64]
 POOL = 50  # batches' worth of shuffled rows that are sorted by length together
 
@@ -38,3 +42,9 @@ def num_batches(rows: int, batch_size: int) -> int:
 def _cut(order: Rows, batch_size: int) -> list[Rows]:
     ends = [min(len(order), (i + 1) * batch_size) for i in range(num_batches(len(order), batch_size) - 1)]
     return np.split(order, ends)
+
+
+def prefetched(make: Callable[[int], T], count: int, workers: int) -> Generator[T]:
+    """Yield make(0), make(1), ... in order."""
+    for i in range(count):
+        yield make(i)

@@ -1,39 +1,59 @@
-"""The training loop: a generator of events."""
+"""The training loop: a generator of events that can be stopped at any moment and goes on where it was."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from luban.core.errors import ConfigError, TrainingError, listed, nearest
-from luban.core.events import Event, StepDone, TrainingEnded, TrainingStarted, Validated
-from luban.core.runtime import autocast, generator, seeded
-from luban.core.tensors import Batch, Ragged
+from luban.core.errors import ConfigError, StoppedError, listed, nearest
+from luban.core.events import (
+    CheckpointSaved,
+    Diverged,
+    Event,
+    MemoryRanOut,
+    Noted,
+    Resumed,
+    StepDone,
+    Stopped,
+    TrainingEnded,
+    TrainingStarted,
+    Validated,
+)
+from luban.core.tensors import Batch
 from luban.features.dataset import Dataset
 from luban.models.network import Network
 from luban.predictor import forward_all
 from luban.tasks.base import Metric, Task
-from luban.training.augment import AugmentConfig, augment
-from luban.training.checkpoint import BestWeights
-from luban.training.loader import epoch_batches, num_batches
-from luban.training.optim import OPTIMIZERS, l1_penalty, parameter_groups, schedule_factor
+from luban.training.averaging import WeightAverage
+from luban.training.checkpoint import Checkpoints, Tensors
+from luban.training.interrupt import Interrupt
+from luban.training.loader import epoch_batches, num_batches, prefetched
+from luban.training.optim import build_optimizer, clip_grad_norm, schedule_factor
 from luban.training.recipe import TrainConfig
+from luban.training.recovery import Diverging, LossWatch
+from luban.training.state import Progress, capture, restore, trained_weights
+from luban.training.step import Positions, TrainStep
+
+MAX_CHECKPOINT_SHARE = 0.05  # of the time that may go into writing checkpoints
+UNDEFINED = -1e300  # the rank of a score that is not defined; JSON has no infinity
 
 
 @dataclass
 class Loop:
     """One training: state that changes from step to step.
 
-    config: completed by the recipe. backbones: name prefixes of pretrained parameters. folder: for checkpoints.
-    validate_first: whether the network can be good before its first step.
+    config: completed by the recipe. backbones: name prefixes of pretrained parameters. folder: for checkpoints, None to
+    keep them in memory. validate_first: whether the network can be good before its first step. chance: the loss of
+    guessing, 0 where it is not known. row_numbers: of the training table, for messages. resume: go on from the newest
+    checkpoint. facts: what a resumed run must have in common with the run that was interrupted.
     """
 
     network: Network
@@ -47,126 +67,157 @@ class Loop:
     backbones: list[str]
     folder: Path | None = None
     validate_first: bool = False
+    chance: float = 0.0
+    row_numbers: Positions | None = None
+    resume: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+    interrupt: Interrupt = field(default_factory=Interrupt)
 
     def run(self) -> Iterator[Event]:
         """Train, yielding an event for each step and validation; afterwards the network holds the best weights, or
         the last where there are no validation rows.
 
-        Raises TrainingError where the loss is no longer finite.
+        Raises TrainingError where the loss stays astray, StoppedError after a signal, ArtifactError on a full disk.
         """
-        config, start = self.config, time.monotonic()
-        epochs, batch_size = config.epochs, config.batch_size
-        assert epochs
-        assert batch_size
-        optimizer = self.optimizer()
-        total = epochs * num_batches(len(self.train), batch_size)
-        decider = deciding_metric(self.task, config.metric)
-        best, best_epoch, step = BestWeights(self.network, self.folder), 0, 0
-        best_score = (-math.inf, -math.inf)
-        reason = "the one epoch done" if epochs == 1 else f"all {epochs} epochs done"
-        yield self.started(epochs, total)
+        self.begin()
+        if self.resume:
+            yield from self.resumed()
+        yield self.started()
+        if not self.progress.step:
+            yield self.save()
+        while not self.progress.ended:
+            try:
+                yield from self.epoch()
+            except Diverging as found:
+                yield self.recovered(found)
+        if self.best:
+            self.network.load_state_dict(self.best, strict=False)
+        elif self.average:
+            self.network.load_state_dict(self.average.averages, strict=False)
+        yield TrainingEnded(self.progress.ended, self.progress.best_epoch, self.seconds())
+
+    def can_resume(self) -> bool:
+        """Whether a whole checkpoint is there to go on from."""
+        return self.resume and Checkpoints(self.folder, self.facts).newest() is not None
+
+    def begin(self) -> None:
+        """Set up everything that a checkpoint may overwrite."""
+        config = self.config
+        assert config.epochs
+        assert isinstance(config.batch_size, int)
+        self.epochs, self.batch_size = config.epochs, config.batch_size
+        self.total = self.epochs * num_batches(len(self.train), self.batch_size)
+        self.decider = deciding_metric(self.task, config.metric)
+        self.optimizer = build_optimizer(self.network, config.optim, self.backbones)
+        self.average = WeightAverage(self.network, config.ema) if config.ema or config.swa else None
+        self.average_from = 0 if config.swa is None else round((1 - config.swa) * self.total)
+        self.checkpoints = Checkpoints(self.folder, self.facts)
+        self.progress = Progress(
+            epoch=0 if self.validate_first else 1, parts=config.accumulate, watch=LossWatch(self.chance)
+        )
+        self.best: Tensors = {}
+        self.start, self.saved_at, self.save_seconds = time.monotonic(), time.monotonic(), 0.0
+        self.stepper = TrainStep(self.network, self.task, config, self.seed, self.device, self.dtype, config.accumulate)
+
+    def resumed(self) -> Iterator[Event]:
+        """Go on from the newest whole checkpoint, or from the start where there is none yet."""
+        found = self.checkpoints.newest()
+        for note in self.checkpoints.notes:
+            yield Noted("resume", note, is_warning=True)
+        if found is None:
+            yield Resumed(0, self.progress.epoch, "no checkpoint was written yet: starts from the beginning")
+            return
+        restore(found, self.network, self.optimizer, self.average)
+        self.progress, self.best = Progress.from_json(found.state), found.best
+        self.stepper.parts = self.progress.parts
+        yield Resumed(self.progress.step, self.progress.epoch, f"goes on after step {self.progress.step}")
+
+    def epoch(self) -> Iterator[Event]:
+        """Train what is left of the epoch under way, then validate; epoch 0 is a validation alone."""
+        progress = self.progress
+        batches = self.batches(progress.epoch)[progress.batch :]
+        self.network.train()
+
+        def prepared(i: int) -> list[Batch]:
+            return [self.train.batch(chosen) for chosen in self.stepper.cut(batches[i])]
+
+        with closing(prefetched(prepared, len(batches), self.config.workers or 0)) as source:
+            for positions, parts in zip(batches, source, strict=True):
+                if progress.step not in progress.recovery.skipped:
+                    yield from self.step(positions, parts)
+                progress.step, progress.batch = progress.step + 1, progress.batch + 1
+                if self.interrupt.number:
+                    yield self.save()
+                    yield Stopped(progress.step, self.interrupt.name)
+                    raise self.stopped()
+                if self.is_checkpoint_due():
+                    yield self.save()
+        yield from self.validated()
+        if progress.epoch == self.epochs:
+            progress.ended = "the one epoch done" if self.epochs == 1 else f"all {self.epochs} epochs done"
+        if not len(self.validation):
+            progress.best_epoch = progress.epoch
+        progress.epoch, progress.batch = progress.epoch + 1, 0
+        yield self.save()
+
+    def batches(self, epoch: int) -> list[Positions]:
+        """Return the rows of each step of an epoch; the one before the first has none."""
+        if not epoch:
+            return []
         lengths = self.train.lengths
-        group = config.group_by_length and int(np.ptp(lengths)) > 0
-        for epoch in range(0 if self.validate_first else 1, epochs + 1):
-            batches = epoch_batches(lengths, batch_size, self.seed, epoch, group=group) if epoch else []
-            self.network.train()
-            for positions in batches:
-                factor = schedule_factor(str(config.optim.schedule), step, total, config.optim.warmup or 0.0)
-                for parameters in optimizer.param_groups:
-                    parameters["lr"] = parameters["peak"] * factor
-                yield self.step(optimizer, positions, step, epoch)
-                step += 1
-            if not len(self.validation):
-                continue
-            scores = self.validate()
-            score = ranked(scores, decider)
-            is_best = score > best_score or not best.weights
-            if is_best:
-                best_score, best_epoch = score, epoch
-                best.keep()
-            yield Validated(epoch, step, scores, decider.name, is_best)
-            if config.patience and epoch - best_epoch >= config.patience and epoch < epochs:
-                reason = f"no better {decider.name} for {config.patience} epochs"
+        group = self.config.group_by_length and int(np.ptp(lengths)) > 0
+        return epoch_batches(lengths, self.batch_size, self.seed, epoch, group=group)
+
+    def step(self, positions: Positions, parts: list[Batch]) -> Iterator[Event]:
+        """One optimizer step over the given rows. Raises Diverging, before any weight is changed."""
+        start, progress = time.perf_counter(), self.progress
+        rate = self.set_rates()
+        while True:
+            self.optimizer.zero_grad(set_to_none=True)
+            try:
+                found = self.stepper.gradients(self.train, positions, parts, progress.step)
                 break
-        if best.weights:
-            best.restore()
-            best.clear()
-        else:
-            best_epoch = epochs
-        yield TrainingEnded(reason, best_epoch, time.monotonic() - start)
-
-    def optimizer(self) -> Optimizer:
-        optim = self.config.optim
-        assert optim.learning_rate is not None
-        groups = parameter_groups(
-            self.network, optim.learning_rate, optim.backbone_learning_rate, optim.weight_decay or 0.0, self.backbones
-        )
-        return OPTIMIZERS[str(optim.optimizer)](groups, optim.learning_rate, optim.momentum)
-
-    def started(self, epochs: int, total: int) -> TrainingStarted:
-        parameters = list(self.network.parameters())
-        return TrainingStarted(
-            epochs=epochs,
-            steps=total,
-            rows=len(self.train),
-            parameters=sum(p.numel() for p in parameters),
-            trained_parameters=sum(p.numel() for p in parameters if p.requires_grad),
-            precision=str(self.dtype).removeprefix("torch."),
-            device=str(self.device),
-            settings=self.config.model_dump(mode="json"),
-        )
-
-    def step(
-        self, optimizer: Optimizer, positions: np.ndarray[tuple[int], np.dtype[np.int64]], step: int, epoch: int
-    ) -> StepDone:
-        """One optimizer step over the given rows, in `accumulate` forward passes whose rows all weigh the same."""
-        start = time.perf_counter()
-        optimizer.zero_grad(set_to_none=True)
-        loss, tokens = 0.0, 0
-        for part, chosen in enumerate(
-            np.array_split(positions, min(self.config.accumulate, max(1, len(positions) // 2)))
-        ):
-            if len(chosen) == 0:
-                continue
-            batch = self.train.batch(chosen).to(self.device)
-            tokens += batch.num_tokens
-            share = self.loss(self.network, batch, step * self.config.accumulate + part).sum() / len(positions)
-            if self.config.optim.l1:
-                share = share + self.config.optim.l1 * l1_penalty(self.network) * (len(chosen) / len(positions))
-            share.backward()  # type: ignore[no-untyped-call]
-            loss += float(share.detach())
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"training, epoch {epoch}, step {step}",
-                expected="a finite loss",
-                found=f"{loss} at learning rate {optimizer.param_groups[0]['lr']:.2g}",
-                action="Lower train.optim.learning_rate, or look for extreme numbers in the data",
-            )
+            except (RuntimeError, MemoryError) as error:
+                self.stepper.smaller(error, positions, progress.step)
+            progress.parts = self.stepper.parts
+            yield MemoryRanOut(progress.step, progress.parts)
+            parts = [self.train.batch(chosen) for chosen in self.stepper.cut(positions)]
         trained = [p for p in self.network.parameters() if p.grad is not None]
         limit = self.config.optim.clip_norm
-        norm = nn.utils.clip_grad_norm_(trained, math.inf if limit is None else limit)
-        optimizer.step()
-        rate = max(group["lr"] for group in optimizer.param_groups)
+        norm = float(clip_grad_norm(trained, math.inf if limit is None else limit))
+        progress.watch.check(found.loss, norm, self.numbers(found.bad_rows or positions.tolist()))
+        self.optimizer.step()
+        if self.average and progress.step >= self.average_from:
+            self.average.update()
         seconds = time.perf_counter() - start
-        return StepDone(step, epoch, loss, rate, float(norm), len(positions), tokens, seconds)
+        yield StepDone(progress.step, progress.epoch, found.loss, rate, norm, len(positions), found.tokens, seconds)
 
-    def loss(self, network: Network, batch: Batch, counter: int) -> Tensor:
-        """Return the loss of each row (B,); dropout and augmentation are drawn for this counter alone."""
-        inputs = self.augmented(batch.inputs, counter)
-        with seeded(self.seed, "dropout", counter), autocast(self.device, self.dtype):
-            logits = network(inputs)
-        assert batch.targets is not None
-        return self.task.loss(logits.float(), batch.targets, self.config.loss)
+    def set_rates(self) -> float:
+        """Set the learning rates of the step under way; return the highest."""
+        optim, progress = self.config.optim, self.progress
+        factor = schedule_factor(str(optim.schedule), progress.step, self.total, optim.warmup or 0.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor * progress.recovery.rate_scale
+        return float(max(group["lr"] for group in self.optimizer.param_groups))
 
-    def augmented(self, inputs: dict[str, Tensor | Ragged], counter: int) -> dict[str, Tensor | Ragged]:
-        config = self.config.augment
-        if not isinstance(config, AugmentConfig):
-            return inputs
-        draw = generator(self.seed, "augment", counter)
-        return {
-            name: augment(value, config, draw) if isinstance(value, Tensor) and value.ndim == 4 else value
-            for name, value in inputs.items()
-        }
+    def validated(self) -> Iterator[Event]:
+        """Score the validation rows, and keep the weights if they are the best so far."""
+        progress = self.progress
+        self.optimizer.flush()
+        if not len(self.validation):
+            return
+        with self.average.applied() if self.average else nullcontext():
+            scores = self.validate()
+            score = ranked(scores, self.decider)
+            is_best = progress.best_score is None or score > progress.best_score
+            if is_best:
+                progress.best_score, progress.best_epoch = score, progress.epoch
+                self.best = trained_weights(self.network)
+                self.checkpoints.keep_best(progress.step, self.best)
+        yield Validated(progress.epoch, progress.step, scores, self.decider.name, is_best)
+        patience = self.config.patience
+        if patience and progress.epoch - progress.best_epoch >= patience and progress.epoch < self.epochs:
+            progress.ended = f"no better {self.decider.name} for {patience} epochs"
 
     def validate(self) -> dict[str, float]:
         """Return every metric of the task on the validation rows."""
@@ -177,12 +228,64 @@ class Loop:
         weights = np.ones((1, len(targets)))
         return {metric.name: float(metric.compute(targets, outputs, weights)[0]) for metric in self.task.metrics}
 
+    def recovered(self, found: Diverging) -> Event:
+        """Go back to a checkpoint and leave the batch out, or lower the learning rate. Raises TrainingError."""
+        progress = self.progress
+        rate = float(max(group["lr"] for group in self.optimizer.param_groups))
+        recovery = progress.recovery
+        action = recovery.decide(found, progress.step, progress.epoch, rate)
+        event = Diverged(progress.step, progress.epoch, found.loss, rate, found.rows, f"{found.reason}: {action}")
+        good = self.checkpoints.newest(lambda state: not recovery.from_epoch_start or state["batch"] == 0)
+        assert good is not None, "a checkpoint is written before the first step"
+        self.checkpoints.forget_after(good.state)
+        restore(good, self.network, self.optimizer, self.average)
+        self.progress = replace(Progress.from_json(good.state), recovery=recovery, seconds=progress.seconds)
+        self.best = good.best
+        return event
+
+    def is_checkpoint_due(self) -> bool:
+        since = time.monotonic() - self.saved_at
+        return since >= max(self.config.checkpoint_seconds, self.save_seconds / MAX_CHECKPOINT_SHARE)
+
+    def save(self) -> CheckpointSaved:
+        """Write a checkpoint of this moment."""
+        state = {**self.progress.to_json(), "seconds": self.seconds()}
+        saved = self.checkpoints.save(state, capture(self.network, self.optimizer, self.average), self.best)
+        self.saved_at, self.save_seconds = time.monotonic(), saved.seconds
+        return CheckpointSaved(self.progress.step, saved.path, saved.seconds, saved.size)
+
+    def stopped(self) -> StoppedError:
+        assert self.folder is not None, "only a run with a folder is interrupted"
+        return StoppedError(str(self.folder.parent), self.interrupt.name, self.interrupt.number, self.progress.step)
+
+    def seconds(self) -> float:
+        """The training's time so far, that before an interruption included."""
+        return self.progress.seconds + time.monotonic() - self.start
+
+    def numbers(self, positions: list[int]) -> list[int]:
+        """Return the numbers of training rows in their source."""
+        rows = self.train.rows[positions]
+        return [int(row) for row in (rows if self.row_numbers is None else self.row_numbers[rows])]
+
+    def started(self) -> TrainingStarted:
+        parameters = list(self.network.parameters())
+        return TrainingStarted(
+            epochs=self.epochs,
+            steps=self.total,
+            rows=len(self.train),
+            parameters=sum(p.numel() for p in parameters),
+            trained_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+            precision=str(self.dtype).removeprefix("torch."),
+            device=str(self.device),
+            settings=self.config.model_dump(mode="json"),
+        )
+
 
 def ranked(scores: dict[str, float], decider: Metric) -> tuple[float, float]:
     """Return what epochs are ranked by: the deciding score, then the loss; a score that is not defined ranks last."""
     score = scores[decider.name] if decider.higher_is_better else -scores[decider.name]
     loss = scores.get("log_loss", math.inf)
-    return (-math.inf if math.isnan(score) else round(score, 6)), -loss
+    return (UNDEFINED if math.isnan(score) else round(score, 6)), max(-loss, UNDEFINED)
 
 
 def deciding_metric(task: Task, name: str | None) -> Metric:

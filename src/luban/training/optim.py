@@ -100,6 +100,28 @@ def parameter_groups(
     ]
 
 
+class Plain:
+    def __init__(self, inner: Optimizer) -> None:
+        self.inner = inner
+        self.param_groups = inner.param_groups
+        self.step = inner.step
+        self.zero_grad = inner.zero_grad
+
+    def flush(self) -> None:
+        pass
+
+
+def build_optimizer(network, optim, backbones):
+    groups = parameter_groups(
+        network, optim.learning_rate, optim.backbone_learning_rate, optim.weight_decay or 0.0, backbones
+    )
+    return Plain(OPTIMIZERS[str(optim.optimizer)](groups, optim.learning_rate, optim.momentum))
+
+
+def clip_grad_norm(parameters, limit):
+    return nn.utils.clip_grad_norm_(parameters, limit)
+
+
 def l1_penalty(network: nn.Module) -> torch.Tensor:
     """Return the sum of absolute weights, a scalar."""
     terms = [p.abs().sum() for name, p in network.named_parameters() if p.requires_grad and is_decayed(name, p)]

@@ -21,7 +21,9 @@ class TrainConfig(BaseModel):
 
     batch_size: rows of one optimizer step. accumulate: forward passes that it is cut into. patience: epochs without a
     better validation score before the training stops, 0 to train all epochs. probe: fit the head on frozen features
-    before a pretrained network is fine-tuned.
+    before a pretrained network is fine-tuned. ema: decay of an exponential average of the weights, which is then what is
+    validated and kept; swa: share of the steps, at the end, over which the weights are averaged instead.
+    checkpoint_seconds: between two checkpoints. workers: threads that make batches ahead.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +36,11 @@ class TrainConfig(BaseModel):
     group_by_length: bool = True
     probe: bool | None = None
     metric: str | None = None
+    ema: float | None = Field(None, gt=0, lt=1)
+    swa: float | None = Field(None, gt=0, lt=1)
+    preflight: bool = True
+    checkpoint_seconds: float = Field(30.0, gt=0)
+    workers: int | None = Field(None, ge=0)
     optim: OptimConfig = OptimConfig()
     loss: LossConfig = LossConfig()
     augment: AugmentConfig | Literal["auto", "none"] = "auto"
@@ -75,10 +82,19 @@ def kind_of(spec: NetworkSpec) -> str:
     return "sequence" if kinds & {TensorKind.TOKENS, TensorKind.FRAMES} else "tabular"
 
 
+def refuse_contradiction(config: TrainConfig) -> None:
+    """Raise ConfigError for settings of which only one can hold."""
+    if config.ema and config.swa:
+        raise ConfigError(
+            "train.ema, train.swa", expected="one average of the weights", found="two", action="Leave one of them out"
+        )
+
+
 def complete(config: TrainConfig, spec: NetworkSpec, rows: int, channels: int | None) -> TrainConfig:
     """Fill every None from the recipe. rows: of training. channels: of the images, None where there are none."""
     recipe = RECIPES[kind_of(spec)]
     refuse_unusable(config, spec, channels)
+    refuse_contradiction(config)
     batch_size = config.batch_size or max(1, min(recipe.batch_size, rows // SMALL_BATCHES))
     optim = config.optim
     filled = {

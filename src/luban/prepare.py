@@ -1,0 +1,257 @@
+"""From a source to encoded rows: read, infer, audit, split, fit the features, encode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from luban.audit import audit
+from luban.audit.order import columns_in_order
+from luban.config import RunConfig
+from luban.core import artifact, events
+from luban.core.cache import cache_folder
+from luban.core.errors import ConfigError
+from luban.data import samples, sources
+from luban.data.split import drop_overlap, split
+from luban.data.table import RejectedRow, Table
+from luban.features import cache, schema
+from luban.features.base import FitContext
+from luban.features.dataset import Dataset
+from luban.features.schema import ColumnPlan, Schema
+from luban.models import network as networks
+from luban.models import pretrained
+from luban.models.network import NetworkConfig
+from luban.run import Run
+from luban.tasks import infer_task
+from luban.tasks.base import Task
+from luban.training.loop import deciding_metric
+
+FIT_ROWS = 500_000  # features are fitted on at most so many training rows, drawn at random
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a table: the training, validation or test rows."""
+
+    table: Table
+    rows: Positions
+
+    def materialize(self, limit: int | None = None, seed: int = 0) -> Table:
+        """Copy the rows out, or `limit` of them drawn at random."""
+        if limit is None or len(self.rows) <= limit:
+            return self.table.take(self.rows)
+        return self.table.take(np.sort(np.random.default_rng(seed).choice(self.rows, limit, replace=False)))
+
+
+@dataclass(frozen=True)
+class Parts:
+    train: Part
+    validation: Part
+    test: Part
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that a training needs of the data. model: completed; checkpoint: the folder of its pretrained weights.
+
+    decided: settings of the data that were inferred.
+    """
+
+    parts: Parts
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    schema: Schema
+    plans: list[ColumnPlan]
+    task: Task
+    model: NetworkConfig
+    checkpoint: Path | None
+    decided: dict[str, object]
+
+
+def prepare(run: Run, tables: dict[str, object]) -> Prepared:
+    """Go the whole way from the sources to encoded rows, telling what is decided on the way."""
+    config = run.config
+    with run.stage("read"):
+        read_tables = {role: read(run, role, source) for role, source in tables.items()}
+        table = read_tables["train"]
+    with run.stage("infer"):
+        target = choose_target(run, table)
+        task_type = infer_task(schema.profile(table, target), config.data.task)
+        plans = plan_columns(run, table, target)
+        run.note("infer", *(plan.note for plan in plans if plan.note))
+        schema.require_inputs(table, plans)
+        inputs = [plan.name for plan in plans if plan.is_input]
+        report = audit(table, target, inputs)
+        report.check()
+        run.note("audit", *(str(finding) for finding in report.findings), warning=True)
+    with run.stage("split"):
+        parts = divide(run, read_tables, target, inputs, stratify=task_type.name in ("binary", "multiclass"))
+    with run.stage("fit"):
+        fitting = parts.train.materialize(FIT_ROWS, config.seed)
+        task = task_type.fit(table.frame[target][parts.train.rows])
+        deciding_metric(task, config.train.metric)
+        require_test_rows(parts)
+        model_config, checkpoint = choose_model(run, plans, fitting)
+        fitted = schema.fit(plans, fitting, config.features, fit_context(config, table, model_config, checkpoint))
+        describe_schema(run, fitted, plans, task, len(table))
+    with run.stage("encode"):
+        (train, validation, test), parts = encode(run, fitted, task, parts)
+        run.tell(events.SplitMade(len(parts.train.rows), len(parts.validation.rows), len(parts.test.rows)))
+    decided = {"target": target, "task": task.name, "columns": {plan.name: plan.kind for plan in plans}}
+    return Prepared(parts, train, validation, test, fitted, plans, task, model_config, checkpoint, decided)
+
+
+def read(run: Run, role: str, source: object) -> Table:
+    """Read one source, set aside what cannot be read, and draw `data.max_rows` of the training rows."""
+    config = run.config.data
+    if isinstance(source, str):
+        announce_download(run, source)
+        source = samples.resolve(source) or source
+    table = sources.read(source, separator=config.separator, encoding=config.encoding, cache=cache_folder())
+    run.note("read", *table.notes)
+    if role == "train" and config.max_rows and config.max_rows < len(table):
+        drawn = np.random.RandomState(0).choice(len(table), size=config.max_rows, replace=False)
+        run.note("read", f"{config.max_rows} of {len(table)} rows drawn at random (data.max_rows)")
+        table = table.take(drawn.astype(np.int64))
+    return table
+
+
+def announce_download(run: Run, reference: str) -> None:
+    """Say so before a sample is fetched, which takes a while."""
+    name = reference.removeprefix("sample:").partition("/")[0]
+    found = next((sample for sample in samples.SAMPLES if sample.name == name), None)
+    if found and not Path(reference).exists() and not samples.is_cached(name):
+        run.note("fetch", f"sample '{name}' out of the package {found.package} {found.version}, once")
+
+
+TARGET_NAMES = ("target", "label", "labels", "class", "category", "y", "标签", "类别", "目标")
+
+
+def choose_target(run: Run, table: Table) -> str:
+    """Return the target: the one that is set, a column that is called like one, or the last column."""
+    target = run.config.data.target
+    if target is None:
+        by_lower = {name.lower(): name for name in reversed(table.columns)}
+        named = [by_lower[name] for name in TARGET_NAMES if name in by_lower]
+        target = named[0] if named else table.columns[-1]
+        run.note(
+            "infer",
+            f"target: '{target}', by its {'name' if named else 'place, the last column'} (set it with --target)",
+        )
+    table.require(target, "target")
+    return target
+
+
+def plan_columns(run: Run, table: Table, target: str) -> list[ColumnPlan]:
+    """Decide what kind of column each is; a column that only says how to split is not an input."""
+    overrides = dict(run.config.data.columns)
+    splitting = run.config.data.split
+    if splitting.column and splitting.method in ("column", "group"):
+        table.require(splitting.column, "data.split.column")
+        overrides.setdefault(splitting.column, "ignore")
+    return schema.plan(table, target=target, overrides=overrides, missing_values=run.config.data.missing_values)
+
+
+def divide(run: Run, tables: dict[str, Table], target: str, inputs: list[str], *, stratify: bool) -> Parts:
+    """Split into training, validation and test rows; what is given as a file of its own is taken as it is."""
+    table, config = tables["train"], run.config.data.split
+    given = {role: tables[role] for role in ("validation", "test") if role in tables}
+    kept = np.arange(len(table))
+    for other in given.values():
+        for name in (target, *inputs):
+            other.require(name)
+        keep, notes = drop_overlap(table, other, inputs)
+        run.note("split", *notes)
+        kept = np.intersect1d(kept, keep)
+    if config.seed is None:
+        config = config.model_copy(update={"seed": run.config.seed})
+    if "validation" in given:
+        config = config.model_copy(update={"validation": 0.0})
+    whole = len(kept) == len(table)
+    found = split(
+        table if whole else table.take(kept), target, inputs, config, has_test="test" in given, stratify=stratify
+    )
+    run.note("split", *found.notes)
+    rows = {"train": found.train, "validation": found.validation, "test": found.test}
+    parts = {
+        role: Part(given[role], np.arange(len(given[role]))) if role in given else Part(table, kept[rows[role]])
+        for role in rows
+    }
+    if len(given) == 2:
+        keep, notes = drop_overlap(given["validation"], given["test"], inputs)
+        run.note("split", *notes)
+        parts["validation"] = Part(given["validation"], keep)
+    for name in columns_in_order(table.frame) if config.method in ("auto", "random") else []:
+        text = f"rows are in the order of '{name}': a random split lets the model see the future"
+        run.note("split", f"{text} (data.split.method=time, data.split.column={name})", warning=True)
+    return Parts(**parts)
+
+
+def require_test_rows(parts: Parts) -> None:
+    """Raise ConfigError where no rows are left to score."""
+    if not len(parts.test.rows):
+        raise ConfigError(
+            "data.split.test", expected="rows to test on", found="none", action="Give data.test, or a share above 0"
+        )
+
+
+def choose_model(run: Run, plans: list[ColumnPlan], fitting: Table) -> tuple[NetworkConfig, Path | None]:
+    """Complete the model's configuration; return it with the folder of the pretrained checkpoint, if it has one."""
+    kinds = schema.tensor_kinds(plans)
+    texts = [plan.name for plan in plans if plan.kind == "text"]
+    config, notes = networks.complete(run.config.model, kinds, chinese=schema.is_mostly_cjk(fitting, texts))
+    run.note("model", *notes)
+    if not isinstance(config.tokens, pretrained.PretrainedConfig) or not texts:
+        return config, None
+    announce_download(run, config.tokens.checkpoint)
+    folder = pretrained.resolve_checkpoint(config.tokens.checkpoint)
+    return config.model_copy(update={"tokens": pretrained.resolve(config.tokens, folder)}), folder
+
+
+def fit_context(config: RunConfig, table: Table, model: NetworkConfig, checkpoint: Path | None) -> FitContext:
+    missing = frozenset(config.data.missing_values)
+    if checkpoint is None:
+        return FitContext(table.folder, missing)
+    assert isinstance(model.tokens, pretrained.PretrainedConfig)
+    return FitContext(table.folder, missing, pretrained.tokenizer_file(checkpoint), model.tokens.max_positions)
+
+
+def describe_schema(run: Run, fitted: Schema, plans: list[ColumnPlan], task: Task, rows: int) -> None:
+    learned = {column: feature.describe() for feature in fitted.features for column in feature.columns}
+    columns = [(plan.name, plan.kind, learned.get(plan.name, ""), plan.reason) for plan in plans]
+    run.tell(events.SchemaInferred(rows, columns, task.target, task.name))
+
+
+def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dataset], Parts]:
+    """Encode every part, each table once; rows that cannot be read are listed and set aside, 1 % at most."""
+    encoded: dict[int, tuple[Dataset, Positions]] = {}
+    rejected: list[RejectedRow] = []
+    for table in {id(part.table): part.table for part in (parts.train, parts.validation, parts.test)}.values():
+        inputs, bad = cache.encode(fitted, table, cache_folder() / "encoded", sources.fingerprint(table))
+        targets, bad_targets = task.encode(table.frame[task.target])
+        bad |= {position: (task.target, reason) for position, reason in bad_targets.items()}
+        checked = replace(table, rejected=()).without(bad)
+        checked.check_rejected()
+        rejected += [*table.rejected, *checked.rejected]
+        kept = np.setdiff1d(np.arange(len(table)), np.fromiter(bad, np.int64, len(bad)))
+        encoded[id(table)] = Dataset.of(fitted, inputs, targets), kept
+    if rejected:
+        frame = pl.DataFrame([vars(row) for row in rejected])
+        artifact.write_bytes(run.directory / artifact.REJECTED, frame.write_csv().encode())
+        run.note(
+            "encode", f"{len(rejected)} rows cannot be read and are set aside: see {artifact.REJECTED}", warning=True
+        )
+    datasets, kept_parts = [], {}
+    for role in ("train", "validation", "test"):
+        part: Part = getattr(parts, role)
+        dataset, kept = encoded[id(part.table)]
+        rows = part.rows[np.isin(part.rows, kept)]
+        datasets.append(dataset.select(rows))
+        kept_parts[role] = Part(part.table, rows)
+    return datasets, Parts(**kept_parts)

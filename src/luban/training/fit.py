@@ -1,0 +1,114 @@
+"""One training from a built network to its best weights: what is settled by measurement, then the loop."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from luban.core.events import Event
+from luban.core.runtime import faster_dtype, flushed_denormals
+from luban.features.dataset import Dataset
+from luban.models.network import Network, NetworkSpec
+from luban.tasks.base import Task
+from luban.training import probe
+from luban.training.checkpoint import Checkpoints
+from luban.training.interrupt import Interrupt
+from luban.training.loop import Loop
+from luban.training.recipe import TrainConfig
+from luban.training.step import Positions, TrainStep
+from luban.training.vocabulary import used_vocabulary
+
+MEASURED_PARAMETERS = 250_000  # of a network from which on the faster precision is measured
+Tell = Callable[[Event], None]
+
+
+@dataclass
+class Job:
+    """What a training is made of.
+
+    config: completed by the recipe. folder: for checkpoints. row_numbers: of the training
+    rows. resume: go on from the newest checkpoint. facts: what a resumed run must have in common with the first.
+    """
+
+    network: Network
+    spec: NetworkSpec
+    task: Task
+    train: Dataset
+    validation: Dataset
+    config: TrainConfig
+    seed: int
+    device: torch.device
+    folder: Path
+    row_numbers: Positions
+    resume: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+    interrupt: Interrupt = field(default_factory=Interrupt)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.bfloat16 if self.config.precision == "bfloat16" else torch.float32
+
+    def clear_checkpoints(self) -> None:
+        """Remove the checkpoints of a finished run."""
+        Checkpoints(self.folder).clear()
+
+
+def settle(job: Job, tell: Tell) -> None:
+    """Replace each `auto` of the settings by what is measured to be best, so that the written settings repeat the run."""
+    job.network.to(job.device)
+    if job.config.precision == "auto":
+        found = str(choose_precision(job)).removeprefix("torch.")
+        job.config = job.config.model_copy(update={"precision": found})
+
+
+def fit(job: Job, tell: Tell) -> None:
+    """Train the network in place, telling every event."""
+    network, spec, config = job.network, job.spec, job.config
+    loop = Loop(
+        network=network,
+        task=job.task,
+        train=job.train,
+        validation=job.validation,
+        config=config,
+        seed=job.seed,
+        device=job.device,
+        dtype=job.dtype,
+        backbones=[network.encoder_prefix(name) for name in spec.backbones],
+        folder=job.folder,
+        row_numbers=job.row_numbers,
+        resume=job.resume,
+        facts=job.facts,
+        interrupt=job.interrupt,
+    )
+    if spec.frozen:
+        loop.train = probe.with_vectors(network, job.train, spec.frozen, job.device, loop.dtype)
+        loop.validation = probe.with_vectors(network, job.validation, spec.frozen, job.device, loop.dtype)
+    if config.probe and not spec.hidden and len(spec.backbones) == len(spec.inputs):
+        loop.validate_first = True
+        if not loop.can_resume():
+            probe.fit_head(network, job.task, loop.train, config.loss, job.seed, job.device, loop.dtype)
+    with flushed_denormals(), used_vocabulary(network, [loop.train, loop.validation]):
+        for event in loop.run():
+            tell(event)
+
+
+def choose_precision(job: Job) -> torch.dtype:
+    """Return the precision whose step is measured to be faster; small networks gain too little to be measured."""
+    if sum(parameter.numel() for parameter in job.network.parameters()) < MEASURED_PARAMETERS:
+        return torch.float32
+    assert isinstance(job.config.batch_size, int)
+    rows = np.arange(min(len(job.train), -(-job.config.batch_size // job.config.accumulate)))
+    batch = job.train.batch(rows).to(job.device)
+    trial = copy.deepcopy(job.network)  # batch statistics of the network itself stay as they are
+
+    def step(dtype: torch.dtype) -> None:
+        stepper = TrainStep(trial, job.task, job.config, job.seed, job.device, dtype)
+        stepper.loss(trial, batch, 0).mean().backward()  # type: ignore[no-untyped-call]
+
+    return faster_dtype(step)
