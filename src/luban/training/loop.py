@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from luban.core.errors import ConfigError, TrainingError, listed, nearest
 from luban.core.events import Event, StepDone, TrainingEnded, TrainingStarted, Validated
@@ -23,8 +22,10 @@ from luban.predictor import forward_all
 from luban.tasks.base import Metric, Task
 from luban.training.augment import AugmentConfig, augment
 from luban.training.checkpoint import BestWeights
+from luban.training.clipping import clip_grad_norm
+from luban.training.combined import Combined, build_optimizer
 from luban.training.loader import epoch_batches, num_batches
-from luban.training.optim import OPTIMIZERS, l1_penalty, parameter_groups, schedule_factor
+from luban.training.optim import l1_penalty, schedule_factor
 from luban.training.recipe import TrainConfig
 
 
@@ -58,7 +59,7 @@ class Loop:
         epochs, batch_size = config.epochs, config.batch_size
         assert epochs
         assert batch_size
-        optimizer = self.optimizer()
+        optimizer = build_optimizer(self.network, config.optim, self.backbones)
         total = epochs * num_batches(len(self.train), batch_size)
         decider = deciding_metric(self.task, config.metric)
         best, best_epoch, step = BestWeights(self.network, self.folder), 0, 0
@@ -76,6 +77,7 @@ class Loop:
                     parameters["lr"] = parameters["peak"] * factor
                 yield self.step(optimizer, positions, step, epoch)
                 step += 1
+            optimizer.flush()
             if not len(self.validation):
                 continue
             scores = self.validate()
@@ -95,14 +97,6 @@ class Loop:
             best_epoch = epochs
         yield TrainingEnded(reason, best_epoch, time.monotonic() - start)
 
-    def optimizer(self) -> Optimizer:
-        optim = self.config.optim
-        assert optim.learning_rate is not None
-        groups = parameter_groups(
-            self.network, optim.learning_rate, optim.backbone_learning_rate, optim.weight_decay or 0.0, self.backbones
-        )
-        return OPTIMIZERS[str(optim.optimizer)](groups, optim.learning_rate, optim.momentum)
-
     def started(self, epochs: int, total: int) -> TrainingStarted:
         parameters = list(self.network.parameters())
         return TrainingStarted(
@@ -117,7 +111,7 @@ class Loop:
         )
 
     def step(
-        self, optimizer: Optimizer, positions: np.ndarray[tuple[int], np.dtype[np.int64]], step: int, epoch: int
+        self, optimizer: Combined, positions: np.ndarray[tuple[int], np.dtype[np.int64]], step: int, epoch: int
     ) -> StepDone:
         """One optimizer step over the given rows, in `accumulate` forward passes whose rows all weigh the same."""
         start = time.perf_counter()
@@ -142,9 +136,7 @@ class Loop:
                 found=f"{loss} at learning rate {optimizer.param_groups[0]['lr']:.2g}",
                 action="Lower train.optim.learning_rate, or look for extreme numbers in the data",
             )
-        trained = [p for p in self.network.parameters() if p.grad is not None]
-        limit = self.config.optim.clip_norm
-        norm = nn.utils.clip_grad_norm_(trained, math.inf if limit is None else limit)
+        norm = clip_grad_norm(self.network.parameters(), self.config.optim.clip_norm)
         optimizer.step()
         rate = max(group["lr"] for group in optimizer.param_groups)
         seconds = time.perf_counter() - start

@@ -42,7 +42,7 @@ class RowAdamW(Optimizer):
         if not state or skipped is None:
             return
         ids_N = ids_N.flatten()
-        stale_U = ids_N[_is_stale(state["last_step"][ids_N], skipped)].unique()
+        stale_U = torch.unique(ids_N[_is_stale(state["last_step"][ids_N], skipped)])
         if len(stale_U):
             _catch_up(parameter, state, skipped, stale_U)
 
@@ -51,7 +51,7 @@ class RowAdamW(Optimizer):
         """Catch up all rows of all tables."""
         for parameter, skipped in self._skipped.items():
             state = self.state[parameter]
-            for stale_U in _is_stale(state["last_step"], skipped).nonzero().flatten().split(CHUNK):
+            for stale_U in torch.split(_is_stale(state["last_step"], skipped).nonzero().flatten(), CHUNK):
                 _catch_up(parameter, state, skipped, stale_U)
             skipped.forget()
             state["rates"] = torch.from_numpy(skipped.rates)
@@ -121,7 +121,8 @@ class RowAdamW(Optimizer):
 
 def _remembered(state: dict[str, Tensor], group: dict[str, Any]) -> SkippedSteps:
     rates = state["rates"].tolist()
-    skipped = SkippedSteps(*group["betas"], group["eps"], group["weight_decay"], int(state["step"]) - len(rates))
+    beta1, beta2 = group["betas"]
+    skipped = SkippedSteps(beta1, beta2, group["eps"], group["weight_decay"], int(state["step"]) - len(rates))
     for rate in rates:
         skipped.append(rate)
     return skipped
@@ -134,7 +135,7 @@ def _is_stale(last_N: Tensor, skipped: SkippedSteps) -> Tensor:
 
 
 def _catch_up(parameter: Tensor, state: dict[str, Tensor], skipped: SkippedSteps, rows_U: Tensor) -> None:
-    last_S, which_U = state["last_step"].index_select(0, rows_U).unique(return_inverse=True)
+    last_S, which_U = torch.unique(state["last_step"].index_select(0, rows_U), return_inverse=True)
     numbers = skipped.since(last_S.cpu().numpy())
     decay_U1, first_decay_U1, second_decay_U1, weights_UK, eps_UK = (
         torch.from_numpy(values).to(parameter.device, parameter.dtype).reshape(len(last_S), -1).index_select(0, which_U)
@@ -143,7 +144,7 @@ def _catch_up(parameter: Tensor, state: dict[str, Tensor], skipped: SkippedSteps
     first_UD, second_UD = (state[name].index_select(0, rows_U) for name in ("exp_avg", "exp_avg_sq"))
     root_UD = second_UD.sqrt()
     factor_UD = torch.zeros_like(root_UD)
-    for weight_U1, eps_U1 in zip(weights_UK.split(1, 1), eps_UK.split(1, 1), strict=True):
+    for weight_U1, eps_U1 in zip(torch.split(weights_UK, 1, 1), torch.split(eps_UK, 1, 1), strict=True):
         factor_UD += weight_U1 / (root_UD + eps_U1)
     weight_UD = torch.addcmul(parameter.index_select(0, rows_U) * decay_U1, first_UD, factor_UD, value=-1)
     parameter.index_copy_(0, rows_U, weight_UD)

@@ -108,8 +108,8 @@ class SkippedSteps:
             weights_SJ *= np.exp(logs_T[self.count] - _windows(logs_T, starts_S + 1, horizon))
         return CatchUp(
             np.exp(logs_T[self.count] - logs_T[starts_S]),
-            self.beta1**gaps_S,
-            self.beta2**gaps_S,
+            np.power(self.beta1, gaps_S, dtype=np.float64),
+            np.power(self.beta2, gaps_S, dtype=np.float64),
             *gauss_nodes(weights_SJ, points_SJ, nodes),
         )
 
@@ -134,7 +134,9 @@ def gauss_nodes(weights_SJ: Floats, points_SJ: Floats, nodes: int) -> tuple[Floa
     before_SJ, polynomial_SJ = np.zeros_like(points_SJ), np.ones_like(points_SJ)
     squares_S, ratio_S = np.ones(len(total_S)), np.zeros(len(total_S))
     for k in range(nodes):
-        matrix_SKK[:, k, k] = np.einsum("sj,sj,sj,sj->s", shares_SJ, polynomial_SJ, polynomial_SJ, points_SJ) / squares_S
+        matrix_SKK[:, k, k] = (
+            np.einsum("sj,sj,sj,sj->s", shares_SJ, polynomial_SJ, polynomial_SJ, points_SJ) / squares_S
+        )
         if k + 1 == nodes:
             break
         following_SJ = (points_SJ - matrix_SKK[:, k, k, None]) * polynomial_SJ - ratio_S[:, None] * before_SJ
