@@ -43,8 +43,7 @@ class RowAdamW(Optimizer):
             return
         ids_N = ids_N.flatten()
         stale_U = torch.unique(ids_N[_is_stale(state["last_step"][ids_N], skipped)])
-        if len(stale_U):
-            _catch_up(parameter, state, skipped, stale_U)
+        _catch_up(parameter, state, skipped, stale_U)
 
     @torch.no_grad()
     def flush(self) -> None:
@@ -135,6 +134,8 @@ def _is_stale(last_N: Tensor, skipped: SkippedSteps) -> Tensor:
 
 
 def _catch_up(parameter: Tensor, state: dict[str, Tensor], skipped: SkippedSteps, rows_U: Tensor) -> None:
+    if not len(rows_U):
+        return
     last_S, which_U = torch.unique(state["last_step"].index_select(0, rows_U), return_inverse=True)
     numbers = skipped.since(last_S.cpu().numpy())
     decay_U1, first_decay_U1, second_decay_U1, weights_UK, eps_UK = (

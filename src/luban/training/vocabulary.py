@@ -19,7 +19,7 @@ from luban.models.network import Network
 from luban.models.transformer import TransformerEncoder
 
 MAX_SHARE = 0.5  # of the table's rows in use; above it there is little to gain from leaving the others out
-MIN_SPARSE_ROWS = 4096  # of a table whose gradient is sparse; a smaller one is as fast with a dense one
+MIN_SPARSE_ROWS = 8192  # of a table whose gradient is sparse; a smaller one is as fast with a dense one
 
 
 class TrainedRows(nn.Module):
