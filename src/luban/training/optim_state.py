@@ -96,7 +96,7 @@ def _placed(key: str, value: Tensor, parameter: nn.Parameter, group: Mapping[str
 
 
 def _sorted(keys: Iterable[str]) -> str:
-    return listed(sorted(keys))
+    return listed(sorted(keys)) or "no tensors"
 
 
 def _misfit(name: str, expected: str, found: str) -> ArtifactError:

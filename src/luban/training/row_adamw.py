@@ -41,7 +41,7 @@ class RowAdamW(Optimizer):
         state, skipped = self.state.get(parameter), self._skipped.get(parameter)
         if not state or skipped is None:
             return
-        ids_N = ids_N.flatten()
+        ids_N = ids_N.flatten().long()
         stale_U = torch.unique(ids_N[_is_stale(state["last_step"][ids_N], skipped)])
         _catch_up(parameter, state, skipped, stale_U)
 
