@@ -18,6 +18,7 @@ from luban.models.network import Network, NetworkSpec
 from luban.tasks.base import Task
 from luban.training import probe
 from luban.training.checkpoint import Checkpoints
+from luban.training.combined import TAKE_SPARSE
 from luban.training.interrupt import Interrupt
 from luban.training.loop import Loop
 from luban.training.recipe import TrainConfig
@@ -93,9 +94,15 @@ def fit(job: Job, tell: Tell) -> None:
         loop.validate_first = True
         if not loop.can_resume():
             probe.fit_head(network, job.task, loop.train, config.loss, job.seed, job.device, loop.dtype)
-    with flushed_denormals(), used_vocabulary(network, [loop.train, loop.validation]):
+    with flushed_denormals(), used_vocabulary(network, [loop.train, loop.validation], sparse=takes_sparse(config)):
         for event in loop.run():
             tell(event)
+
+
+def takes_sparse(config: TrainConfig) -> bool:
+    """Whether token tables may have sparse gradients: their rows are not up to date at every step, which an average of
+    the weights needs."""
+    return config.optim.optimizer in TAKE_SPARSE and not config.ema and not config.swa
 
 
 def choose_precision(job: Job) -> torch.dtype:

@@ -34,9 +34,11 @@ from luban.predictor import forward_all
 from luban.tasks.base import Metric, Task
 from luban.training.averaging import WeightAverage
 from luban.training.checkpoint import Checkpoints, Tensors
+from luban.training.clipping import clip_grad_norm
+from luban.training.combined import build_optimizer
 from luban.training.interrupt import Interrupt
 from luban.training.loader import epoch_batches, num_batches, prefetched
-from luban.training.optim import build_optimizer, clip_grad_norm, schedule_factor
+from luban.training.optim import schedule_factor
 from luban.training.recipe import TrainConfig
 from luban.training.recovery import Diverging, LossWatch
 from luban.training.state import Progress, capture, restore, trained_weights
@@ -182,9 +184,7 @@ class Loop:
             progress.parts = self.stepper.parts
             yield MemoryRanOut(progress.step, progress.parts)
             parts = [self.train.batch(chosen) for chosen in self.stepper.cut(positions)]
-        trained = [p for p in self.network.parameters() if p.grad is not None]
-        limit = self.config.optim.clip_norm
-        norm = float(clip_grad_norm(trained, math.inf if limit is None else limit))
+        norm = float(clip_grad_norm(self.network.parameters(), self.config.optim.clip_norm))
         progress.watch.check(found.loss, norm, self.numbers(found.bad_rows or positions.tolist()))
         self.optimizer.step()
         if self.average and progress.step >= self.average_from:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -11,7 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
-OptimizerName = Literal["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"]
+from luban.core.errors import ConfigError, listed
+from luban.training.lion import Lion
+from luban.training.muon import Muon
+
+OptimizerName = Literal["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lion", "muon"]
 ScheduleName = Literal["constant", "linear", "cosine", "trapezoidal"]
 
 
@@ -20,6 +24,8 @@ class OptimConfig(BaseModel):
 
     learning_rate: of everything, if it is set; backbone_learning_rate: of pretrained layers, over that.
     warmup: share of all steps. l1, weight_decay: weights only, never biases, norms or embeddings.
+    momentum: of the optimizers that have one; None for 0.9, or 0.95 of muon. layer_decay: factor on the learning rate
+    from each layer of a transformer to the one below it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,7 +37,8 @@ class OptimConfig(BaseModel):
     warmup: float | None = Field(None, ge=0, lt=1)
     weight_decay: float | None = Field(None, ge=0)
     l1: float = Field(0.0, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
+    momentum: float | None = Field(None, ge=0, lt=1)
+    layer_decay: float | None = Field(None, gt=0, le=1)
     clip_norm: float | None = Field(1.0, gt=0)
 
 
@@ -43,10 +50,28 @@ OPTIMIZERS: dict[str, Callable[[Any, float, float], Optimizer]] = {
     "sgd": lambda groups, rate, momentum: _sgd(groups, rate, 0.0, nesterov=False),
     "momentum": lambda groups, rate, momentum: _sgd(groups, rate, momentum, nesterov=False),
     "nesterov": lambda groups, rate, momentum: _sgd(groups, rate, momentum, nesterov=True),
-    "rmsprop": lambda groups, rate, momentum: RMSprop(groups, lr=rate, foreach=True),
+    "rmsprop": lambda groups, rate, momentum: RMSprop(groups, lr=rate, foreach=True),  # torch has no fused one
     "adam": lambda groups, rate, momentum: Adam(groups, lr=rate, fused=True),
     "adamw": lambda groups, rate, momentum: AdamW(groups, lr=rate, fused=True),
+    "lion": lambda groups, rate, momentum: Lion(groups, lr=rate),
+    "muon": lambda groups, rate, momentum: Muon(groups, lr=rate, momentum=momentum),  # matrices only
 }
+MOMENTUM = {"momentum": 0.9, "nesterov": 0.9, "muon": 0.95}  # the default of each optimizer that has one
+
+
+def momentum_of(optimizer: str, momentum: float | None) -> float | None:
+    """Return the momentum of an optimizer, given what is set; None where it has none.
+
+    Raises ConfigError where one is set that it has no use for.
+    """
+    if momentum is not None and optimizer not in MOMENTUM:
+        raise ConfigError(
+            "train.optim.momentum",
+            expected=f"one of the optimizers that take it: {listed(MOMENTUM)}",
+            found=f"'{optimizer}'",
+            action="Leave momentum out, or choose one of these",
+        )
+    return MOMENTUM.get(optimizer) if momentum is None else momentum
 
 
 def schedule_factor(name: str, step: int, total: int, warmup: float) -> float:
@@ -73,53 +98,6 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 def is_decayed(name: str, parameter: nn.Parameter) -> bool:
     """Weight decay and L1 are for matrices and kernels, not for biases, norms and embedding tables."""
     return parameter.ndim >= 2 and "embedding" not in name
-
-
-def parameter_groups(
-    network: nn.Module,
-    learning_rate: float,
-    backbone_learning_rate: float | None,
-    weight_decay: float,
-    backbone: Iterable[str],
-) -> list[dict[str, Any]]:
-    """Group trainable parameters by learning rate and decay. backbone: name prefixes of pretrained parts.
-
-    Each group keeps its peak under `peak`, for the schedule.
-    """
-    prefixes = tuple(backbone)
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            pretrained = bool(prefixes) and name.startswith(prefixes)
-            rate = backbone_learning_rate if pretrained and backbone_learning_rate else learning_rate
-            decay = weight_decay if is_decayed(name, parameter) else 0.0
-            groups.setdefault((rate, decay), []).append(parameter)
-    return [
-        {"params": parameters, "lr": rate, "peak": rate, "weight_decay": decay}
-        for (rate, decay), parameters in groups.items()
-    ]
-
-
-class Plain:
-    def __init__(self, inner: Optimizer) -> None:
-        self.inner = inner
-        self.param_groups = inner.param_groups
-        self.step = inner.step
-        self.zero_grad = inner.zero_grad
-
-    def flush(self) -> None:
-        pass
-
-
-def build_optimizer(network, optim, backbones):
-    groups = parameter_groups(
-        network, optim.learning_rate, optim.backbone_learning_rate, optim.weight_decay or 0.0, backbones
-    )
-    return Plain(OPTIMIZERS[str(optim.optimizer)](groups, optim.learning_rate, optim.momentum))
-
-
-def clip_grad_norm(parameters, limit):
-    return nn.utils.clip_grad_norm_(parameters, limit)
 
 
 def l1_penalty(network: nn.Module) -> torch.Tensor:

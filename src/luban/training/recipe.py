@@ -13,7 +13,7 @@ from luban.core.tensors import TensorKind
 from luban.models.network import NetworkSpec
 from luban.tasks.base import LossConfig
 from luban.training.augment import AugmentConfig
-from luban.training.optim import OptimConfig, OptimizerName, ScheduleName
+from luban.training.optim import OptimConfig, OptimizerName, ScheduleName, momentum_of
 
 
 class TrainConfig(BaseModel):
@@ -69,6 +69,11 @@ RECIPES: dict[str, Recipe] = {
     "sequence": Recipe(15, 32, 4, "adamw", 1e-3, "cosine", 0.1, 0.05),
     "tabular": Recipe(30, 256, 6, "adamw", 1e-3, "cosine", 0.05, 0.01),
 }
+# Factors on the recipe's learning rate and weight decay, by optimizer. Lion's steps are larger than AdamW's: it takes a
+# third to a tenth of the rate, and as many times the decay (Chen et al. 2023, arXiv:2302.06675). Elsewhere the decay is
+# an L2 term inside the gradient, where the recipe's would mean another thing.
+FACTORS = {"adamw": (1.0, 1.0), "muon": (1.0, 1.0), "lion": (0.1, 10.0)}
+COUPLED = (1.0, 0.0)
 SMALL_BATCHES = 20  # an epoch has at least so many steps where the rows allow it
 
 
@@ -101,10 +106,14 @@ def complete(config: TrainConfig, spec: NetworkSpec, rows: int, channels: int | 
         name: getattr(recipe, name) if getattr(optim, name) is None else getattr(optim, name)
         for name in ("optimizer", "learning_rate", "schedule", "warmup", "weight_decay")
     }
-    if filled["optimizer"] != recipe.optimizer and optim.weight_decay is None:
-        filled["weight_decay"] = 0.0  # the recipe's is decoupled; as an L2 term inside the gradient it is another thing
-    backbone_rate = optim.backbone_learning_rate or optim.learning_rate or recipe.backbone_learning_rate
+    rate_factor, decay_factor = FACTORS.get(str(filled["optimizer"]), COUPLED)
+    if optim.learning_rate is None:
+        filled["learning_rate"] = recipe.learning_rate * rate_factor
+    if optim.weight_decay is None:
+        filled["weight_decay"] = recipe.weight_decay * decay_factor
+    backbone_rate = optim.backbone_learning_rate or optim.learning_rate or recipe.backbone_learning_rate * rate_factor
     filled["backbone_learning_rate"] = backbone_rate if spec.backbones else None
+    filled["momentum"] = momentum_of(str(filled["optimizer"]), optim.momentum)
     can_probe = not spec.hidden and len(spec.backbones) == len(spec.inputs)
     return config.model_copy(
         update={

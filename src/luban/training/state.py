@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from luban.training.averaging import WeightAverage
 from luban.training.checkpoint import Checkpoint, Tensors
-from luban.training.optim import Plain as Optimizer
+from luban.training.combined import Combined
 from luban.training.optim_state import load_state_tensors, state_tensors
 from luban.training.recovery import LossWatch, Recovery
 
@@ -51,7 +51,7 @@ def trained_weights(network: nn.Module) -> Tensors:
     return {name: value.detach().cpu().clone() for name, value in network.state_dict().items() if name in trained}
 
 
-def capture(network: nn.Module, optimizer: Optimizer, average: WeightAverage | None) -> Tensors:
+def capture(network: nn.Module, optimizer: Combined, average: WeightAverage | None) -> Tensors:
     """Return all tensors of a checkpoint, by name."""
     tensors = {NETWORK + name: value for name, value in trained_weights(network).items()}
     tensors |= state_tensors(optimizer, network)
@@ -60,7 +60,7 @@ def capture(network: nn.Module, optimizer: Optimizer, average: WeightAverage | N
     return tensors
 
 
-def restore(found: Checkpoint, network: nn.Module, optimizer: Optimizer, average: WeightAverage | None) -> None:
+def restore(found: Checkpoint, network: nn.Module, optimizer: Combined, average: WeightAverage | None) -> None:
     """Put the tensors of a checkpoint back where they were captured."""
     network.load_state_dict(_under(NETWORK, found.tensors), strict=False)
     load_state_tensors(optimizer, network, found.tensors)

@@ -6,7 +6,7 @@ well be left out of the gradient and of the optimizer's state. A large multiling
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,48 +18,75 @@ from luban.features.dataset import Dataset
 from luban.models.network import Network
 from luban.models.transformer import TransformerEncoder
 
-MAX_SHARE = 0.5  # of the table's rows in use; above it there is little to gain
+MAX_SHARE = 0.5  # of the table's rows in use; above it there is little to gain from leaving the others out
+MIN_SPARSE_ROWS = 8192  # of a table whose gradient is sparse; a smaller one is as fast with a dense one
 
 
-class UsedRows(nn.Module):
-    """The rows of an embedding table that are in use. used: (U,) ids, ascending."""
+class TrainedRows(nn.Module):
+    """The rows of an embedding table that are trained: those in use, or all.
 
-    places_V: Tensor
+    used_U: the ids of the rows, ascending; None for all. sparse: whether their gradient is a sparse tensor. prepare: is
+    called with the rows' numbers before they are read.
+    """
 
-    def __init__(self, table: nn.Embedding, used: Tensor) -> None:
+    places_V: Tensor | None
+
+    def __init__(self, weight: Tensor, used_U: Tensor | None, *, sparse: bool) -> None:
         super().__init__()
-        self.rows = nn.Parameter(table.weight.detach()[used])
-        places_V = torch.zeros(len(table.weight), dtype=torch.int64, device=used.device)
-        places_V[used] = torch.arange(len(used), device=used.device)
+        if used_U is None:
+            assert isinstance(weight, nn.Parameter)
+            self.rows = weight
+        else:
+            self.rows = nn.Parameter(weight.detach()[used_U])
+        self.sparse = sparse
+        self.prepare: Callable[[Tensor], None] | None = None
+        places_V = None
+        if used_U is not None:
+            places_V = torch.zeros(len(weight), dtype=torch.int64, device=weight.device)
+            places_V[used_U] = torch.arange(len(used_U), device=weight.device)
         self.register_buffer("places_V", places_V, persistent=False)
-        self.register_buffer("used_U", used)
+        self.register_buffer("used_U", used_U)
 
     def forward(self, ids_N: Tensor) -> Tensor:
-        return F.embedding(self.places_V[ids_N], self.rows)
+        rows_N = ids_N if self.places_V is None else self.places_V[ids_N]
+        if self.prepare is not None:
+            self.prepare(rows_N)
+        return F.embedding(rows_N, self.rows, sparse=self.sparse)
 
 
 @contextmanager
-def used_vocabulary(network: Network, datasets: Sequence[Dataset]) -> Iterator[None]:
-    """Replace token tables by their rows that occur in the data sets; afterwards put the trained rows back."""
-    replaced: list[tuple[TransformerEncoder, nn.Embedding, Tensor]] = []
+def used_vocabulary(
+    network: Network, datasets: Sequence[Dataset], *, sparse: bool = False, min_sparse_rows: int = MIN_SPARSE_ROWS
+) -> Iterator[None]:
+    """Replace token tables by their rows that occur in the data sets; afterwards put the trained rows back.
+
+    sparse: give tables of at least min_sparse_rows rows in use a sparse gradient, which only some optimizers take;
+    their weights are whole again only once the optimizer was flushed.
+    """
+    replaced: list[tuple[TransformerEncoder, nn.Embedding, Tensor | None]] = []
     for name in network.names:
         encoder = network.encoder(name)
         if not isinstance(encoder, TransformerEncoder) or any(name not in dataset.inputs for dataset in datasets):
             continue
         table = encoder.backbone.embeddings.tokens
         assert isinstance(table, nn.Embedding)
-        used = torch.from_numpy(used_ids(name, datasets)).to(table.weight.device)
-        if table.weight.requires_grad and len(used) <= MAX_SHARE * len(table.weight):
-            encoder.backbone.embeddings.tokens = UsedRows(table, used)
-            replaced.append((encoder, table, used))
+        if not table.weight.requires_grad:
+            continue
+        used_U = torch.from_numpy(used_ids(name, datasets)).to(table.weight.device)
+        chosen_U = used_U if len(used_U) <= MAX_SHARE * len(table.weight) else None
+        is_sparse = sparse and len(used_U) >= min_sparse_rows
+        if chosen_U is not None or is_sparse:
+            encoder.backbone.embeddings.tokens = TrainedRows(table.weight, chosen_U, sparse=is_sparse)
+            replaced.append((encoder, table, chosen_U))
     try:
         yield
     finally:
-        for encoder, table, used in replaced:
+        for encoder, table, chosen_U in replaced:
             trained = encoder.backbone.embeddings.tokens
-            assert isinstance(trained, UsedRows)
-            with torch.no_grad():
-                table.weight[used] = trained.rows
+            assert isinstance(trained, TrainedRows)
+            if chosen_U is not None:
+                with torch.no_grad():
+                    table.weight[chosen_U] = trained.rows
             encoder.backbone.embeddings.tokens = table
 
 

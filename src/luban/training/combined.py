@@ -1,0 +1,92 @@
+"""Several optimizers that act as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from luban.core.errors import ConfigError
+from luban.training.optim import OPTIMIZERS, OptimConfig, is_decayed, momentum_of
+from luban.training.parameter_groups import layer_factors, parameter_groups
+from luban.training.row_adamw import RowAdamW
+from luban.training.vocabulary import TrainedRows
+
+TAKE_SPARSE = frozenset({"adamw", "muon"})  # the optimizers under which token tables are trained by AdamW
+ROWS = "rows"  # the share of the tables whose gradients are sparse
+
+
+class Combined:
+    """Optimizers that share the parameters of a network among them."""
+
+    def __init__(self, optimizers: Sequence[Optimizer]) -> None:
+        self.optimizers = tuple(optimizers)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups of all optimizers; a rate is set by assigning a group's `lr`."""
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none)
+
+    def step(self) -> None:
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+    def flush(self) -> None:
+        """Catch up what was left behind: before weights are read other than by a forward pass."""
+        for optimizer in self.optimizers:
+            if isinstance(optimizer, RowAdamW):
+                optimizer.flush()
+
+
+def build_optimizer(network: nn.Module, config: OptimConfig, backbones: Sequence[str] = ()) -> Combined:
+    """Make the optimizer of a network's trainable parameters.
+
+    config: completed by the recipe. backbones: name prefixes of pretrained parts. Tables that `used_vocabulary` made
+    sparse are caught up before each of their forward passes from here on.
+    Raises ConfigError for a momentum, a layer_decay or an optimizer that the network cannot use.
+    """
+    assert config.optimizer is not None
+    assert config.learning_rate is not None
+    optimizer, rate = str(config.optimizer), config.learning_rate
+    momentum = momentum_of(optimizer, config.momentum) or 0.0
+    factors = {} if config.layer_decay is None else layer_factors(network, config.layer_decay)
+    tables = [module for module in network.modules() if isinstance(module, TrainedRows) and module.sparse]
+    assert not tables or optimizer in TAKE_SPARSE
+    shares: dict[str, list[tuple[str, nn.Parameter]]] = {optimizer: []}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            kind = "adamw" if optimizer == "muon" and not is_hidden(name, parameter) else optimizer
+            kind = ROWS if any(parameter is table.rows for table in tables) else kind
+            shares.setdefault(kind, []).append((name, parameter))
+    if optimizer == "muon" and not shares[optimizer]:
+        raise ConfigError(
+            "train.optim.optimizer",
+            expected="a network with weight matrices between its embeddings and its head, which 'muon' is for",
+            found="none that is trained",
+            action="Use 'adamw'",
+        )
+    optimizers: list[Optimizer] = []
+    for kind, named in shares.items():
+        groups = parameter_groups(
+            named, rate, config.backbone_learning_rate, config.weight_decay or 0.0, backbones, factors
+        )
+        if kind == ROWS:
+            rows = RowAdamW(groups, lr=rate)
+            for table in tables:
+                table.prepare = partial(rows.prepare, table.rows)
+            optimizers.append(rows)
+        elif groups:
+            optimizers.append(OPTIMIZERS[kind](groups, rate, momentum))
+    return Combined(optimizers)
+
+
+def is_hidden(name: str, parameter: nn.Parameter) -> bool:
+    """Tell whether a parameter is a matrix from hidden to hidden values: no kernel, embedding or head."""
+    return parameter.ndim == 2 and is_decayed(name, parameter) and "head" not in name.split(".")

@@ -1,0 +1,96 @@
+"""torch.compile: used where a compiler is there, the run is long, and a measurement says that it pays."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from luban.core.errors import ConfigError
+from luban.core.runtime import synchronize
+from luban.core.tensors import Batch, Ragged
+
+CompileSetting = Literal["auto"] | bool
+LONG_SECONDS = 1800.0  # of training, from which on compiling is tried: it takes up to a minute on a CPU
+REPEATS = 3
+PAYS = 2.0  # times its own cost that compiling must save
+Step = Callable[[nn.Module], None]
+Forward = Callable[[dict[str, Tensor | Ragged]], Tensor]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """seconds: of a plain and of a compiled step, and of compiling."""
+
+    plain: float
+    compiled: float
+    compiling: float
+
+    def pays(self, steps: int) -> bool:
+        return steps * (self.plain - self.compiled) > PAYS * self.compiling
+
+    def __str__(self) -> str:
+        return (
+            f"torch.compile takes {self.compiling:.0f} s and makes a step {self.plain / self.compiled:.2f} times as fast "
+            f"({self.plain * 1000:.0f} ms before)"
+        )
+
+
+def has_compiler(device: torch.device) -> bool:
+    """Tell whether torch.compile can make machine code for the device."""
+    if device.type == "cuda":
+        return torch.utils._triton.has_triton()
+    return any(shutil.which(name) for name in (os.environ.get("CXX"), "g++", "clang++", "cl") if name)
+
+
+def require_compiler(device: torch.device) -> None:
+    """Raise ConfigError where compiling is asked for and cannot be done."""
+    if not has_compiler(device):
+        raise ConfigError(
+            "train.compile",
+            expected="a C++ compiler (g++, clang++ or cl), or Triton on a GPU",
+            found="none",
+            action="Install one, or leave train.compile at auto",
+        )
+
+
+def try_compiling(network: nn.Module, step: Step, batch: Batch, steps: int) -> Trial | None:
+    """Time a step of a copy of the network, and, where so many steps take long, a compiled one.
+
+    Returns None where compiling is not tried. Raises nothing: a network that cannot be compiled is not worth compiling.
+    """
+    plain_network = copy.deepcopy(network)
+    plain = _seconds(step, plain_network)
+    if plain * steps < LONG_SECONDS:
+        return None
+    start = time.perf_counter()
+    compiled_network = compiled(plain_network, batch)
+    step(compiled_network)
+    compiling = time.perf_counter() - start
+    return Trial(plain, _seconds(step, compiled_network), compiling)
+
+
+def compiled(network: nn.Module, batch: Batch) -> nn.Module:
+    """Return the network, compiled at its first call; packed inputs have another size at every step."""
+    packed = any(isinstance(value, Ragged) for value in batch.inputs.values())
+    found = torch.compile(network, dynamic=True if packed else None)
+    assert isinstance(found, nn.Module)
+    return found
+
+
+def _seconds(step: Step, network: nn.Module) -> float:
+    step(network)
+    timings = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        step(network)
+        synchronize()
+        timings.append(time.perf_counter() - start)
+    return min(timings)
