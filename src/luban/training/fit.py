@@ -61,7 +61,7 @@ class Job:
 
 
 def settle(job: Job, tell: Tell) -> None:
-    """Replace each `auto` of the settings by what is measured to be best, so that the written settings repeat the run."""
+    """Replace each `auto` of the settings by what is measured to be best: the written settings repeat the run."""
     job.network.to(job.device)
     if job.config.precision == "auto":
         found = str(choose_precision(job)).removeprefix("torch.")

@@ -21,8 +21,8 @@ class TrainConfig(BaseModel):
 
     batch_size: rows of one optimizer step. accumulate: forward passes that it is cut into. patience: epochs without a
     better validation score before the training stops, 0 to train all epochs. probe: fit the head on frozen features
-    before a pretrained network is fine-tuned. ema: decay of an exponential average of the weights, which is then what is
-    validated and kept; swa: share of the steps, at the end, over which the weights are averaged instead.
+    before a pretrained network is fine-tuned. ema: decay of an exponential average of the weights, which is then what
+    is validated and kept; swa: share of the steps, at the end, over which the weights are averaged instead.
     checkpoint_seconds: between two checkpoints. workers: threads that make batches ahead.
     """
 
