@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -13,7 +13,7 @@ class Event:
 
     def record(self) -> dict[str, Any]:
         """Return the event as one line of the history file."""
-        return {"event": type(self).__name__, **asdict(self)}
+        return {"event": type(self).__name__, **vars(self)}
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,53 @@ class Validated(Event):
     scores: dict[str, float]
     decider: str
     is_best: bool
+
+
+@dataclass(frozen=True)
+class Resumed(Event):
+    """A run that was killed goes on. step: the next one. note: from what, and what differs."""
+
+    step: int
+    epoch: int
+    note: str
+
+
+@dataclass(frozen=True)
+class CheckpointSaved(Event):
+    """step: the next one. seconds: that the training waited. bytes: on the disk."""
+
+    step: int
+    path: str
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Diverged(Event):
+    """The loss is no longer finite. rows: of the batch, by position. action: what is done about it, one sentence."""
+
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    rows: list[int]
+    action: str
+
+
+@dataclass(frozen=True)
+class MemoryRanOut(Event):
+    """A batch did not fit. parts: the forward passes that it is cut into from now on."""
+
+    step: int
+    parts: int
+
+
+@dataclass(frozen=True)
+class Stopped(Event):
+    """The run was told to stop. step: the next one. signal: its name."""
+
+    step: int
+    signal: str
 
 
 @dataclass(frozen=True)
