@@ -92,7 +92,7 @@ def test_smoothing_is_corrected_for_its_start() -> None:
 
 
 def test_on_real_census_data_the_proposal_is_within_five_times_of_a_good_rate(shared_data: Path) -> None:
-    """AdamW on a two-layer perceptron on adult: rates from 0.003 to 0.03 reach the same loss in three epochs."""
+    """AdamW on a perceptron: after 60 steps, rates from 0.01 to 0.1 end at a loss within 2 % of each other."""
     from luban.data import sources
 
     frame = sources.read(str(shared_data / "adult" / "adult.csv")).frame.head(6000)
@@ -115,7 +115,7 @@ def test_on_real_census_data_the_proposal_is_within_five_times_of_a_good_rate(sh
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     curve = find_rate(step)
     assert curve.proposed is not None
