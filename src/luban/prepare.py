@@ -103,7 +103,8 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
     with run.stage("encode"):
         (train, validation, test), parts = encode(run, fitted, task, parts)
         run.tell(events.SplitMade(len(parts.train.rows), len(parts.validation.rows), len(parts.test.rows)))
-    decided: dict[str, object] = {"target": target, "task": task.name, "columns": {plan.name: plan.kind for plan in plans}}
+    kinds = {plan.name: plan.kind for plan in plans}
+    decided: dict[str, object] = {"target": target, "task": task.name, "columns": kinds}
     return Prepared(parts, train, validation, test, fitted, plans, task, model_config, checkpoint, decided)
 
 

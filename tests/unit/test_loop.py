@@ -12,7 +12,16 @@ import torch
 from small_loop import events_of, small_loop, weights_after, weights_of
 
 from luban.core.errors import ConfigError, StoppedError, TrainingError
-from luban.core.events import CheckpointSaved, Diverged, MemoryRanOut, Resumed, StepDone, Stopped, Validated
+from luban.core.events import (
+    CheckpointDue,
+    CheckpointSaved,
+    Diverged,
+    MemoryRanOut,
+    Resumed,
+    StepDone,
+    Stopped,
+    Validated,
+)
 from luban.tasks.classification import Binary
 from luban.training.loop import Loop, deciding_metric, ranked
 from luban.training.step import TrainStep
@@ -181,6 +190,7 @@ def test_a_signal_saves_at_the_next_step_and_says_how_to_go_on(tmp_path: Path) -
     running = under_test.run()
     assert [next(event for event in running if isinstance(event, StepDone)).step for _ in range(3)] == [0, 1, 2]
     under_test.interrupt.number = signal.SIGTERM
+    assert next(running) == CheckpointDue()
     assert isinstance(next(running), CheckpointSaved)
     assert next(running) == Stopped(3, "SIGTERM")
     with pytest.raises(StoppedError, match="SIGTERM .all is saved, up to step 3.. Go on with .luban train --resume"):

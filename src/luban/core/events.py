@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -13,7 +13,7 @@ class Event:
 
     def record(self) -> dict[str, Any]:
         """Return the event as one line of the history file."""
-        return {"event": type(self).__name__, **asdict(self)}
+        return {"event": type(self).__name__, **vars(self)}
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,11 @@ class Resumed(Event):
     step: int
     epoch: int
     note: str
+
+
+@dataclass(frozen=True)
+class CheckpointDue(Event):
+    """A checkpoint is about to be written: what was told so far should be on the disk before it."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ import torch
 from luban.core.errors import ConfigError
 
 Precision = Literal["auto", "float32", "bfloat16"]
-OUT_OF_MEMORY = ("DefaultCPUAllocator: ", "not enough memory", "std::bad_alloc", "out of memory")
 BFLOAT16_GAIN = 1.15  # how much faster a bfloat16 step must be measured before it is chosen
 
 
@@ -96,11 +95,38 @@ def synchronize() -> None:
         torch.mps.synchronize()
 
 
+# What torch and C++ say when memory is short, where they have no exception of their own for it.
+MEMORY_MESSAGES = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "cublas_status_alloc_failed",
+)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory does not suffice, on any device."""
+    """Tell whether an exception means that memory was short, on any device, rather than a fault in the program."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in OUT_OF_MEMORY)
+    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in MEMORY_MESSAGES)
+
+
+def resident_memory() -> int | None:
+    """Return the bytes of this process that are in memory; None where the system does not tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as facts:  # noqa: PTH123 - not a path of ours
+            return int(facts.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def device_memory() -> int | None:
+    """Return the bytes of the accelerator that this process holds; None where there is none."""
+    if torch.cuda.is_available():
+        return torch.cuda.memory_reserved()
+    return torch.mps.driver_allocated_memory() if torch.backends.mps.is_available() else None
 
 
 def hardware() -> dict[str, str | int]:

@@ -4,25 +4,114 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from luban.core.artifact import HISTORY, disk_errors
-from luban.core.events import Event, Listener, RunSaved
+from luban.core.artifact import HISTORY, disk_errors, write_bytes
+from luban.core.events import CheckpointDue, Event, Listener, Resumed, RunSaved, StepDone
+
+FLUSH_SECONDS = 1.0  # that steps wait at most before they are written
+ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+REPEATED = ("StepDone", "Validated", "CheckpointSaved", "TrainingEnded", "Evaluated")  # by a run that goes on
 
 
 class History(Listener):
-    """A listener that appends every event to a run's history file."""
+    """A listener that appends every event to a run's history file.
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / HISTORY
+    Steps are written once a second, whatever else happens at once: a killed process loses at most the last second of
+    steps, which a resumed run repeats. Raises ArtifactError where the file cannot be written.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self.path, self.clock = folder / HISTORY, clock
+        self.waiting: list[str] = []
+        self.flushed = clock()
+        self.is_whole = False  # known to end with a line feed
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunSaved):
             return  # the run is sealed: its files no longer change
-        line = json.dumps(_finite(event.record()), ensure_ascii=False, allow_nan=False)
-        with disk_errors(self.path), self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        if isinstance(event, CheckpointDue):
+            self.flush()
+            return
+        if isinstance(event, Resumed):
+            self.rewind(event.step)
+        self.waiting.append(_line(event.record()))
+        if not isinstance(event, StepDone) or self.clock() - self.flushed >= FLUSH_SECONDS:
+            self.flush()
+
+    def close(self) -> None:
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        lines, self.waiting = self.waiting, []
+        self.flushed = self.clock()
+        if not lines:
+            return
+        with disk_errors(self.path), self.path.open("ab+") as file:
+            if not self.is_whole and file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    lines.insert(0, "\n")  # after a line that a kill tore
+            file.write("".join(lines).encode())
+        self.is_whole = True
+
+    def rewind(self, step: int) -> None:
+        """Drop what a run that goes on from the checkpoint of `step` (its next step) will say again.
+
+        That is every step, validation, checkpoint and result after the record of that checkpoint; where a kill came
+        between the checkpoint and its record, the steps from `step` on and what is later than it. Lines that a kill
+        tore are dropped too.
+        """
+        self.flush()
+        if not self.path.exists():
+            return
+        with disk_errors(self.path):
+            lines = self.path.read_bytes().splitlines(keepends=True)
+        records = [(line, record) for line in lines if (record := _record(line)) is not None]
+        saved = [
+            place
+            for place, (_, record) in enumerate(records)
+            if record["event"] == "CheckpointSaved" and record.get("step") == step
+        ]
+        after = saved[-1] if saved else -1
+        kept = [
+            line
+            for place, (line, record) in enumerate(records)
+            if place <= after or not _is_repeated(record, step, is_recorded=bool(saved))
+        ]
+        write_bytes(self.path, b"".join(kept))
+        self.is_whole = True
+
+
+def _is_repeated(record: dict[str, Any], step: int, *, is_recorded: bool) -> bool:
+    """Tell whether a record will come again. is_recorded: the checkpoint is in the file, and this comes after it."""
+    name = record["event"]
+    if name not in REPEATED or is_recorded:
+        return name in REPEATED
+    if name == "Validated":  # at `step` itself: it came before the checkpoint, whose record is missing
+        return bool(record["step"] > step)
+    return bool(record.get("step", step) >= step)
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    """Read a line; None where it was torn."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if line.endswith(b"\n") and isinstance(record, dict) and "event" in record else None
+
+
+def _line(record: dict[str, Any]) -> str:
+    try:
+        return ENCODER.encode(record) + "\n"
+    except ValueError:
+        return ENCODER.encode(_finite(record)) + "\n"
 
 
 def _finite(value: Any) -> Any:

@@ -4,42 +4,55 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from luban.core.events import (
+    CheckpointSaved,
+    Diverged,
     Evaluated,
     Event,
     Listener,
+    MemoryRanOut,
     Noted,
+    Resumed,
     RunSaved,
     SchemaInferred,
     SplitMade,
     StepDone,
+    Stopped,
     TrainingEnded,
     TrainingStarted,
     Validated,
 )
+from luban.report.progress import LABEL_WIDTH, LiveLine, Pace, Piece, clock_time, fitted, short
 
 MAX_COLUMNS = 30  # columns of the data that are listed one by one
-LABEL_WIDTH = 11
-LOSS_MEMORY = 0.95  # of the moving average that is shown
+MAX_ROWS = 5  # of a batch that are named
+REFRESHES = 4  # of the live line, a second
+LOG_SECONDS = 30.0  # a log shows life at least so often
 
 
 class Terminal(Listener):
-    """A listener that prints. In a terminal the training shows as one live line; elsewhere as one line an epoch."""
+    """A listener that prints. In a terminal the training shows as one live line; elsewhere as one line an epoch, and
+    one every 30 seconds of a longer epoch."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.console = console or Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-        self.progress: Progress | None = None
-        self.loss: float | None = None
-        self.rows, self.started = 0, 0.0
-        self.epochs = 0
+        self.clock = clock
+        self.live: Live | None = None
+        self.pace = Pace(0, 0, clock)
+        self.told = 0.0  # when the last line about the training was printed
         self.is_closed = False
+
+    @property
+    def can_redraw(self) -> bool:
+        return self.console.is_terminal and not self.console.is_dumb_terminal
 
     def __call__(self, event: Event) -> None:
         handler = self.HANDLERS.get(type(event))
@@ -51,9 +64,9 @@ class Terminal(Listener):
 
     def close(self) -> None:
         """Give the terminal's cursor back, however the run ended."""
-        if self.progress is not None:
-            self.progress.stop()
-            self.progress = None
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
 
     def line(self, label: str, text: str, style: str = "") -> None:
         if not self.console.is_terminal:
@@ -66,7 +79,10 @@ class Terminal(Listener):
         self.console.print(grid)
 
     def noted(self, event: Noted) -> None:
-        self.line("warning" if event.is_warning else event.stage, event.text, "yellow" if event.is_warning else "")
+        if event.is_warning:
+            self.warning(event.text)
+        else:
+            self.line(event.stage, event.text)
 
     def schema(self, event: SchemaInferred) -> None:
         self.line("columns", f"{event.rows:,} rows, target '{event.target}': {event.task}")
@@ -87,9 +103,9 @@ class Terminal(Listener):
     def training_started(self, event: TrainingStarted) -> None:
         optim = event.settings["optim"]
         trained = (
-            "" if event.trained_parameters == event.parameters else f" ({_short(event.trained_parameters)} trained)"
+            "" if event.trained_parameters == event.parameters else f" ({short(event.trained_parameters)} trained)"
         )
-        self.line("network", f"{_short(event.parameters)} parameters{trained}, {event.precision} on {event.device}")
+        self.line("network", f"{short(event.parameters)} parameters{trained}, {event.precision} on {event.device}")
         rate = f"{optim['learning_rate']:g}"
         if optim["backbone_learning_rate"] not in (None, optim["learning_rate"]):
             rate = f"{optim['backbone_learning_rate']:g} (head {rate})"
@@ -98,48 +114,70 @@ class Terminal(Listener):
             f"{event.epochs} epoch{'s' * (event.epochs > 1)} at most, of {event.rows:,} rows, "
             f"batch {event.settings['batch_size']}, {optim['optimizer']} at {rate}, {optim['schedule']}",
         )
-        self.rows, self.started, self.epochs = 0, time.monotonic(), event.epochs
-        if self.console.is_terminal:
-            self.progress = Progress(
-                TextColumn("[bold cyan]{task.description:<11}"),
-                BarColumn(bar_width=18),
-                TextColumn("{task.fields[text]}"),
-                console=self.console,
-                transient=True,
-            )
-            self.progress.add_task("epoch 1", total=event.steps, text="")
-            self.progress.start()
+        self.pace = Pace(event.epochs, event.steps, self.clock)
+        self.told = self.clock()
+        if self.can_redraw:
+            self.live = Live(LiveLine(self.pace), console=self.console, refresh_per_second=REFRESHES, transient=True)
+            self.live.start()
+
+    def resumed(self, event: Resumed) -> None:
+        self.pace.epoch, self.pace.next_step = event.epoch, event.step
+        self.line("resumed", f"at step {event.step:,}, epoch {event.epoch}: {event.note}")
 
     def step(self, event: StepDone) -> None:
-        self.loss = event.loss if self.loss is None else LOSS_MEMORY * self.loss + (1 - LOSS_MEMORY) * event.loss
-        self.rows += event.rows
-        if self.progress is None:
-            return
-        elapsed = time.monotonic() - self.started
-        total = self.progress.tasks[0].total or 1
-        left = elapsed / (event.step + 1) * (total - event.step - 1)
-        self.progress.update(
-            self.progress.tasks[0].id,
-            completed=event.step + 1,
-            description=f"epoch {event.epoch}",
-            text=f"loss {self.loss:.4f}  {self.rows / max(elapsed, 1e-9):,.0f} rows/s  {_clock(left)} left",
+        self.pace.step(event)
+        if not self.can_redraw and self.clock() - self.told >= LOG_SECONDS:
+            done = f"step {self.pace.next_step:,} of {self.pace.total:,}"
+            texts = [done, *(piece.text for piece in self.pace.pieces())]
+            self.line(self.when(event.epoch), ", ".join(texts))
+            self.told = self.clock()
+
+    def when(self, epoch: int) -> str:
+        return f"epoch {epoch}/{self.pace.epochs}" if epoch else "start"
+
+    def checkpoint_saved(self, event: CheckpointSaved) -> None:
+        self.pace.checkpoint = event.step
+        self.pace.pause()
+
+    def diverged(self, event: Diverged) -> None:
+        rows = ", ".join(str(row) for row in event.rows[:MAX_ROWS])
+        more = f" and {len(event.rows) - MAX_ROWS} more" if len(event.rows) > MAX_ROWS else ""
+        self.warning(
+            f"the loss became {event.loss:g} at step {event.step:,} (epoch {event.epoch}, "
+            f"learning rate {event.learning_rate:.2g}, rows {rows}{more}); {event.action}"
         )
 
+    def memory_ran_out(self, event: MemoryRanOut) -> None:
+        self.warning(
+            f"out of memory at step {event.step:,}: a batch now goes in {event.parts} parts, with the same numbers"
+        )
+
+    def warning(self, text: str) -> None:
+        self.line("warning", text, "yellow")
+
+    def stopped(self, event: Stopped) -> None:
+        self.close()
+        self.line("stopped", f"at step {event.step:,}, by {event.signal}")
+
     def validated(self, event: Validated) -> None:
-        score = f"{event.decider.replace('_', ' ')} {event.scores[event.decider]:.4f}"
-        loss = "" if self.loss is None else f"loss {self.loss:.4f}, "
-        speed = self.rows / max(time.monotonic() - self.started, 1e-9)
+        score = f"validation {event.decider.replace('_', ' ')} {event.scores[event.decider]:.4f}"
+        speeds = self.pace.speed_texts()
+        pieces = [
+            Piece(self.pace.loss_text(), 2),
+            Piece(speeds[0] if speeds else "", 3),
+            Piece(score, 0),
+        ]
         best = "  best so far" if event.is_best else ""
-        when = f"epoch {event.epoch}/{self.epochs}" if event.epoch else "start"
-        pace = f"{speed:,.0f} rows/s, " if self.rows else ""
-        self.line(when, f"{loss}{pace}validation {score}{best}")
+        width = self.console.width - LABEL_WIDTH - 1 - len(best) if self.console.is_terminal else sys.maxsize
+        text = fitted([piece for piece in pieces if piece.text], max(width, len(score)), ", ")
+        self.line(self.when(event.epoch), text + best)
+        self.pace.pause()
+        self.told = self.clock()
 
     def training_ended(self, event: TrainingEnded) -> None:
-        if self.progress is not None:
-            self.progress.stop()
-            self.progress = None
+        self.close()
         kept = f"weights of epoch {event.best_epoch} kept" if event.best_epoch else "the weights before training kept"
-        self.line("", f"{event.reason}; {kept}; {_clock(event.seconds)}")
+        self.line("", f"{event.reason}; {kept}; {clock_time(event.seconds)}")
 
     def evaluated(self, event: Evaluated) -> None:
         self.console.print()
@@ -157,7 +195,12 @@ class Terminal(Listener):
         SchemaInferred: schema,
         SplitMade: split,
         TrainingStarted: training_started,
+        Resumed: resumed,
         StepDone: step,
+        CheckpointSaved: checkpoint_saved,
+        Diverged: diverged,
+        MemoryRanOut: memory_ran_out,
+        Stopped: stopped,
         Validated: validated,
         TrainingEnded: training_ended,
         Evaluated: evaluated,
@@ -168,8 +211,8 @@ class Terminal(Listener):
 def score_table(evaluation: dict[str, Any]) -> Table:
     """Return the scores of an evaluation, with intervals, beside the baselines."""
     table = Table(box=None, pad_edge=False, title_justify="left", title=f"{evaluation['rows']:,} rows, 95 % intervals")
-    table.add_column("metric", style="bold cyan")
-    table.add_column("model", justify="right")
+    table.add_column("metric", style="bold cyan", overflow="fold")
+    table.add_column("model", justify="right", no_wrap=True)
     baselines = evaluation.get("baselines", {})
     for name in baselines:
         table.add_column(name, justify="right", style="dim")
@@ -188,16 +231,3 @@ def _number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
-
-
-def _short(count: int) -> str:
-    for size, unit in ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return str(count)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -15,6 +15,7 @@ import torch
 
 from luban.core.errors import ConfigError, StoppedError, listed, nearest
 from luban.core.events import (
+    CheckpointDue,
     CheckpointSaved,
     Diverged,
     Event,
@@ -86,7 +87,7 @@ class Loop:
             yield from self.resumed()
         yield self.started()
         if not self.progress.step:
-            yield self.save()
+            yield from self.saved()
         while not self.progress.ended:
             try:
                 yield from self.epoch()
@@ -149,18 +150,18 @@ class Loop:
                     yield from self.step(positions, parts)
                 progress.step, progress.batch = progress.step + 1, progress.batch + 1
                 if self.interrupt.number:
-                    yield self.save()
+                    yield from self.saved()
                     yield Stopped(progress.step, self.interrupt.name)
                     raise self.stopped()
                 if self.is_checkpoint_due():
-                    yield self.save()
+                    yield from self.saved()
         yield from self.validated()
         if progress.epoch == self.epochs:
             progress.ended = "the one epoch done" if self.epochs == 1 else f"all {self.epochs} epochs done"
         if not len(self.validation):
             progress.best_epoch = progress.epoch
         progress.epoch, progress.batch = progress.epoch + 1, 0
-        yield self.save()
+        yield from self.saved()
 
     def batches(self, epoch: int) -> list[Positions]:
         """Return the rows of each step of an epoch; the one before the first has none."""
@@ -247,12 +248,13 @@ class Loop:
         since = time.monotonic() - self.saved_at
         return since >= max(self.config.checkpoint_seconds, self.save_seconds / MAX_CHECKPOINT_SHARE)
 
-    def save(self) -> CheckpointSaved:
+    def saved(self) -> Iterator[Event]:
         """Write a checkpoint of this moment."""
+        yield CheckpointDue()
         state = {**self.progress.to_json(), "seconds": self.seconds()}
         saved = self.checkpoints.save(state, capture(self.network, self.optimizer, self.average), self.best)
         self.saved_at, self.save_seconds = time.monotonic(), saved.seconds
-        return CheckpointSaved(self.progress.step, saved.path, saved.seconds, saved.size)
+        yield CheckpointSaved(self.progress.step, saved.path, saved.seconds, saved.size)
 
     def stopped(self) -> StoppedError:
         assert self.folder is not None, "only a run with a folder is interrupted"

@@ -1,0 +1,57 @@
+"""Running out of memory is told from a fault in the program."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from luban.core.runtime import device_memory, is_out_of_memory, resident_memory
+
+
+def test_a_real_failure_of_the_cpu_allocator_is_recognised() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60)
+    assert is_out_of_memory(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 5.8 GB)"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:81] data. DefaultCPUAllocator: not enough memory: you tried"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_what_allocators_say_is_recognised(error: BaseException) -> None:
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied (3x4 and 5x6)"),
+        RuntimeError("CUDA error: device-side assert triggered"),
+        ValueError("out of memory"),
+        KeyboardInterrupt(),
+    ],
+)
+def test_other_faults_are_not_taken_for_it(error: BaseException) -> None:
+    assert not is_out_of_memory(error)
+
+
+def test_resident_memory_grows_with_what_is_held() -> None:
+    before = resident_memory()
+    if before is None:
+        pytest.skip("this system does not tell the resident memory")
+    held = torch.ones(16_000_000)  # 64 MB
+    after = resident_memory()
+    assert after is not None
+    assert after - before > 0.5 * held.nbytes
+
+
+def test_device_memory_is_none_without_an_accelerator() -> None:
+    has_accelerator = torch.cuda.is_available() or torch.backends.mps.is_available()
+    assert (device_memory() is not None) == has_accelerator
