@@ -93,7 +93,7 @@ def test_lion_follows_the_paper_with_decay() -> None:
     means = [torch.zeros_like(parameter) for parameter in expected]
     for step in range(4):
         set_gradients(step, parameters, expected)
-        optimizer.step()
+        optimizer.step()  # which uses its own gradients up
         for parameter, mean in zip(expected, means, strict=True):
             gradient = parameter.grad
             assert gradient is not None

@@ -24,7 +24,7 @@ class Lion(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Update every parameter that has a gradient."""
+        """Update every parameter that has a gradient; the gradients are used up."""
         assert closure is None
         for group in self.param_groups:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
@@ -36,9 +36,12 @@ class Lion(Optimizer):
             gradients = [parameter.grad for parameter in parameters]
             means = [self.state[parameter]["exp_avg"] for parameter in parameters]
             rate, (beta1, beta2) = group["lr"], group["betas"]
-            signs = torch._foreach_lerp(means, gradients, 1 - beta1)
-            torch._foreach_sign_(signs)
             if group["weight_decay"]:
                 torch._foreach_mul_(parameters, 1 - rate * group["weight_decay"])
-            torch._foreach_add_(parameters, signs, alpha=-rate)
-            torch._foreach_lerp_(means, gradients, 1 - beta2)
+            # All in the gradients' memory: temporary tensors of the network's size cost more than the arithmetic.
+            torch._foreach_sub_(gradients, means)
+            torch._foreach_add_(means, gradients, alpha=1 - beta2)
+            torch._foreach_mul_(gradients, beta2 - beta1)
+            torch._foreach_add_(gradients, means)  # the mean before, with beta1
+            torch._foreach_sign_(gradients)
+            torch._foreach_add_(parameters, gradients, alpha=-rate)
