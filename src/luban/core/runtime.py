@@ -70,11 +70,17 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
 def faster_dtype(step: Callable[[torch.dtype], None], repeats: int = 3) -> torch.dtype:
     """Time `step` in float32 and bfloat16 and return the dtype to use.
 
-    The minimum over the repeats is compared, after one warm-up each, so that a busy machine does not decide.
+    The minimum over the repeats is compared, after one warm-up each, so that a busy machine does not decide. A step that
+    cannot be done in bfloat16 is done in float32.
     """
     seconds = {}
     for dtype in (torch.float32, torch.bfloat16):
-        step(dtype)
+        try:
+            step(dtype)
+        except RuntimeError as error:
+            if dtype == torch.float32 or is_out_of_memory(error):
+                raise
+            return torch.float32  # some layers exist in float32 alone on processors without bfloat16
         synchronize()
         timings = []
         for _ in range(repeats):

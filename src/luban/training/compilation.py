@@ -21,8 +21,6 @@ CompileSetting = Literal["auto"] | bool
 LONG_SECONDS = 1800.0  # of training, from which on compiling is tried: it takes up to a minute on a CPU
 REPEATS = 3
 PAYS = 2.0  # times its own cost that compiling must save
-Step = Callable[[nn.Module], None]
-Forward = Callable[[dict[str, Tensor | Ragged]], Tensor]
 
 
 @dataclass(frozen=True)

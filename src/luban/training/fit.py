@@ -55,17 +55,47 @@ class Job:
     def dtype(self) -> torch.dtype:
         return torch.bfloat16 if self.config.precision == "bfloat16" else torch.float32
 
+    @property
+    def batch_size(self) -> int:
+        assert isinstance(self.config.batch_size, int)
+        return self.config.batch_size
+
+    @property
+    def steps(self) -> int:
+        """Of the optimizer, if the training is not stopped early."""
+        assert self.config.epochs
+        return self.config.epochs * num_batches(len(self.train), self.batch_size)
+
+    def settle(self, **settings: object) -> None:
+        """Replace settings."""
+        self.config = self.config.model_copy(update=settings)
+
+    def first_batch(self, size: int) -> Batch:
+        """Return the first rows, as many as asked for, from the beginning again where there are too few."""
+        return self.train.batch(np.arange(size) % len(self.train))
+
     def clear_checkpoints(self) -> None:
         """Remove the checkpoints of a finished run."""
         Checkpoints(self.folder).clear()
 
 
-def settle(job: Job, tell: Tell) -> None:
+def settle(job: Job, asked: TrainConfig, tell: Tell) -> None:
     """Replace each `auto` of the settings by what is measured to be best: the written settings repeat the run."""
     job.network.to(job.device)
     if job.config.precision == "auto":
-        found = str(choose_precision(job)).removeprefix("torch.")
-        job.config = job.config.model_copy(update={"precision": found})
+        job.settle(precision=str(choose_precision(job)).removeprefix("torch."))
+    if asked.batch_size == "auto":
+        chosen = batch_size_for(job)
+        tell(Noted("train", f"{chosen.reason} (train.batch_size)"))
+        job.settle(batch_size=chosen.size)
+    if asked.compile == "auto":
+        trial = trial_of_compiling(job)
+        if trial is not None:
+            pays = trial.pays(job.steps)
+            tell(Noted("train", f"{trial}: {'used' if pays else 'not used'} (train.compile)"))
+        job.settle(compile=trial is not None and trial.pays(job.steps))
+    elif asked.compile:
+        require_compiler(job.device)
 
 
 def fit(job: Job, tell: Tell) -> None:
@@ -109,13 +139,41 @@ def choose_precision(job: Job) -> torch.dtype:
     """Return the precision whose step is measured to be faster; small networks gain too little to be measured."""
     if sum(parameter.numel() for parameter in job.network.parameters()) < MEASURED_PARAMETERS:
         return torch.float32
-    assert isinstance(job.config.batch_size, int)
-    rows = np.arange(min(len(job.train), -(-job.config.batch_size // job.config.accumulate)))
-    batch = job.train.batch(rows).to(job.device)
+    batch = job.first_batch(-(-job.batch_size // job.config.accumulate))
     trial = copy.deepcopy(job.network)  # batch statistics of the network itself stay as they are
+    return faster_dtype(lambda dtype: step_of(job, trial, dtype)(batch))
 
-    def step(dtype: torch.dtype) -> None:
-        stepper = TrainStep(trial, job.task, job.config, job.seed, job.device, dtype)
-        stepper.loss(trial, batch, 0).mean().backward()  # type: ignore[no-untyped-call]
 
-    return faster_dtype(step)
+def batch_size_for(job: Job) -> BatchSize:
+    """Return the batch size that is measured to train most rows a second within the memory there is."""
+    trial = copy.deepcopy(job.network)
+    step = step_of(job, trial, job.dtype)
+    budget = available_memory(job.device)
+    used = (lambda: device_memory()) if job.device.type != "cpu" else resident_memory
+    before = used() or 0
+    return choose_batch_size(
+        timed(lambda size: step(job.first_batch(size))),
+        job.batch_size,
+        len(job.train),
+        used,
+        None if budget is None else before + int(MEMORY_SHARE * budget),
+    )
+
+
+def trial_of_compiling(job: Job) -> Trial | None:
+    """Measure what torch.compile would save, where there is a compiler and the training is long."""
+    if not has_compiler(job.device) or job.network.names != list(job.train.inputs):
+        return None
+    batch = job.first_batch(job.batch_size)
+    stepper = TrainStep(copy.deepcopy(job.network), job.task, job.config, job.seed, job.device, job.dtype)
+    return try_compiling(stepper, batch, job.steps)
+
+
+def step_of(job: Job, network: Network, dtype: torch.dtype) -> Callable[[Batch], None]:
+    """Return what computes the gradients of a batch, for measuring."""
+    stepper = TrainStep(network, job.task, job.config, job.seed, job.device, dtype)
+
+    def step(batch: Batch) -> None:
+        stepper.loss(batch.to(job.device), 0).mean().backward()  # type: ignore[no-untyped-call]
+
+    return step

@@ -121,6 +121,8 @@ class Loop:
         self.best: Tensors = {}
         self.start, self.saved_at, self.save_seconds = time.monotonic(), time.monotonic(), 0.0
         self.stepper = TrainStep(self.network, self.task, config, self.seed, self.device, self.dtype, config.accumulate)
+        if config.compile is True:
+            self.stepper.warm_up(self.train.batch(np.arange(min(self.batch_size, len(self.train)))))
 
     def resumed(self) -> Iterator[Event]:
         """Go on from the newest whole checkpoint, or from the start where there is none yet."""

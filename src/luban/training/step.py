@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from luban.core.errors import TrainingError
 from luban.core.runtime import autocast, generator, is_out_of_memory, seeded
@@ -17,6 +17,7 @@ from luban.features.dataset import Dataset
 from luban.models.network import Network
 from luban.tasks.base import Task
 from luban.training.augment import AugmentConfig, augment
+from luban.training.compilation import compiled
 from luban.training.optim import l1_penalty
 from luban.training.recipe import TrainConfig
 
@@ -36,7 +37,8 @@ class Gradients:
 
 @dataclass
 class TrainStep:
-    """How the gradients of a step come about. parts: forward passes that a batch is cut into."""
+    """How the gradients of a step come about. parts: forward passes that a batch is cut into. compiled: the network as
+    torch.compile made it, sharing its weights; None to take the network as it is."""
 
     network: Network
     task: Task
@@ -45,6 +47,7 @@ class TrainStep:
     device: torch.device
     dtype: torch.dtype
     parts: int = 1
+    compiled: nn.Module | None = None
 
     def cut(self, positions: Positions) -> list[Positions]:
         """Cut a batch into parts of at least two rows, since one row alone has no batch statistics."""
@@ -58,7 +61,7 @@ class TrainStep:
         loss, tokens, bad = 0.0, 0, []
         start = 0
         for part, batch in enumerate(batches):
-            losses_B = self.loss(self.network, batch.to(self.device), step * MAX_PARTS + part)
+            losses_B = self.loss(batch.to(self.device), step * MAX_PARTS + part)
             share = losses_B.sum() / len(positions)
             if self.config.optim.l1:
                 share = share + self.config.optim.l1 * l1_penalty(self.network) * (len(batch) / len(positions))
@@ -91,11 +94,22 @@ class TrainStep:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def loss(self, network: Network, batch: Batch, counter: int) -> Tensor:
+    def warm_up(self, batch: Batch) -> None:
+        """Compile the network on a batch that is the same in every process of a run, so that its code is too; afterwards
+        the network is as it was."""
+        buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
+        self.compiled = compiled(self.network, batch)
+        self.loss(batch.to(self.device), 0).mean().backward()  # type: ignore[no-untyped-call]
+        for parameter in self.network.parameters():
+            parameter.grad = None
+        for name, buffer in self.network.named_buffers():
+            buffer.copy_(buffers[name])
+
+    def loss(self, batch: Batch, counter: int) -> Tensor:
         """Return the loss of each row (B,); dropout and augmentation are drawn for this counter alone."""
         inputs = self.augmented(batch.inputs, counter)
         with seeded(self.seed, "dropout", counter), autocast(self.device, self.dtype):
-            logits = network(inputs)
+            logits = (self.compiled or self.network)(inputs)
         assert batch.targets is not None
         return self.task.loss(logits.float(), batch.targets, self.config.loss)
 
