@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from luban.core.resources import available_disk, available_memory, used_memory
+from luban.core.resources import available_disk, available_memory
 from luban.core.runtime import autocast, generator, seeded, synchronize
 from luban.core.tensors import Batch, Ragged
 from luban.predictor import MAX_ROWS, TOKEN_BUDGET
@@ -23,12 +23,13 @@ from luban.training.optim import OPTIMIZERS, parameter_groups
 from luban.training.trial import Check, Rows, Trial
 
 MEMORY, DISK = "the run fits into memory", "the run fits onto the disk"
-TIMED_STEPS = 2  # after one that warms up
+TIMED_STEPS = 3  # at most
+TIMED_SECONDS = 0.7  # after which no further one is begun
 LONG_STEP = 2.0  # seconds: no second one is needed to know that it takes long
 VALIDATION_SHARE = 1 / 3  # of a training step: a forward pass has no backward pass
 CHECKPOINTS = 2  # the last, and the one that is being written
 FILES = 4 << 20  # bytes of everything else in a run directory
-INFERENCE_TENSORS = 3  # of the largest kind, which are in memory at once without gradients
+INFERENCE_TENSORS = 2  # of the largest kind, which are in memory at once without gradients
 BACKWARD = 1.25  # of the activations: gradients of some are there before the last of them is freed
 MOMENTS = {"sgd": 0, "momentum": 1, "nesterov": 1, "rmsprop": 1, "adam": 2, "adamw": 2}
 
@@ -142,7 +143,8 @@ def check_disk(trial: Trial) -> Check:
 
 
 def measure(trial: Trial, clock: Callable[[], float] = time.perf_counter) -> tuple[float, Activations]:
-    """Take real steps and return the seconds of a middling one, and the activations of a forward pass.
+    """Take real steps and return the seconds of the quickest, scaled to a batch of mean length, and what a forward
+    pass keeps.
 
     Trains the network of the trial: give it a copy.
     """
@@ -162,16 +164,17 @@ def measure(trial: Trial, clock: Callable[[], float] = time.perf_counter) -> tup
     middling = float(trial.train.lengths.mean()) * rows
     seconds: list[float] = []
     activations: list[Activations] = []
-    for step in range(1 + TIMED_STEPS):
+    began = clock()
+    for step in range(TIMED_STEPS):
         positions = np.resize(np.roll(order, -step * rows), rows)
         start = clock()
         units = _step(trial, optimizer, positions, step, activations)
         synchronize()
         elapsed = clock() - start
         seconds.append(elapsed * middling / max(1, units))
-        if elapsed > LONG_STEP:
+        if elapsed > LONG_STEP or (step and clock() - began > TIMED_SECONDS):
             break
-    return min(seconds[1:] or seconds), activations[0]
+    return min(seconds), activations[0]
 
 
 def _step(trial: Trial, optimizer: Optimizer, positions: Rows, step: int, activations: list[Activations]) -> int:
@@ -223,11 +226,6 @@ def counted(network: nn.Module) -> Iterator[dict[int, int]]:
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         yield found
-
-
-def total_memory(trial: Trial, more: int) -> int:
-    """Return what the process will hold at the peak."""
-    return used_memory(trial.device) + more
 
 
 def shown(size: int) -> str:

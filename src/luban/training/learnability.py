@@ -32,8 +32,9 @@ class Attempt:
 
 # Ordered by how often one is enough. A pretrained network learns in few steps, and each takes long.
 SMALL_ATTEMPTS = (Attempt(1e-2, 60), Attempt(1e-1, 60), Attempt(1e-3, 60))
-LARGE_ATTEMPTS = (Attempt(2e-3, 25), Attempt(3e-4, 25))
+LARGE_ATTEMPTS = (Attempt(3e-4, 40), Attempt(2e-3, 25))
 PRETRAINED_ATTEMPTS = (Attempt(3e-4, 15), Attempt(1e-3, 15))
+WARMUP = 4  # steps: Adam's first ones are as long for a gradient that is all noise
 
 
 def check_learning(trial: Trial) -> list[Check]:
@@ -119,6 +120,7 @@ def _learn(trial: Trial, rows: Batch, gradients: Gradients) -> float:
             best = min(best, loss / first)
             if best <= LEARNED:
                 return best
+            optimizer.param_groups[0]["lr"] = attempt.learning_rate * min(1.0, (step + 1) / WARMUP)
             optimizer.step()
         with torch.no_grad():
             for tensor, value in zip(changing, initial, strict=True):

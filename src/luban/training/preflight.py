@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from luban.core.errors import TrainingError
 from luban.core.events import PreflightDone
+from luban.core.resources import used_memory
 from luban.training import estimate
 from luban.training.estimate import Estimate
 from luban.training.independence import check_inputs, check_neighbours
@@ -48,7 +49,7 @@ def preflight(trial: Trial) -> Preflight:
     into memory, nothing is tried.
     """
     start = time.monotonic()
-    more = estimate.state_bytes(trial)
+    held, more = used_memory(trial.device), estimate.state_bytes(trial)
     checks = [estimate.check_memory(trial, more), estimate.check_disk(trial)]
     step_seconds: float | None = None
     if all(check.status == "passed" for check in checks):
@@ -68,7 +69,7 @@ def preflight(trial: Trial) -> Preflight:
         steps=epochs * num_batches(len(trial.train), batch_size),
         step_seconds=step_seconds,
         seconds=None if step_seconds is None else estimate.total_seconds(trial, step_seconds),
-        memory_bytes=estimate.total_memory(trial, more),
+        memory_bytes=held + more,
         disk_bytes=estimate.disk_bytes(trial),
     )
     return Preflight(tuple(checks), expected, time.monotonic() - start)
