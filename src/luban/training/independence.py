@@ -27,8 +27,7 @@ def check_inputs(trial: Trial, network: Network) -> Check:
 
     An input that is the same in all rows looked at is changed at random where it is made of numbers, else left out.
     """
-    is_flat = all(column.offsets is None and column.values.ndim <= 2 for column in trial.train.inputs.values())
-    places = np.arange(len(trial.sample)) if is_flat else trial.small
+    places = np.arange(len(trial.sample)) if trial.is_flat else trial.small
     batch = trial.batch(places)
     with torch.inference_mode():
         vectors: Inputs = {vector_name(name): _vector(network, name, batch.inputs) for name in network.names}

@@ -68,6 +68,11 @@ class Trial:
         """The loss without what keeps it from falling to zero."""
         return self.config.loss.model_copy(update={"label_smoothing": 0.0, "class_weights": None})
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether rows are so small that a pass over the whole sample costs next to nothing."""
+        return all(column.offsets is None and column.values.ndim <= 2 for column in self.train.inputs.values())
+
     @cached_property
     def sample(self) -> Rows:
         """Positions of at most SAMPLE rows drawn at random, and of one row of each of SMALL_BATCH targets."""
