@@ -15,6 +15,7 @@ from luban.core.events import (
     Evaluated,
     Event,
     Noted,
+    PreflightDone,
     RunSaved,
     SchemaInferred,
     SplitMade,
@@ -25,6 +26,7 @@ from luban.core.events import (
 )
 
 MAX_COLUMNS = 30  # columns of the data that are listed one by one
+MAX_UNSOUND = 7  # checks before the run that are listed one by one
 LABEL_WIDTH = 11
 LOSS_MEMORY = 0.95  # of the moving average that is shown
 
@@ -82,6 +84,19 @@ class Terminal:
 
     def split(self, event: SplitMade) -> None:
         self.line("split", f"{event.train:,} training rows, {event.validation:,} validation, {event.test:,} test")
+
+    def preflight(self, event: PreflightDone) -> None:
+        """One line where all is well, and one more for each check that is not, seven at most."""
+        unsound = [check for check in event.checks if check["status"] != "passed"]
+        passed, estimate = len(event.checks) - len(unsound), event.estimate
+        parts = [f"{passed} checks passed" if not unsound else f"{passed} of {len(event.checks)} checks passed"]
+        if estimate["seconds"] is not None:
+            parts.append(f"about {_clock(estimate['seconds'])} ({estimate['epochs']} epochs)")
+        parts += [f"{_size(estimate['memory_bytes'])} memory", f"{_size(estimate['disk_bytes'])} disk"]
+        self.line("preflight", ", ".join(parts))
+        for check in unsound[:MAX_UNSOUND]:
+            style = "bold red" if check["status"] == "failed" else "yellow"
+            self.line(check["status"], f"{check['name']}: {check['found']}", style)
 
     def training_started(self, event: TrainingStarted) -> None:
         optim = event.settings["optim"]
@@ -155,6 +170,7 @@ class Terminal:
         Noted: noted,
         SchemaInferred: schema,
         SplitMade: split,
+        PreflightDone: preflight,
         TrainingStarted: training_started,
         StepDone: step,
         Validated: validated,
@@ -194,6 +210,10 @@ def _short(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return str(count)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1, round(count / 1e6))} MB"
 
 
 def _clock(seconds: float) -> str:

@@ -63,7 +63,8 @@ def check_learning(trial: Trial) -> list[Check]:
 
 def _check_start(trial: Trial, losses: Tensor, chances: Tensor, sampled: Tensor) -> Check:
     """losses, chances: (B,) of the few rows; sampled: (S,) the loss by chance of the whole sample."""
-    loss, middle = float(losses.mean()), float(losses.median())
+    loss = float(losses.mean())
+    of_others = float(losses.sort().values[: max(1, len(losses) - 1)].mean())  # one wild row stops no run
     chance, usual = float(chances.mean()), max(float(chances.mean()), float(sampled.mean()), FLOOR)
     found = f"{loss:.3g}"
     goal = (
@@ -71,7 +72,7 @@ def _check_start(trial: Trial, losses: Tensor, chances: Tensor, sampled: Tensor)
     )
     if not math.isfinite(loss):
         return Check(START, "failed", "a finite loss", found, "Look for extreme numbers in the data")
-    if middle > FAR_WORSE * usual:
+    if of_others > FAR_WORSE * usual:
         return Check(START, "failed", goal, found, "Scale the inputs, or start from smaller weights")
     # Rows whose own targets are nearly all the mean are learned before the first step.
     if loss < BETTER * chance and chance > BETTER * usual and not trial.fitted_head:
@@ -86,24 +87,33 @@ def _check_by_heart(trial: Trial, rows: Batch, gradients: Gradients) -> Check:
     goal = f"a loss that falls below {LEARNED:.0%} of its start"
     if len(rows) < 2:
         return Check(BY_HEART, "warning", goal, "no two rows that differ in their inputs", "Look at the data")
-    start, lowest = _learn(trial, rows, gradients, LEARNED)
+    start, lowest = _learn(trial, rows, gradients)
     fallen = f"{lowest / start:.0%} of it on {len(rows)} rows"
     if lowest <= LEARNED * start:
         return Check(BY_HEART, "passed", goal, fallen)
+    of_many = _told_apart(trial, rows, start, lowest)
     two = trial.batch(_most_different(trial))
-    start, lowest = _learn(trial, two, gradients, LEARNED)
+    start, lowest = _learn(trial, two, gradients, TOLD_APART * _constant_loss(trial, two))
     fallen += f", {lowest / start:.0%} on two"
-    # A loss that falls because the rows' mean is learned says nothing of their inputs.
-    told_apart = lowest / max(min(start, _constant_loss(trial, two)), NOTHING_TO_LEARN * gradients.scale)
-    if told_apart <= TOLD_APART:
+    of_two = _told_apart(trial, two, start, lowest)
+    if of_two <= TOLD_APART:
         return Check(BY_HEART, "passed", goal, fallen)
-    status: Status = "warning" if told_apart <= HARDLY_TOLD_APART else "failed"
+    status: Status = "warning" if min(of_two, of_many) <= HARDLY_TOLD_APART else "failed"
     return Check(BY_HEART, status, goal, fallen, "Choose another model, seed or activation, or scale the inputs")
 
 
-def _learn(trial: Trial, rows: Batch, gradients: Gradients, share: float) -> tuple[float, float]:
-    """Return the first loss on the rows, and the lowest or one that is `share` of the first; both 0 if there is nothing
-    to learn. Every attempt starts from the same weights."""
+def _told_apart(trial: Trial, rows: Batch, start: float, lowest: float) -> float:
+    """Return the lowest loss as a share of that of one answer for all rows: a loss that falls because their mean is
+    learned says nothing of their inputs."""
+    one_answer = _constant_loss(trial, rows)
+    return lowest / min(start, one_answer) if one_answer > 0 else 0.0
+
+
+def _learn(trial: Trial, rows: Batch, gradients: Gradients, enough: float = math.inf) -> tuple[float, float]:
+    """Return the first loss on the rows, and the lowest, or one that is LEARNED of the first and `enough`.
+
+    Every attempt starts from the same weights.
+    """
     network = trial.network
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     changing = [*trained, *network.buffers()]
@@ -119,7 +129,7 @@ def _learn(trial: Trial, rows: Batch, gradients: Gradients, share: float) -> tup
             if not math.isfinite(loss):
                 break
             lowest = min(lowest, loss)
-            if lowest <= share * first:
+            if lowest <= min(LEARNED * first, enough):
                 return first, lowest
             optimizer.param_groups[0]["lr"] = attempt.learning_rate * min(1.0, (step + 1) / WARMUP)
             optimizer.step()
