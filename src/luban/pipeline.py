@@ -80,7 +80,7 @@ def build(run: Run, prepared: Prepared, *, resume: bool) -> Job:
         resume=resume,
         facts={"data": {role: sources.fingerprint(table) for role, table in tables.items()}},
     )
-    settle(job, run.tell)
+    settle(job, run.config.train, run.tell)
     return job
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import polars as pl
@@ -63,6 +64,14 @@ def test_targets_and_logits_flow_to_a_loss_that_has_a_gradient(task: Task, targe
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
     assert logits.grad.abs().sum() > 0
+
+
+def test_the_loss_by_chance_is_that_of_knowing_nothing(task: Task, target: pl.Series) -> None:
+    targets = torch.from_numpy(task.encode(target)[0])
+    loss = task.chance_loss(targets, LossConfig())
+    assert loss.shape == (len(target),)
+    known = {"binary": math.log(2), "multiclass": math.log(3), "multi_label": math.log(2), "regression": 1.0}
+    assert float(loss.mean()) == pytest.approx(known[task.name], rel=1e-5)
 
 
 def test_the_loss_falls_to_the_right_answer(task: Task, target: pl.Series) -> None:

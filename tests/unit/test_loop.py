@@ -140,8 +140,8 @@ def poison(under_test: Loop, monkeypatch: pytest.MonkeyPatch, steps: set[int], a
     """Make the loss NaN at these steps, as long as the learning rate is above a bound."""
     honest = TrainStep.loss
 
-    def loss(self: TrainStep, network: Any, batch: Any, counter: int) -> torch.Tensor:
-        losses = honest(self, network, batch, counter)
+    def loss(self: TrainStep, batch: Any, counter: int) -> torch.Tensor:
+        losses = honest(self, batch, counter)
         rate = under_test.optimizer.param_groups[0]["lr"]
         return losses * math.nan if under_test.progress.step in steps and rate > above else losses
 
@@ -154,10 +154,10 @@ def test_out_of_memory_repeats_the_step_in_parts_with_the_same_numbers(monkeypat
     under_test = small_loop(0.0, optim=plain)
     honest = TrainStep.loss
 
-    def loss(self: TrainStep, network: Any, batch: Any, counter: int) -> torch.Tensor:
+    def loss(self: TrainStep, batch: Any, counter: int) -> torch.Tensor:
         if len(batch) > 4:
             raise torch.OutOfMemoryError("tried to allocate")
-        return honest(self, network, batch, counter)
+        return honest(self, batch, counter)
 
     monkeypatch.setattr(TrainStep, "loss", loss)
     ran_out = events_of(under_test, MemoryRanOut)

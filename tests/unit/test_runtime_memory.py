@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from luban.core.runtime import device_memory, is_out_of_memory, resident_memory
+from luban.core.resources import device_memory, resident_memory
+from luban.core.runtime import is_out_of_memory
 
 
 def test_a_real_failure_of_the_cpu_allocator_is_recognised() -> None:

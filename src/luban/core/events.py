@@ -43,6 +43,16 @@ class SplitMade(Event):
 
 
 @dataclass(frozen=True)
+class PreflightDone(Event):
+    """checks: name, status (passed, warning, failed), expected, found and action of each. estimate: epochs, steps,
+    step_seconds, seconds, memory_bytes and disk_bytes; the two of time None where nothing was timed."""
+
+    checks: list[dict[str, str]]
+    estimate: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class TrainingStarted(Event):
     """steps: of the optimizer, if the training is not stopped early."""
 

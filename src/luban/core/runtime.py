@@ -67,12 +67,15 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype != torch.float32)
 
 
-def faster_dtype(step: Callable[[torch.dtype], None], repeats: int = 3) -> torch.dtype:
+def faster_dtype(step: Callable[[torch.dtype], None], device: torch.device, repeats: int = 3) -> torch.dtype:
     """Time `step` in float32 and bfloat16 and return the dtype to use.
 
-    The minimum over the repeats is compared, after one warm-up each, so that a busy machine does not decide. A step that
-    cannot be done in bfloat16 is done in float32.
+    A step is tried in bfloat16 only where a single matrix product is faster in it: processors that have to emulate it
+    are ten times slower. The minimum over the repeats is compared, after one warm-up each, so that a busy machine does
+    not decide. A step that cannot be done in bfloat16 is done in float32.
     """
+    if product_seconds(torch.bfloat16, device) > product_seconds(torch.float32, device):
+        return torch.float32
     seconds = {}
     for dtype in (torch.float32, torch.bfloat16):
         try:
@@ -91,6 +94,18 @@ def faster_dtype(step: Callable[[torch.dtype], None], repeats: int = 3) -> torch
         seconds[dtype] = min(timings)
     gain = seconds[torch.float32] / seconds[torch.bfloat16]
     return torch.bfloat16 if gain > BFLOAT16_GAIN else torch.float32
+
+
+def product_seconds(dtype: torch.dtype, device: torch.device, repeats: int = 5) -> float:
+    """Return the least time of a matrix product of 512 x 384 and 384 x 1536 numbers."""
+    left, right = (torch.ones(shape, dtype=dtype, device=device) for shape in ((512, 384), (384, 1536)))
+    timings = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        torch.mm(left, right)
+        synchronize()
+        timings.append(time.perf_counter() - start)
+    return min(timings)
 
 
 def synchronize() -> None:
@@ -117,22 +132,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in MEMORY_MESSAGES)
-
-
-def resident_memory() -> int | None:
-    """Return the bytes of this process that are in memory; None where the system does not tell."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as facts:  # noqa: PTH123 - not a path of ours
-            return int(facts.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        return None
-
-
-def device_memory() -> int | None:
-    """Return the bytes of the accelerator that this process holds; None where there is none."""
-    if torch.cuda.is_available():
-        return torch.cuda.memory_reserved()
-    return torch.mps.driver_allocated_memory() if torch.backends.mps.is_available() else None
 
 
 def hardware() -> dict[str, str | int]:

@@ -20,6 +20,7 @@ from luban.core.events import (
     Listener,
     MemoryRanOut,
     Noted,
+    PreflightDone,
     Resumed,
     RunSaved,
     SchemaInferred,
@@ -36,6 +37,7 @@ MAX_COLUMNS = 30  # columns of the data that are listed one by one
 MAX_ROWS = 5  # of a batch that are named
 REFRESHES = 4  # of the live line, a second
 LOG_SECONDS = 30.0  # a log shows life at least so often
+MAX_UNSOUND = 7  # checks before the run that are listed one by one
 
 
 class Terminal(Listener):
@@ -99,6 +101,19 @@ class Terminal(Listener):
 
     def split(self, event: SplitMade) -> None:
         self.line("split", f"{event.train:,} training rows, {event.validation:,} validation, {event.test:,} test")
+
+    def preflight(self, event: PreflightDone) -> None:
+        """One line where all is well, and one more for each check that is not, seven at most."""
+        unsound = [check for check in event.checks if check["status"] != "passed"]
+        passed, estimate = len(event.checks) - len(unsound), event.estimate
+        parts = [f"{passed} checks passed" if not unsound else f"{passed} of {len(event.checks)} checks passed"]
+        if estimate["seconds"] is not None:
+            parts.append(f"about {clock_time(estimate['seconds'])} ({estimate['epochs']} epochs)")
+        parts += [f"{_size(estimate['memory_bytes'])} memory", f"{_size(estimate['disk_bytes'])} disk"]
+        self.line("preflight", ", ".join(parts))
+        for check in unsound[:MAX_UNSOUND]:
+            style = "bold red" if check["status"] == "failed" else "yellow"
+            self.line(check["status"], f"{check['name']}: {check['found']}", style)
 
     def training_started(self, event: TrainingStarted) -> None:
         optim = event.settings["optim"]
@@ -194,6 +209,7 @@ class Terminal(Listener):
         Noted: noted,
         SchemaInferred: schema,
         SplitMade: split,
+        PreflightDone: preflight,
         TrainingStarted: training_started,
         Resumed: resumed,
         StepDone: step,
@@ -231,3 +247,7 @@ def _number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1, round(count / 1e6))} MB"

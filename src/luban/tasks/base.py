@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
@@ -73,6 +74,11 @@ class Task(ABC):
     @abstractmethod
     def loss(self, logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
         """Return the loss of each row, (B,)."""
+
+    def chance_loss(self, targets: Tensor, config: LossConfig) -> Tensor:
+        """Return the loss (B,) of each row for a network that knows nothing, whose logits are all zero: of classes
+        ln C, of numbers the squared distance from their mean, in units of their variance."""
+        return self.loss(torch.zeros(len(targets), self.output_dim, device=targets.device), targets, config)
 
     @abstractmethod
     def outputs(self, logits: Tensor) -> Tensor:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from luban.core.errors import ConfigError
 from luban.core.runtime import synchronize
 from luban.core.tensors import Batch, Ragged
 
-CompileSetting = Literal["auto"] | bool
 LONG_SECONDS = 1800.0  # of training, from which on compiling is tried: it takes up to a minute on a CPU
 REPEATS = 3
 PAYS = 2.0  # times its own cost that compiling must save
@@ -59,20 +56,18 @@ def require_compiler(device: torch.device) -> None:
         )
 
 
-def try_compiling(network: nn.Module, step: Step, batch: Batch, steps: int) -> Trial | None:
-    """Time a step of a copy of the network, and, where so many steps take long, a compiled one.
+def try_compiling(step: Callable[[], None], compile_it: Callable[[], None], steps: int) -> Trial | None:
+    """Time a step, and, where so many of them take long, what it takes once it is compiled.
 
-    Returns None where compiling is not tried. Raises nothing: a network that cannot be compiled is not worth compiling.
+    step: trains on a copy; compile_it: compiles what it calls. Returns None where compiling is not tried.
     """
-    plain_network = copy.deepcopy(network)
-    plain = _seconds(step, plain_network)
+    plain = _seconds(step)
     if plain * steps < LONG_SECONDS:
         return None
     start = time.perf_counter()
-    compiled_network = compiled(plain_network, batch)
-    step(compiled_network)
+    compile_it()
     compiling = time.perf_counter() - start
-    return Trial(plain, _seconds(step, compiled_network), compiling)
+    return Trial(plain, _seconds(step), compiling)
 
 
 def compiled(network: nn.Module, batch: Batch) -> nn.Module:
@@ -83,12 +78,12 @@ def compiled(network: nn.Module, batch: Batch) -> nn.Module:
     return found
 
 
-def _seconds(step: Step, network: nn.Module) -> float:
-    step(network)
+def _seconds(step: Callable[[], None]) -> float:
+    step()
     timings = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        step(network)
+        step()
         synchronize()
         timings.append(time.perf_counter() - start)
     return min(timings)

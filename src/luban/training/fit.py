@@ -11,21 +11,30 @@ from typing import Any
 import numpy as np
 import torch
 
-from luban.core.events import Event
+from luban.core.events import Event, Noted
+from luban.core.resources import available_memory, device_memory, resident_memory
 from luban.core.runtime import faster_dtype, flushed_denormals
+from luban.core.tensors import Batch
 from luban.features.dataset import Dataset
 from luban.models.network import Network, NetworkSpec
 from luban.tasks.base import Task
 from luban.training import probe
+from luban.training import trial as preflight_trial
+from luban.training.batch_size import BatchSize, choose_batch_size, timed
 from luban.training.checkpoint import Checkpoints
 from luban.training.combined import TAKE_SPARSE
+from luban.training.compilation import Trial, has_compiler, require_compiler, try_compiling
 from luban.training.interrupt import Interrupt
+from luban.training.loader import num_batches
 from luban.training.loop import Loop
+from luban.training.preflight import preflight
 from luban.training.recipe import TrainConfig
 from luban.training.step import Positions, TrainStep
 from luban.training.vocabulary import used_vocabulary
 
 MEASURED_PARAMETERS = 250_000  # of a network from which on the faster precision is measured
+MEMORY_SHARE = 0.8  # of what is free, that a batch may take
+CHANCE_ROWS = 10_000
 Tell = Callable[[Event], None]
 
 
@@ -56,15 +65,10 @@ class Job:
         return torch.bfloat16 if self.config.precision == "bfloat16" else torch.float32
 
     @property
-    def batch_size(self) -> int:
-        assert isinstance(self.config.batch_size, int)
-        return self.config.batch_size
-
-    @property
     def steps(self) -> int:
         """Of the optimizer, if the training is not stopped early."""
         assert self.config.epochs
-        return self.config.epochs * num_batches(len(self.train), self.batch_size)
+        return self.config.epochs * num_batches(len(self.train), self.config.rows_per_step)
 
     def settle(self, **settings: object) -> None:
         """Replace settings."""
@@ -99,34 +103,71 @@ def settle(job: Job, asked: TrainConfig, tell: Tell) -> None:
 
 
 def fit(job: Job, tell: Tell) -> None:
-    """Train the network in place, telling every event."""
+    """Train the network in place, telling every event. Raises TrainingError where preflight or the training fails."""
     network, spec, config = job.network, job.spec, job.config
+    train, validation = job.train, job.validation
+    if spec.frozen:
+        train = probe.with_vectors(network, train, spec.frozen, job.device, job.dtype)
+        validation = probe.with_vectors(network, validation, spec.frozen, job.device, job.dtype)
+    fits_head = config.probe and not spec.hidden and len(spec.backbones) == len(spec.inputs)
     loop = Loop(
         network=network,
         task=job.task,
-        train=job.train,
-        validation=job.validation,
+        train=train,
+        validation=validation,
         config=config,
         seed=job.seed,
         device=job.device,
         dtype=job.dtype,
         backbones=[network.encoder_prefix(name) for name in spec.backbones],
         folder=job.folder,
+        validate_first=bool(fits_head),
+        chance=loss_by_chance(job.task, train, config),
         row_numbers=job.row_numbers,
         resume=job.resume,
         facts=job.facts,
         interrupt=job.interrupt,
     )
-    if spec.frozen:
-        loop.train = probe.with_vectors(network, job.train, spec.frozen, job.device, loop.dtype)
-        loop.validation = probe.with_vectors(network, job.validation, spec.frozen, job.device, loop.dtype)
-    if config.probe and not spec.hidden and len(spec.backbones) == len(spec.inputs):
-        loop.validate_first = True
-        if not loop.can_resume():
-            probe.fit_head(network, job.task, loop.train, config.loss, job.seed, job.device, loop.dtype)
-    with flushed_denormals(), used_vocabulary(network, [loop.train, loop.validation], sparse=takes_sparse(config)):
+    goes_on = loop.can_resume()
+    if fits_head and not goes_on:
+        probe.fit_head(network, job.task, train, config.loss, job.seed, job.device, job.dtype)
+    if config.preflight and not goes_on:
+        check(loop, tell)
+    with flushed_denormals(), used_vocabulary(network, [train, validation], sparse=takes_sparse(config)):
         for event in loop.run():
             tell(event)
+
+
+def check(loop: Loop, tell: Tell) -> None:
+    """Check the run before time is spent on it. Raises TrainingError."""
+    trial = trial_of(loop)
+    with flushed_denormals(), used_vocabulary(loop.network, [loop.train, loop.validation]):
+        found = preflight(trial)
+    tell(found.event())
+    found.raise_failures()
+
+
+def trial_of(loop: Loop) -> preflight_trial.Trial:
+    """Return what preflight tries a training on."""
+    return preflight_trial.Trial(
+        network=loop.network,
+        task=loop.task,
+        train=loop.train,
+        config=loop.config,
+        seed=loop.seed,
+        device=loop.device,
+        dtype=loop.dtype,
+        backbones=loop.backbones,
+        fitted_head=loop.validate_first,
+        folder=None if loop.folder is None else loop.folder.parent,
+        validation_rows=len(loop.validation),
+    )
+
+
+def loss_by_chance(task: Task, train: Dataset, config: TrainConfig) -> float:
+    """Return the mean loss of a network that knows nothing, over at most CHANCE_ROWS rows."""
+    targets = torch.from_numpy(np.asarray(train.targets_array()[:CHANCE_ROWS]))
+    return float(task.chance_loss(targets, config.loss).mean())
 
 
 def takes_sparse(config: TrainConfig) -> bool:
@@ -139,9 +180,9 @@ def choose_precision(job: Job) -> torch.dtype:
     """Return the precision whose step is measured to be faster; small networks gain too little to be measured."""
     if sum(parameter.numel() for parameter in job.network.parameters()) < MEASURED_PARAMETERS:
         return torch.float32
-    batch = job.first_batch(-(-job.batch_size // job.config.accumulate))
+    batch = job.first_batch(-(-job.config.rows_per_step // job.config.accumulate))
     trial = copy.deepcopy(job.network)  # batch statistics of the network itself stay as they are
-    return faster_dtype(lambda dtype: step_of(job, trial, dtype)(batch))
+    return faster_dtype(lambda dtype: step_of(job, trial, dtype)(batch), job.device)
 
 
 def batch_size_for(job: Job) -> BatchSize:
@@ -149,11 +190,11 @@ def batch_size_for(job: Job) -> BatchSize:
     trial = copy.deepcopy(job.network)
     step = step_of(job, trial, job.dtype)
     budget = available_memory(job.device)
-    used = (lambda: device_memory()) if job.device.type != "cpu" else resident_memory
+    used = resident_memory if job.device.type == "cpu" else device_memory
     before = used() or 0
     return choose_batch_size(
         timed(lambda size: step(job.first_batch(size))),
-        job.batch_size,
+        job.config.rows_per_step,
         len(job.train),
         used,
         None if budget is None else before + int(MEMORY_SHARE * budget),
@@ -162,11 +203,15 @@ def batch_size_for(job: Job) -> BatchSize:
 
 def trial_of_compiling(job: Job) -> Trial | None:
     """Measure what torch.compile would save, where there is a compiler and the training is long."""
-    if not has_compiler(job.device) or job.network.names != list(job.train.inputs):
+    if not has_compiler(job.device) or job.spec.frozen:
         return None
-    batch = job.first_batch(job.batch_size)
+    batch = job.first_batch(job.config.rows_per_step)
     stepper = TrainStep(copy.deepcopy(job.network), job.task, job.config, job.seed, job.device, job.dtype)
-    return try_compiling(stepper, batch, job.steps)
+
+    def step() -> None:
+        stepper.loss(batch.to(job.device), 0).mean().backward()  # type: ignore[no-untyped-call]
+
+    return try_compiling(step, lambda: stepper.warm_up(batch), job.steps)
 
 
 def step_of(job: Job, network: Network, dtype: torch.dtype) -> Callable[[Batch], None]:

@@ -180,7 +180,7 @@ class Loop:
         while True:
             self.optimizer.zero_grad(set_to_none=True)
             try:
-                found = self.stepper.gradients(self.train, positions, parts, progress.step)
+                found = self.stepper.gradients(positions, parts, progress.step)
                 break
             except (RuntimeError, MemoryError) as error:
                 self.stepper.smaller(error, positions, progress.step)

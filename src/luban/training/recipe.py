@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,17 +19,19 @@ from luban.training.optim import OptimConfig, OptimizerName, ScheduleName, momen
 class TrainConfig(BaseModel):
     """Settings of the training; None takes the recipe's value.
 
-    batch_size: rows of one optimizer step. accumulate: forward passes that it is cut into. patience: epochs without a
-    better validation score before the training stops, 0 to train all epochs. probe: fit the head on frozen features
-    before a pretrained network is fine-tuned. ema: decay of an exponential average of the weights, which is then what
-    is validated and kept; swa: share of the steps, at the end, over which the weights are averaged instead.
+    batch_size: rows of one optimizer step; auto for what is measured to train most rows a second. accumulate: forward
+    passes that it is cut into. patience: epochs without a better validation score before the training stops, 0 to train
+    all epochs. probe: fit the head on frozen features before a pretrained network is fine-tuned. ema: decay of an
+    exponential average of the weights, which is then what is validated and kept; swa: share of the steps, at the end,
+    over which the weights are averaged instead.
+    preflight: check the run before time is spent on it. compile: use torch.compile; auto where that is measured to pay.
     checkpoint_seconds: between two checkpoints. workers: threads that make batches ahead.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     epochs: int | None = Field(None, ge=1)
-    batch_size: int | None = Field(None, ge=1)
+    batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] | None = None
     accumulate: int = Field(1, ge=1)
     patience: int | None = Field(None, ge=0)
     precision: Precision = "auto"
@@ -39,11 +41,18 @@ class TrainConfig(BaseModel):
     ema: float | None = Field(None, gt=0, lt=1)
     swa: float | None = Field(None, gt=0, lt=1)
     preflight: bool = True
+    compile: Literal["auto"] | bool = "auto"
     checkpoint_seconds: float = Field(30.0, gt=0)
     workers: int | None = Field(None, ge=0)
     optim: OptimConfig = OptimConfig()
     loss: LossConfig = LossConfig()
     augment: AugmentConfig | Literal["auto", "none"] = "auto"
+
+    @property
+    def rows_per_step(self) -> int:
+        """The batch size, once it is settled."""
+        assert isinstance(self.batch_size, int)
+        return self.batch_size
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,8 @@ def complete(config: TrainConfig, spec: NetworkSpec, rows: int, channels: int | 
     recipe = RECIPES[kind_of(spec)]
     refuse_unusable(config, spec, channels)
     refuse_contradiction(config)
-    batch_size = config.batch_size or max(1, min(recipe.batch_size, rows // SMALL_BATCHES))
+    given = None if config.batch_size == "auto" else config.batch_size
+    batch_size = given or max(1, min(recipe.batch_size, rows // SMALL_BATCHES))
     optim = config.optim
     filled = {
         name: getattr(recipe, name) if getattr(optim, name) is None else getattr(optim, name)

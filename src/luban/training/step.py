@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from luban.core.errors import TrainingError
 from luban.core.runtime import autocast, generator, is_out_of_memory, seeded
 from luban.core.tensors import Batch, Ragged
-from luban.features.dataset import Dataset
 from luban.models.network import Network
 from luban.tasks.base import Task
 from luban.training.augment import AugmentConfig, augment
@@ -53,7 +52,7 @@ class TrainStep:
         """Cut a batch into parts of at least two rows, since one row alone has no batch statistics."""
         return np.array_split(positions, max(1, min(self.parts, len(positions) // 2)))
 
-    def gradients(self, dataset: Dataset, positions: Positions, batches: list[Batch], step: int) -> Gradients:
+    def gradients(self, positions: Positions, batches: list[Batch], step: int) -> Gradients:
         """Add the gradients of the mean loss over all rows to the parameters; every row weighs the same in any part.
 
         batches: the rows, cut by `cut`. Raises MemoryError or RuntimeError where memory does not suffice.
@@ -95,8 +94,10 @@ class TrainStep:
             torch.cuda.empty_cache()
 
     def warm_up(self, batch: Batch) -> None:
-        """Compile the network on a batch that is the same in every process of a run, so that its code is too; afterwards
-        the network is as it was."""
+        """Compile the network on a batch that is the same in every process of a run, so that its code is too.
+
+        Afterwards the network is as it was.
+        """
         buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
         self.compiled = compiled(self.network, batch)
         self.loss(batch.to(self.device), 0).mean().backward()  # type: ignore[no-untyped-call]

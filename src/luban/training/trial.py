@@ -1,0 +1,159 @@
+"""What preflight tries a run on: its network, a few of its rows, and the form of a finding."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from luban.core.runtime import autocast, generator
+from luban.core.tensors import Batch, Ragged
+from luban.features.dataset import Dataset
+from luban.models.network import Network
+from luban.tasks.base import LossConfig, Task
+from luban.training.recipe import TrainConfig
+
+Rows = npt.NDArray[np.int64]
+Status = Literal["passed", "warning", "failed"]
+
+SMALL_BATCH = 8  # rows that the checks of the network share
+SAMPLE = 64  # rows that they are chosen from
+SEARCHED = 10_000  # rows that are looked through for rare targets
+WILD = 10.0  # times the mean loss by chance: a row whose target is so far out is no test of a network
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one check found. expected, found, action: as an error says them; action: empty where all is well."""
+
+    name: str
+    status: Status
+    expected: str
+    found: str
+    action: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A run that is about to start.
+
+    train: rows as the loop takes them, encoded by frozen encoders where it does so. config: completed by the recipe.
+    backbones: name prefixes of pretrained parameters. fitted_head: whether the network can be good before its first
+    step. folder: of the run, where checkpoints will be. validation_rows: scored after each epoch.
+    """
+
+    network: Network
+    task: Task
+    train: Dataset
+    config: TrainConfig
+    seed: int
+    device: torch.device
+    dtype: torch.dtype
+    backbones: list[str] = field(default_factory=list)
+    fitted_head: bool = False
+    folder: Path | None = None
+    validation_rows: int = 0
+
+    @property
+    def plain_loss(self) -> LossConfig:
+        """The loss without what keeps it from falling to zero."""
+        return self.config.loss.model_copy(update={"label_smoothing": 0.0, "class_weights": None})
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether rows are so small that a pass over the whole sample costs next to nothing."""
+        return all(column.offsets is None and column.values.ndim <= 2 for column in self.train.inputs.values())
+
+    @cached_property
+    def sample(self) -> Rows:
+        """Positions of at most SAMPLE rows drawn at random, and of one row of each of SMALL_BATCH targets."""
+        order = torch.randperm(len(self.train), generator=generator(self.seed, "preflight")).numpy()
+        targets = np.asarray(self.train.targets_array()[order[:SEARCHED]])
+        _, firsts = np.unique(targets, axis=0, return_index=True)
+        wanted = np.concatenate([order[:SAMPLE], order[np.sort(firsts)[:SMALL_BATCH]]])
+        _, unique = np.unique(wanted, return_index=True)
+        rows: Rows = wanted[np.sort(unique)]
+        return rows
+
+    @cached_property
+    def cells(self) -> dict[str, Rows]:
+        """For each input a number for each row of the sample: equal cells have equal numbers."""
+        found = {}
+        for name, column in self.train.inputs.items():
+            stored = column.take(self.train.index[self.sample])
+            rows = torch.split(stored.values, stored.lengths.tolist()) if isinstance(stored, Ragged) else list(stored)
+            numbers: dict[bytes, int] = {}
+            found[name] = np.array([numbers.setdefault(row.numpy().tobytes(), len(numbers)) for row in rows], np.int64)
+        return found
+
+    @cached_property
+    def small(self) -> Rows:
+        """Places in the sample of SMALL_BATCH rows at most: no two alike, many targets, short but not of one length."""
+        table = np.stack(list(self.cells.values()), axis=1)
+        _, places = np.unique(table, axis=0, return_index=True)
+        places = np.sort(places)
+        lengths = self.train.lengths[self.sample][places]
+        losses = self.task.chance_loss(self.targets(places), self.plain_loss).numpy()
+        is_wild = losses > WILD * losses.mean()
+        _, groups = np.unique(self.targets(places).numpy(), axis=0, return_inverse=True)
+        by_length = np.lexsort((lengths, is_wild, lengths == 0))
+        rank = np.zeros(len(places), np.int64)  # of each row among those with its target
+        seen: dict[int, int] = {}
+        for place in by_length:
+            group = int(groups.reshape(-1)[place])
+            rank[place] = seen[group] = seen.get(group, -1) + 1
+        order = np.lexsort((lengths, rank, is_wild, lengths == 0))
+        chosen = order[:SMALL_BATCH]
+        if len(order) > SMALL_BATCH and np.ptp(lengths[chosen]) == 0:
+            # One row of middling length, for without it no padding is seen.
+            chosen[-1] = np.argsort(lengths, kind="stable")[len(lengths) // 2]
+        small: Rows = places[np.unique(chosen)]
+        return small
+
+    def targets(self, places: Rows) -> Tensor:
+        """Return the targets of the rows at the given places of the sample, (B, ...)."""
+        return torch.from_numpy(np.asarray(self.train.targets_array()[self.sample[places]]))
+
+    def batch(self, places: Rows) -> Batch:
+        """Return the rows at the given places of the sample, on the device."""
+        return self.train.batch(self.sample[places]).to(self.device)
+
+    def logits(self, network: nn.Module, inputs: dict[str, Tensor | Ragged]) -> Tensor:
+        """Return the network's logits (B, output_dim), float32, in the precision of the run."""
+        with autocast(self.device, self.dtype):
+            logits: Tensor = network(inputs)
+        return logits.float()
+
+    def copy(self) -> Trial:
+        """Return a trial of the same run on a copy of its network, which shares only what stays as it is."""
+        frozen = {id(p): p for p in self.network.parameters() if not p.requires_grad}
+        return replace(self, network=copy.deepcopy(self.network, dict(frozen)))
+
+
+@contextmanager
+def without_dropout(network: nn.Module) -> Iterator[None]:
+    """Switch dropout off, but let layers use the statistics of the batch as in training."""
+    modes = {module: module.training for module in network.modules()}
+    dropouts = {module: module.dropout for module in modes if isinstance(module, nn.RNNBase)}
+    network.eval()
+    for module in modes:
+        if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.RNNBase):  # cuDNN's LSTM has no backward in eval
+            module.training = True
+        if isinstance(module, nn.RNNBase):
+            module.dropout = 0.0
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        for module, rate in dropouts.items():
+            module.dropout = rate
