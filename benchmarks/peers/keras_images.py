@@ -57,8 +57,7 @@ def main() -> None:
         keras.config.set_image_data_format("channels_first")  # the order in which torch takes images
     stopwatch = Stopwatch()
     keras.utils.set_random_seed(JOB["seed"])
-    images, labels = pictures.read(JOB["train"], JOB["target"])
-    test_images, test_labels = pictures.read(JOB["test"], JOB["target"])
+    (images, labels), (test_images, test_labels) = pictures.read(JOB)
     if keras.config.image_data_format() == "channels_first":
         images, test_images = (part.transpose(0, 3, 1, 2).copy() for part in (images, test_images))
     model = {"mlp": mlp, "resnet": resnet}[JOB["net"]](int(labels.max()) + 1)

@@ -58,8 +58,7 @@ class ResNet(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def tensors(path: str, target: str) -> TensorDataset:
-    images, labels = pictures.read(path, target)
+def tensors(images: pictures.Array, labels: pictures.Array) -> TensorDataset:
     return TensorDataset(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(labels))
 
 
@@ -68,7 +67,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # rows in memory need none
     stopwatch = Stopwatch()
     lightning.seed_everything(job["seed"], verbose=False)
-    train_set, test_set = (tensors(job[role], job["target"]) for role in ("train", "test"))
+    train_set, test_set = (tensors(*part) for part in pictures.read(job))
     model = ResNet(job)
     trainer = lightning.Trainer(
         max_epochs=job["epochs"],

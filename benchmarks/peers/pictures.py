@@ -10,19 +10,25 @@ import polars as pl
 from PIL import Image
 
 
-def encoded(path: str, target: str) -> tuple[list[bytes], np.ndarray[Any, Any]]:
-    """Return the images' files and their labels, (rows,)."""
-    frame = pl.read_parquet(path)
-    return frame["image"].to_list(), frame[target].to_numpy().astype(np.int64)
+Array = np.ndarray[Any, Any]
 
 
-def decode(content: bytes) -> np.ndarray[Any, Any]:
+def encoded(job: dict[str, Any]) -> list[tuple[list[bytes], Array]]:
+    """Return the images' files and the ids of their labels, (rows,) int64, of the training and the test rows."""
+    frames = [pl.read_parquet(job[role]) for role in ("train", "test")]
+    names = np.unique(frames[0][job["target"]].to_numpy())
+    return [(frame["image"].to_list(), np.searchsorted(names, frame[job["target"]].to_numpy())) for frame in frames]
+
+
+def decode(content: bytes) -> Array:
     """(H, W) or (H, W, 3) uint8."""
     return np.asarray(Image.open(io.BytesIO(content)))
 
 
-def read(path: str, target: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return the decoded images, (rows, H, W, C) uint8, and their labels, (rows,)."""
-    files, labels = encoded(path, target)
-    images = np.stack([decode(content) for content in files])
-    return (images[..., None] if images.ndim == 3 else images), labels
+def read(job: dict[str, Any]) -> list[tuple[Array, Array]]:
+    """Return the decoded images, (rows, H, W, C) uint8, and the ids of their labels, of training and test rows."""
+    parts = []
+    for files, labels in encoded(job):
+        images = np.stack([decode(content) for content in files])
+        parts.append((images[..., None] if images.ndim == 3 else images, labels))
+    return parts

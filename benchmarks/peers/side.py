@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import importlib
 import json
 import sys
 import time
@@ -33,5 +33,5 @@ class Stopwatch:
 
 def answer(stopwatch: Stopwatch, packages: Sequence[str], **facts: Any) -> None:
     """Print the result as the last line."""
-    versions = {name: importlib.metadata.version(name) for name in packages}
+    versions = {name: importlib.import_module(name).__version__ for name in packages}
     print(json.dumps({"seconds": stopwatch.seconds, "versions": versions} | facts))

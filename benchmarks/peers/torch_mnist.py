@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 class Images(Dataset[tuple[Tensor, int]]):
     """Decodes an image whenever it is asked for."""
 
-    def __init__(self, path: str, target: str) -> None:
-        self.files, self.labels = pictures.encoded(path, target)
+    def __init__(self, files: list[bytes], labels: pictures.Array) -> None:
+        self.files, self.labels = files, labels
 
     def __len__(self) -> int:
         return len(self.files)
@@ -26,8 +26,7 @@ class Images(Dataset[tuple[Tensor, int]]):
         return pixels[None], int(self.labels[index])
 
 
-def in_memory(path: str, target: str) -> TensorDataset:
-    images, labels = pictures.read(path, target)
+def in_memory(images: pictures.Array, labels: pictures.Array) -> TensorDataset:
     return TensorDataset(torch.from_numpy(images).permute(0, 3, 1, 2) / 255, torch.from_numpy(labels))
 
 
@@ -36,7 +35,8 @@ def main() -> None:
     stopwatch = Stopwatch()
     torch.manual_seed(job["seed"])
     once = job["decode"] == "once"
-    train_set, test_set = ((in_memory if once else Images)(job[role], job["target"]) for role in ("train", "test"))
+    read, make = (pictures.read, in_memory) if once else (pictures.encoded, Images)
+    train_set, test_set = (make(*part) for part in read(job))
     workers = {} if once else {"num_workers": min(job["threads"], os.cpu_count() or 1), "persistent_workers": True}
     loader = DataLoader(train_set, job["batch_size"], shuffle=True, **workers)
     model = nn.Sequential(
