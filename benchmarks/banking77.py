@@ -1,4 +1,4 @@
-"""Fine-tuning MiniLM on banking77, against Hugging Face Trainer: `python benchmarks/banking77.py --pairs 3 --rows 1024 --epochs 1`.
+"""Fine-tuning MiniLM on banking77, against Hugging Face Trainer: `python benchmarks/banking77.py --rows 1024`.
 
 Both take batches of 16 rows, 3 epochs, AdamW at 5e-5 with a linear schedule and a tenth of the steps to warm up.
 """

@@ -55,9 +55,9 @@ class Claim:
     """What is claimed and how it is measured.
 
     train, test: files under the data folder; test None divides train. columns: inputs that a peer must be told. model:
-    a sample's name. shared: settings of both sides. luban: settings of Luban's own. measured: the seconds whose ratio is
-    the claim: `fit` is preparing and training, `predict` and `first_step` what they say. scored: whether full runs
-    compare test scores. luban_script: in place of `luban train`. setup: what all runs need once, added to their jobs.
+    a sample's name. shared: settings of both sides. luban: settings of Luban's own. measured: the seconds whose ratio
+    is the claim: `fit` is preparing and training, `predict` and `first_step` what they say. scored: whether full
+    runs compare test scores. luban_script: in place of `luban train`. setup: what all runs need once, added to their jobs.
     """
 
     name: str
@@ -218,7 +218,9 @@ def speed(bench: Bench, peers: list[Peer], save: Callable[[Peer, str, Job], None
             save(peer, "speed", found)
     for peer in peers:
         found_ratios = [pair["ratios"][claim.measured] for pair in pairs[peer.name]]
-        bar = "" if peer.bar is None else f" (claimed {peer.bar:g}, {verdict(statistics.median(found_ratios), peer.bar)})"
+        bar = (
+            "" if peer.bar is None else f" (claimed {peer.bar:g}, {verdict(statistics.median(found_ratios), peer.bar)})"
+        )
         print(f"{claim.name} against {peer.name}: median ratio {statistics.median(found_ratios):.2f}{bar}", flush=True)
 
 
@@ -282,7 +284,9 @@ def chosen_peers(claim: Claim, names: list[str] | None) -> list[Peer]:
         if missing := peer.missing():
             print(f"{peer.name} is left out: {', '.join(missing)} not installed (pip install 'luban[bench]')")
         elif peer.bfloat16 and not can_bfloat16:
-            print(f"{peer.name} is left out: this processor emulates bfloat16 (--peers {peer.name} runs it all the same)")
+            print(
+                f"{peer.name} is left out: this processor emulates bfloat16 (--peers {peer.name} runs it all the same)"
+            )
         else:
             chosen.append(peer)
     if not chosen:
@@ -312,7 +316,9 @@ def parse(claim: Claim) -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="cpu, or auto for an accelerator")
     given = {"type": assignment, "nargs": "+", "default": []}
     parser.add_argument("--set", **given, metavar="NAME=JSON", help="of both sides: batch_size=32")
-    parser.add_argument("--luban-set", **given, metavar="NAME=JSON", help='of Luban alone: train.precision=\'"float32"\'')
+    parser.add_argument(
+        "--luban-set", **given, metavar="NAME=JSON", help="of Luban alone: train.precision='\"float32\"'"
+    )
     parser.add_argument("--output", type=Path, default=results.RESULTS / f"{claim.name}.json", help="the result file")
     parser.add_argument("--no-warm-up", dest="warm_up", action="store_false", help="no small run of each side first")
     options = parser.parse_args()

@@ -14,7 +14,7 @@ import keras  # noqa: E402
 import pictures  # noqa: E402
 from keras import layers  # noqa: E402
 
-STEPS_A_CALL = 16  # batches that TensorFlow and JAX take in one call of the compiled function
+STEPS_A_CALL = 16  # batches in one call of the compiled function; JAX would compile them one by one
 
 
 def mlp(classes: int) -> keras.Model:
@@ -31,7 +31,7 @@ def conv(x: Any, channels: int, *, pool: bool = False) -> Any:
 
 
 def resnet(classes: int) -> keras.Model:
-    """The residual network of luban/models/cnn.py: 16, 64 + block, 128 + block, 256 channels, the maximum over the map."""
+    """The residual network of luban/models/cnn.py: 16, 64 + block, 128 + block, 256 channels, maximum over the map."""
     first = keras.config.image_data_format() == "channels_first"
     inputs = keras.Input((3, 32, 32) if first else (32, 32, 3))
     x = layers.RandomFlip("horizontal")(inputs)
@@ -55,13 +55,13 @@ def optimizer(rows: int) -> keras.optimizers.Optimizer:
 def main() -> None:
     if JOB["net"] == "resnet" and JOB["backend"] == "torch":
         keras.config.set_image_data_format("channels_first")  # the order in which torch takes images
+    keras.utils.set_random_seed(JOB["seed"])  # imports TensorFlow where it is installed: before the clock runs
     stopwatch = Stopwatch()
-    keras.utils.set_random_seed(JOB["seed"])
     (images, labels), (test_images, test_labels) = pictures.read(JOB)
     if keras.config.image_data_format() == "channels_first":
         images, test_images = (part.transpose(0, 3, 1, 2).copy() for part in (images, test_images))
     model = {"mlp": mlp, "resnet": resnet}[JOB["net"]](int(labels.max()) + 1)
-    options = {} if JOB["backend"] == "torch" else {"steps_per_execution": STEPS_A_CALL}
+    options = {"steps_per_execution": STEPS_A_CALL} if JOB["backend"] == "tensorflow" else {}
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer(len(images)), loss, metrics=["accuracy"], **options)
     stopwatch.stage("prepare")

@@ -29,7 +29,7 @@ class Residual(nn.Module):
 
 
 class ResNet(lightning.LightningModule):
-    """The residual network of luban/models/cnn.py: 16, 64 + block, 128 + block, 256 channels, the maximum over the map."""
+    """The residual network of luban/models/cnn.py: 16, 64 + block, 128 + block, 256 channels, maximum over the map."""
 
     def __init__(self, job: dict[str, Any]) -> None:
         super().__init__()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 
-import luban.model
 from side import Stopwatch, answer, read_job
+
+import luban.model
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-
 Array = np.ndarray[Any, Any]
 
 
