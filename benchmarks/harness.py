@@ -57,7 +57,7 @@ class Claim:
     train, test: files under the data folder; test None divides train. columns: inputs that a peer must be told. model:
     a sample's name. shared: settings of both sides. luban: settings of Luban's own. measured: the seconds whose ratio
     is the claim: `fit` is preparing and training, `predict` and `first_step` what they say. scored: whether full
-    runs compare test scores. luban_script: in place of `luban train`. setup: what all runs need once, added to their jobs.
+    runs compare test scores. luban_script: in place of `luban train`. setup: what all runs need once, for their jobs.
     """
 
     name: str

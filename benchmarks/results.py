@@ -69,7 +69,7 @@ def place(entry: dict[str, Any]) -> tuple[str, int, str]:
 
 
 def merge(entries: list[dict[str, Any]], entry: dict[str, Any]) -> list[dict[str, Any]]:
-    """Add an entry; one of the same processor, threads and day keeps the claims and parts that are not measured anew."""
+    """Add an entry; one of the same processor, threads and day keeps what is not measured anew."""
     old = next((other for other in entries if place(other) == place(entry)), None)
     if old is None:
         return [*entries, entry]

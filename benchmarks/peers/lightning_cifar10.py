@@ -50,6 +50,9 @@ class ResNet(lightning.LightningModule):
         mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
         return self.loss_function(self(torch.where(mirrored, images.flip(-1), images)), labels)
 
+    def predict_step(self, batch: list[Tensor]) -> Tensor:
+        return self(batch[0])
+
     def configure_optimizers(self) -> dict[str, Any]:
         rate, decay = self.job["learning_rate"], self.job["weight_decay"]
         optimizer = torch.optim.AdamW(self.parameters(), lr=rate, weight_decay=decay, fused=True)
