@@ -1,10 +1,11 @@
 # make demo   sets everything up and trains on real data        make test    sets everything up and runs all tests
 # make check  format, lint, types, import contracts, sizes      make format  mends what can be mended
+# make bench  installs the peers and measures every claim: hours on a laptop; docs/benchmarks.md has shorter ways
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo check test slow format clean
+.PHONY: setup demo check test slow bench format clean
 
 setup: .venv/installed
 
@@ -29,6 +30,11 @@ test: check
 
 slow: setup
 	$(BIN)/python -m pytest -m slow
+
+bench: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	set -e; for claim in mrpc banking77 predict frozen mnist cifar10 adult start gemm profile_step; do \
+		$(BIN)/python benchmarks/$$claim.py; done
 
 format: setup
 	$(BIN)/ruff format src tests benchmarks

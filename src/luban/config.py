@@ -14,11 +14,13 @@ from luban.data import samples
 from luban.data.config import DataConfig
 from luban.features.schema import FeaturesConfig
 from luban.models.network import NetworkConfig, expand_name
+from luban.report.tracking import TrackerName
 from luban.training.recipe import TrainConfig
 
 
 class RunConfig(BaseModel):
-    """Everything that decides a run. runs: the folder for run directories. name: of the run; None takes the data's."""
+    """Everything that decides a run. runs: the folder for run directories. name: of the run; None takes the data's.
+    track: experiment trackers that are written to."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,6 +28,7 @@ class RunConfig(BaseModel):
     runs: str = "runs"
     seed: int = Field(0, ge=0)
     device: str = "auto"
+    track: list[TrackerName] = []
     data: DataConfig = DataConfig()
     features: FeaturesConfig = FeaturesConfig()
     model: NetworkConfig = NetworkConfig()

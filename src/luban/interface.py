@@ -15,13 +15,14 @@ from luban.config import RunConfig
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, TrainingError, listed
-from luban.core.events import Listener
+from luban.core.events import Event, Listener
 from luban.data import samples
 from luban.model import Model
 from luban.models.network import expand_name
 from luban.pipeline import train
 from luban.report.history import History
 from luban.report.terminal import Terminal
+from luban.report.tracking import trackers
 from luban.run import Run
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
@@ -34,8 +35,7 @@ def train_from_settings(settings: dict[str, Any], where: str, tables: dict[str, 
     inputs = {**sources_of(config), **tables}
     if "train" not in inputs:
         inputs["train"] = required_source(config)
-    listeners: Sequence[Listener] = [] if quiet else [Terminal()]
-    return start(config, listeners, inputs)
+    return start(config, inputs, quiet=quiet)
 
 
 def sources_of(config: RunConfig) -> dict[str, object]:
@@ -199,17 +199,31 @@ def write_table(frame: pl.DataFrame, output: Path) -> None:
         WRITERS[output.suffix](frame, temporary)
 
 
-def start(config: RunConfig, listeners: Sequence[Listener], tables: dict[str, object]) -> Model:
+def start(config: RunConfig, tables: dict[str, object], *, quiet: bool, more: Sequence[Listener] = ()) -> Model:
     """Make the run directory, train, and leave no empty directory behind a run that never began."""
     name = config.name or default_name(tables.get("train"))
     directory = RunDirectory.create(Path(config.runs), name)
     artifact.write_bytes(directory / artifact.CONFIG, configuration.dump(config).encode())
     try:
-        return supervised(Run(config, directory, [History(directory.path), *listeners]), tables, resume=False)
+        return supervised(new_run(config, directory, quiet=quiet, more=more), tables, resume=False)
     except BaseException:
         if {file.name for file in directory.path.iterdir()} <= {artifact.HISTORY, artifact.CONFIG}:
             shutil.rmtree(directory.path)
         raise
+
+
+def new_run(config: RunConfig, directory: RunDirectory, *, quiet: bool, more: Sequence[Listener] = ()) -> Run:
+    """Return a run with everyone who listens to it. Raises ConfigError where a tracker cannot be used."""
+    shown = [] if quiet else [Terminal()]
+
+    def warn(event: Event) -> None:
+        for terminal in shown:
+            terminal(event)
+
+    tracking = trackers(config.track, directory.path, config.model_dump(mode="json"), warn)
+    run = Run(config, directory, [History(directory.path), *tracking, *shown, *more])
+    run.note("track", *(tracker.note for tracker in tracking))
+    return run
 
 
 def resume(path: str | Path, tables: dict[str, object], *, quiet: bool) -> Model:
@@ -225,8 +239,7 @@ def resume(path: str | Path, tables: dict[str, object], *, quiet: bool) -> Model
             found="none, since the run began with a table in memory",
             action=f"Give the table again: luban.train(table, resume='{path}')",
         )
-    listeners: Sequence[Listener] = [] if quiet else [Terminal()]
-    return supervised(Run(config, directory, [History(directory.path), *listeners]), inputs, resume=True)
+    return supervised(new_run(config, directory, quiet=quiet), inputs, resume=True)
 
 
 def supervised(run: Run, tables: dict[str, object], *, resume: bool) -> Model:

@@ -16,7 +16,6 @@ from luban.core.errors import ConfigError
 from luban.core.events import (
     Evaluated,
     Event,
-    Listener,
     Noted,
     Resumed,
     RunSaved,
@@ -26,7 +25,7 @@ from luban.core.events import (
     TrainingStarted,
     Validated,
 )
-from luban.report.tracking import StepAverages, final_scores, flat, last_step
+from luban.report.tracking import StepAverages, final_scores, flat, last_step, Tell, Tracker
 
 # They count when MLflow is imported. It reports its use over the network unless told not to, and asks a server that
 # is away seven times, over minutes in which a training would stand still. What the user has set stays.
@@ -46,7 +45,7 @@ FLUSH_SECONDS = 10.0
 MAX_METRICS, MAX_PARAMS = 1000, 100  # of one request
 
 
-class MLflow:
+class MLflow(Tracker):
     """A listener that logs a run to `MLFLOW_TRACKING_URI`, or else to a database in the folder of the runs.
 
     A resumed run goes on in the same MLflow run. Raises ConfigError where the store cannot be opened; where it fails
@@ -54,7 +53,7 @@ class MLflow:
     """
 
     def __init__(
-        self, folder: Path, settings: dict[str, Any], tell: Listener, clock: Callable[[], float] = time.monotonic
+        self, folder: Path, settings: dict[str, Any], tell: Tell, clock: Callable[[], float] = time.monotonic
     ) -> None:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)

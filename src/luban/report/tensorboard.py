@@ -19,13 +19,13 @@ from luban.core.events import (
     TrainingStarted,
     Validated,
 )
-from luban.report.tracking import StepAverages, final_scores, flat, last_step
+from luban.report.tracking import StepAverages, final_scores, flat, last_step, Tracker
 
 FOLDER = "tensorboard"
 FLUSH_SECONDS = 10
 
 
-class TensorBoard:
+class TensorBoard(Tracker):
     """A listener that writes curves and settings for `tensorboard --logdir RUN/tensorboard`."""
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:

@@ -8,45 +8,42 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from luban.core.errors import ConfigError, listed
 from luban.core.events import Event, Listener, StepDone
 
+Tell = Callable[[Event], None]
 TrackerName = Literal["tensorboard", "mlflow"]
 POINTS = 2000  # of a curve; more are averaged, so that tracking costs a run a bounded time
 MAX_TEXT = 500  # characters of a setting's value
 
 
-class Tracker(Protocol):
-    """A listener that writes to a tracker. note: where to look. close: write what waits, however the run ended."""
+class Tracker(Listener):
+    """A listener that writes to a tracker. note: where to look; once closed, all that waited is written."""
 
     note: str
 
-    def __call__(self, event: Event) -> None: ...
 
-    def close(self) -> None: ...
-
-
-def _tensorboard(folder: Path, settings: dict[str, Any], tell: Listener) -> Tracker:
+def _tensorboard(folder: Path, settings: dict[str, Any], tell: Tell) -> Tracker:
     from luban.report.tensorboard import TensorBoard
 
     return TensorBoard(folder, settings)
 
 
-def _mlflow(folder: Path, settings: dict[str, Any], tell: Listener) -> Tracker:
+def _mlflow(folder: Path, settings: dict[str, Any], tell: Tell) -> Tracker:
     from luban.report.mlflow import MLflow
 
     return MLflow(folder, settings, tell)
 
 
-TRACKERS: dict[TrackerName, tuple[tuple[str, ...], Callable[[Path, dict[str, Any], Listener], Tracker]]] = {
+TRACKERS: dict[TrackerName, tuple[tuple[str, ...], Callable[[Path, dict[str, Any], Tell], Tracker]]] = {
     "tensorboard": (("tensorboard",), _tensorboard),
     "mlflow": (("mlflow", "sqlalchemy", "alembic"), _mlflow),
 }
 
 
-def trackers(names: Sequence[TrackerName], folder: Path, settings: dict[str, Any], tell: Listener) -> list[Tracker]:
+def trackers(names: Sequence[TrackerName], folder: Path, settings: dict[str, Any], tell: Tell) -> list[Tracker]:
     """Return the trackers of a run. folder: of the run. tell: takes warnings while it runs.
 
     Raises ConfigError where a package is missing or a tracking server does not answer.

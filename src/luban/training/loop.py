@@ -83,9 +83,9 @@ class Loop:
         Raises TrainingError where the loss stays astray, StoppedError after a signal, ArtifactError on a full disk.
         """
         self.begin()
+        yield self.started()
         if self.resume:
             yield from self.resumed()
-        yield self.started()
         if not self.progress.step:
             yield from self.saved()
         while not self.progress.ended:

@@ -1,0 +1,91 @@
+"""Every benchmark runs on a few rows, against the peers that are installed. How long it takes decides nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCHMARKS = ROOT / "benchmarks"
+NOT_INSTALLED = 3
+# Of Trainer's variants one is enough: they differ in an argument.
+CLAIMS = {
+    "mrpc": ["--peers", "trainer"],
+    "banking77": ["--peers", "trainer-grouped"],
+    "predict": [],
+    "frozen": [],
+    "start": [],
+    "mnist": [],
+    "cifar10": [],
+    "adult": [],
+}
+ANALYSES = {"gemm": ["--claims", "banking77"], "profile_step": ["--claims", "adult"]}
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("shared_data")]
+
+
+def run(script: str, *arguments: object) -> list[dict[str, Any]]:
+    """Run a script; return the entries of its result file, or skip where no peer is installed."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, str(BENCHMARKS / f"{script}.py"), *map(str, arguments), "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode == NOT_INSTALLED:
+        pytest.skip(done.stderr.strip() or done.stdout.strip())
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(Path(arguments[arguments.index("--output") + 1]).read_text("utf-8"))
+    return found
+
+
+def test_every_claim_is_run() -> None:
+    with_claim = {path.stem for path in BENCHMARKS.glob("*.py") if "\nCLAIM = " in path.read_text("utf-8")}
+    assert with_claim == set(CLAIMS)
+
+
+@pytest.mark.parametrize("script", CLAIMS)
+def test_claim_is_measured_and_recorded(
+    script: str, tmp_path: Path, shared_data: Path, pretrained_models: Path
+) -> None:
+    sizes = ["--pairs", 1, "--rows", 64, "--epochs", 1, "--seeds", "--no-warm-up"]
+    places = ["--data", shared_data, "--model", pretrained_models / "minilm", "--output", tmp_path / "result.json"]
+    fixed = ["--luban-set", 'train.precision="float32"']
+    (entry,) = run(script, *sizes, *places, *fixed, *CLAIMS[script])
+    assert entry["hardware"]["threads"] == 1
+    assert entry["claims"]
+    for name, found in entry["claims"].items():
+        (pair,) = found["speed"]["pairs"]
+        assert pair["ratios"][found["speed"]["measured"]] == found["speed"]["median"] > 0, name
+        assert abs(pair["luban"]["rows"] - pair["peer"]["rows"]) <= 2, name
+        assert pair["luban"]["versions"]["luban"], name
+        if script != "start":
+            assert 0 <= pair["peer"]["scores"]["accuracy"] <= 1, name
+            assert 0 <= pair["luban"]["scores"]["accuracy"] <= 1, name
+
+
+def test_scores_of_full_runs_are_compared(tmp_path: Path, shared_data: Path) -> None:
+    sizes = ["--pairs", 0, "--seeds", 0, 1, "--score-rows", 64, "--score-epochs", 1]
+    places = ["--data", shared_data, "--output", tmp_path / "result.json", "--peers", "torch-in-memory"]
+    (entry,) = run("mnist", *sizes, *places)
+    scores = entry["claims"]["torch-in-memory"]["scores"]
+    assert scores["seeds"] == [0, 1]
+    assert len(scores["luban"]) == len(scores["peer"]) == 2
+    assert scores["difference"] == pytest.approx(sum(scores["luban"]) / 2 - sum(scores["peer"]) / 2, abs=1e-4)
+    assert scores["not_worse"] == (scores["difference"] >= -0.01)
+
+
+@pytest.mark.parametrize("script", ANALYSES)
+def test_step_is_taken_apart(script: str, tmp_path: Path, shared_data: Path, pretrained_models: Path) -> None:
+    places = ["--data", shared_data, "--model", pretrained_models / "minilm", "--output", tmp_path / "result.json"]
+    (entry,) = run(script, "--rows", 128, "--steps", 2, *places, *ANALYSES[script])
+    ((_, found),) = entry["claims"].items()
+    if script == "gemm":
+        assert found["float32"]["share_of_limit"] > 0
+        assert found["float32"]["step_gflops"] > 0
+    else:
+        shares = [line["share"] for line in found["float32"]["operators"]]
+        assert shares == sorted(shares, reverse=True)
+        assert 0 < sum(shares) <= 1.001
