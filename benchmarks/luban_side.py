@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-# Both sides train all epochs on all training rows and start from the same weights: no early stopping, no fitted head.
-ALWAYS = {"patience": 0}
+# Both sides train all epochs on all training rows and start from the same weights: no early stopping, no fitted head,
+# and no checks before the training, which no peer has.
+ALWAYS = {"patience": 0, "preflight": False}
 # Of the manifest's stages these come after the training; all others count as training, data preparation included.
 SHARED_OPTIM = ("optimizer", "learning_rate", "schedule", "warmup", "weight_decay", "clip_norm")
 AFTERWARDS = {"evaluate", "save", "report", "explain", "export"}
@@ -84,8 +85,16 @@ def read_run(job: dict[str, Any]) -> dict[str, Any]:
 def watch(configuration: dict[str, Any], listener: Callable[[Any], None]) -> None:
     """Train in this process and tell the listener every event of the run; what it raises ends the run."""
     from luban import config
+    from luban.core.events import Event, Listener
     from luban.interface import start
+
+    class Watcher(Listener):
+        def __init__(self, tell: Callable[[Event], None]) -> None:
+            self.tell = tell
+
+        def __call__(self, event: Event) -> None:
+            self.tell(event)
 
     parsed = config.parse(configuration, "benchmark")
     tables: dict[str, object] = {role: getattr(parsed.data, role) for role in ("train", "test")}
-    start(parsed, [listener], tables)
+    start(parsed, tables, quiet=True, more=[Watcher(listener)])

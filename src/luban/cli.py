@@ -57,6 +57,7 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with a run that was interrupted; takes no other option.")
     ] = None,
+    no_preflight: Annotated[bool, typer.Option("--no-preflight", help="Skip the checks before the training.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a model (`luban train reviews.csv --target label`), or go on with one (`luban train --resume RUN`)."""
@@ -80,6 +81,7 @@ def train(
         ("name",): name,
         ("runs",): runs,
         ("seed",): seed,
+        ("train", "preflight"): False if no_preflight else None,
     }
     if resume is not None:
         given = ["--set"] * bool(set_) + [f"--{path[-1]}" for path, value in options.items() if value is not None]
@@ -93,6 +95,28 @@ def train(
     configuration.override(settings, set_ or [])
     where = source if source.endswith((".yaml", ".yml")) else "settings"
     interface.train_from_settings(settings, where, {}, quiet=quiet)
+
+
+@app.command()
+def find_lr(
+    source: Annotated[str, typer.Argument(metavar="DATA|CONFIG.yaml", help="As for `luban train`.")],
+    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    model: Annotated[str | None, typer.Option(help="An architecture, a pretrained checkpoint or its folder.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting.")] = None,
+    runs: Annotated[str | None, typer.Option(help="The folder for run directories.")] = None,
+) -> None:
+    """Try learning rates from tiny to huge in one short training, draw the losses, and propose a rate."""
+    from luban import config as configuration
+    from luban import interface
+
+    settings = interface.settings_of(source)
+    options: dict[tuple[str, ...], Any] = {("data", "target"): target, ("model",): model, ("runs",): runs}
+    for path, value in options.items():
+        if value is not None:
+            interface.place(settings, path, value)
+    configuration.override(settings, set_ or [])
+    where = source if source.endswith((".yaml", ".yml")) else "settings"
+    interface.find_learning_rate(settings, where)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from luban import config as configuration
+from luban import pipeline
 from luban.config import RunConfig
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
@@ -19,8 +20,8 @@ from luban.core.events import Event, Listener
 from luban.data import samples
 from luban.model import Model
 from luban.models.network import expand_name
-from luban.pipeline import train
 from luban.report.history import History
+from luban.report.rate_plot import show
 from luban.report.terminal import Terminal
 from luban.report.tracking import trackers
 from luban.run import Run
@@ -212,6 +213,27 @@ def start(config: RunConfig, tables: dict[str, object], *, quiet: bool, more: Se
         raise
 
 
+def find_learning_rate(settings: dict[str, Any], where: str) -> None:
+    """Check the settings, test learning rates, and show the curve."""
+    config = located(configuration.parse(settings, where))
+    tables = sources_of(config)
+    if "train" not in tables:
+        tables["train"] = required_source(config)
+    name = f"{config.name or default_name(tables['train'])}-learning-rate"
+    directory = RunDirectory.create(Path(config.runs), name)
+    terminal = Terminal()
+    try:
+        curve = pipeline.find_learning_rate(Run(config, directory, [terminal]), tables)
+    except BaseException:
+        if not any(directory.path.iterdir()):
+            directory.path.rmdir()
+        raise
+    show(terminal.console, curve)
+    terminal.line("curve", str(directory / artifact.RATE_PLOT), "bold")
+    if curve.proposed is not None:
+        terminal.line("", f"luban train ... --set train.optim.learning_rate={curve.proposed:g}")
+
+
 def new_run(config: RunConfig, directory: RunDirectory, *, quiet: bool, more: Sequence[Listener] = ()) -> Run:
     """Return a run with everyone who listens to it. Raises ConfigError where a tracker cannot be used."""
     shown = [] if quiet else [Terminal()]
@@ -246,7 +268,7 @@ def supervised(run: Run, tables: dict[str, object], *, resume: bool) -> Model:
     """Train while no other process works in the run's directory; Ctrl-C outside the training becomes one sentence."""
     try:
         with run.directory.locked():
-            return train(run, tables, resume=resume)
+            return pipeline.train(run, tables, resume=resume)
     except KeyboardInterrupt as stop:
         path = run.directory.path
         raise TrainingError(

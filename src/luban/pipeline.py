@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,12 @@ from luban.models import pretrained
 from luban.models.network import Network
 from luban.predictor import Predictor
 from luban.prepare import Prepared, prepare
+from luban.report.rate_plot import svg
 from luban.run import Run
 from luban.training import recipe
-from luban.training.fit import Job, fit, settle
+from luban.training.fit import Job, fit, range_test, settle
 from luban.training.interrupt import interruptible
+from luban.training.lr_finder import RateCurve
 
 BASELINE_ROWS = 20_000
 
@@ -53,6 +56,19 @@ def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model
         job.clear_checkpoints()
     run.tell(events.RunSaved(str(run.directory.path)))
     return Model(predictor, run.directory, evaluation.to_json())
+
+
+def find_learning_rate(run: Run, tables: dict[str, object]) -> RateCurve:
+    """Go through the stages up to the training, and there through a range test of learning rates only."""
+    prepared = prepare(run, tables)
+    with run.stage("build"):
+        job = build(run, prepared, resume=False)
+        write_config(run, prepared, job.config)
+    with run.stage("range test"):
+        curve = range_test(job)
+    artifact.write_json(run.directory / artifact.RATES, asdict(curve))
+    artifact.write_bytes(run.directory / artifact.RATE_PLOT, svg(curve).encode())
+    return curve
 
 
 def build(run: Run, prepared: Prepared, *, resume: bool) -> Job:

@@ -25,6 +25,8 @@ CONFIG, MANIFEST, NETWORK, FEATURES = "config.yaml", "manifest.json", "network.j
 WEIGHTS, HISTORY, METRICS, PREDICTIONS = "model.safetensors", "history.jsonl", "metrics.json", "predictions.parquet"
 REJECTED, TASK, CHECKPOINTS = "rejected_rows.csv", "task.json", "checkpoints"
 
+RATES, RATE_PLOT = "learning_rate.json", "learning_rate.svg"
+
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:

@@ -25,7 +25,7 @@ from luban.core.events import (
     TrainingStarted,
     Validated,
 )
-from luban.report.tracking import StepAverages, final_scores, flat, last_step, Tell, Tracker
+from luban.report.tracking import StepAverages, Tell, Tracker, final_scores, flat, last_step
 
 # They count when MLflow is imported. It reports its use over the network unless told not to, and asks a server that
 # is away seven times, over minutes in which a training would stand still. What the user has set stays.

@@ -22,11 +22,13 @@ from luban.training import probe
 from luban.training import trial as preflight_trial
 from luban.training.batch_size import BatchSize, choose_batch_size, timed
 from luban.training.checkpoint import Checkpoints
-from luban.training.combined import TAKE_SPARSE
+from luban.training.clipping import clip_grad_norm
+from luban.training.combined import TAKE_SPARSE, build_optimizer
 from luban.training.compilation import Trial, has_compiler, require_compiler, try_compiling
 from luban.training.interrupt import Interrupt
-from luban.training.loader import num_batches
+from luban.training.loader import epoch_batches, num_batches
 from luban.training.loop import Loop
+from luban.training.lr_finder import STEPS, RateCurve, find_rate
 from luban.training.preflight import preflight
 from luban.training.recipe import TrainConfig
 from luban.training.step import Positions, TrainStep
@@ -168,6 +170,36 @@ def loss_by_chance(task: Task, train: Dataset, config: TrainConfig) -> float:
     """Return the mean loss of a network that knows nothing, over at most CHANCE_ROWS rows."""
     targets = torch.from_numpy(np.asarray(train.targets_array()[:CHANCE_ROWS]))
     return float(task.chance_loss(targets, config.loss).mean())
+
+
+def range_test(job: Job) -> RateCurve:
+    """Train a copy of the network at rising learning rates, one for all its parts, and propose one."""
+    network, config = copy.deepcopy(job.network), job.config
+    train = probe.with_vectors(network, job.train, job.spec.frozen, job.device, job.dtype)
+    lengths = train.lengths
+    batches = [
+        rows
+        for epoch in range(1, 2 + STEPS // num_batches(len(train), config.rows_per_step))
+        for rows in epoch_batches(lengths, config.rows_per_step, job.seed, epoch, group=False)
+    ]
+    optimizer = build_optimizer(
+        network, config.optim.model_copy(update={"learning_rate": 1.0, "backbone_learning_rate": None})
+    )
+    stepper = TrainStep(network, job.task, config, job.seed, job.device, job.dtype, config.accumulate)
+    network.train()
+
+    def step(rate: float, index: int) -> float:
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * rate
+        optimizer.zero_grad(set_to_none=True)
+        parts = [train.batch(rows) for rows in stepper.cut(batches[index])]
+        found = stepper.gradients(batches[index], parts, index)
+        clip_grad_norm(network.parameters(), config.optim.clip_norm)
+        optimizer.step()
+        return found.loss
+
+    with flushed_denormals(), used_vocabulary(network, [train]):
+        return find_rate(step)
 
 
 def takes_sparse(config: TrainConfig) -> bool:
