@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,8 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
     encoded: dict[int, tuple[Dataset, Positions]] = {}
     rejected: list[RejectedRow] = []
     for table in {id(part.table): part.table for part in (parts.train, parts.validation, parts.test)}.values():
-        inputs, bad = cache.encode(fitted, table, cache_folder() / "encoded", sources.fingerprint(table))
+        note = partial(run.note, "encode")
+        inputs, bad = cache.encode(fitted, table, cache_folder() / "encoded", sources.fingerprint(table), note)
         targets, bad_targets = task.encode(table.frame[task.target])
         bad |= {position: (task.target, reason) for position, reason in bad_targets.items()}
         checked = replace(table, rejected=()).without(bad)

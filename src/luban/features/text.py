@@ -21,6 +21,7 @@ from luban.features.tokenizer import Method, TextEncoder, Texts, train
 DEFAULT_MAX_LENGTH = 256
 CHARACTERS_A_TOKEN = 32  # a cell is cut to max_length * 32 characters first: a huge one costs no more than a long one
 CJK_SHARE = 0.5  # from here on a text is mostly Chinese or Japanese: a character is a token
+SLICED_CELLS = 8_192
 TRAINING_CELLS = 200_000  # a vocabulary does not change with more
 MEASURED_ROWS = 1_000
 TOKENIZER_FILE = "tokenizer.json"
@@ -189,7 +190,10 @@ def _train(columns: tuple[str, ...], frame: pl.DataFrame, config: TextConfig, ma
         method = "characters" if cjk_share(cells) >= CJK_SHARE else "bpe"
     else:
         method = config.tokenizer
-    return method, train(iter(cells.to_list()), method, config.vocab_size, config.lowercase is not False)
+    # Slice by slice: as Python's strings the cells take several times the memory.
+    slices = (cells.slice(start, SLICED_CELLS) for start in range(0, len(cells), SLICED_CELLS))
+    texts = (cell for part in slices for cell in part.to_list())
+    return method, train(texts, method, config.vocab_size, config.lowercase is not False)
 
 
 def _read(path: Path, config: TextConfig) -> bytes:
