@@ -22,7 +22,7 @@ DEFAULT_MAX_LENGTH = 256
 CHARACTERS_A_TOKEN = 32  # a cell is cut to max_length * 32 characters first: a huge one costs no more than a long one
 CJK_SHARE = 0.5  # from here on a text is mostly Chinese or Japanese: a character is a token
 SLICED_CELLS = 8_192
-TRAINING_CELLS = 200_000  # a vocabulary does not change with more
+TRAINING_CELLS, TRAINING_BYTES = 200_000, 32 * 2**20  # a vocabulary hardly changes with more
 MEASURED_ROWS = 1_000
 TOKENIZER_FILE = "tokenizer.json"
 
@@ -185,6 +185,7 @@ def _train(columns: tuple[str, ...], frame: pl.DataFrame, config: TextConfig, ma
     step = max(1, len(frame) * len(columns) // TRAINING_CELLS)
     cells = pl.concat([strings(frame[column].gather_every(step)).alias("cell") for column in columns])
     cells = cells.drop_nulls().str.head(max_length * CHARACTERS_A_TOKEN)
+    cells = cells.gather_every(max(1, int(cells.str.len_bytes().sum()) // TRAINING_BYTES))
     method: Method
     if config.tokenizer == "auto":
         method = "characters" if cjk_share(cells) >= CJK_SHARE else "bpe"
