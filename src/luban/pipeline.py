@@ -40,6 +40,7 @@ from luban.predictor import Predictor
 from luban.run import Run
 from luban.tasks import infer_task
 from luban.tasks.base import Task
+from luban.tasks.targets import unseen_labels
 from luban.training import probe, recipe
 from luban.training.loop import Loop, deciding_metric
 from luban.training.vocabulary import used_vocabulary
@@ -248,10 +249,12 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
         note = partial(run.note, "encode")
         inputs, bad = cache.encode(fitted, table, cache_folder() / "encoded", sources.fingerprint(table), note)
         targets, bad_targets = task.encode(table.frame[task.target])
+        unseen, notes = unseen_labels(table, task.target, bad_targets)
+        run.note("encode", *notes, warning=True)
         bad |= {position: (task.target, reason) for position, reason in bad_targets.items()}
-        checked = replace(table, rejected=()).without(bad)
-        checked.check_rejected()
-        rejected += [*table.rejected, *checked.rejected]
+        checked = replace(table, rejected=())
+        checked.without({position: why for position, why in bad.items() if position not in unseen}).check_rejected()
+        rejected += [*table.rejected, *checked.without(bad).rejected]
         kept = np.setdiff1d(np.arange(len(table)), np.fromiter(bad, np.int64, len(bad)))
         encoded[id(table)] = Dataset.of(fitted, inputs, targets), kept
     if rejected:
