@@ -2,8 +2,8 @@
 
 `python benchmarks/kill.py --times 100` trains three small jobs undisturbed; then each trial is killed by SIGKILL,
 resumed, killed again and so on, at most KILLS times, and then left to end. One kill in four comes at a moment of the
-whole process, imports included, the others between the first checkpoint and the last file. Equal means: the same SHA-256
-of model.safetensors. The result goes into benchmarks/results/kill.json.
+whole process, imports included, the others between the first checkpoint and the last file. Equal means: the same
+SHA-256 of model.safetensors. The result goes into benchmarks/results/kill.json.
 """
 
 from __future__ import annotations

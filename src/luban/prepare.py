@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from luban.models.network import NetworkConfig
 from luban.run import Run
 from luban.tasks import infer_task
 from luban.tasks.base import Task
+from luban.tasks.targets import unseen_labels
 from luban.training.loop import deciding_metric
 
 FIT_ROWS = 500_000  # features are fitted on at most so many training rows, drawn at random
@@ -100,6 +102,7 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         model_config, checkpoint = choose_model(run, plans, fitting)
         fitted = schema.fit(plans, fitting, config.features, fit_context(config, table, model_config, checkpoint))
         describe_schema(run, fitted, plans, task, len(table))
+        del fitting
     with run.stage("encode"):
         (train, validation, test), parts = encode(run, fitted, task, parts)
         run.tell(events.SplitMade(len(parts.train.rows), len(parts.validation.rows), len(parts.test.rows)))
@@ -234,12 +237,15 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
     encoded: dict[int, tuple[Dataset, Positions]] = {}
     rejected: list[RejectedRow] = []
     for table in {id(part.table): part.table for part in (parts.train, parts.validation, parts.test)}.values():
-        inputs, bad = cache.encode(fitted, table, cache_folder() / "encoded", sources.fingerprint(table))
+        note = partial(run.note, "encode")
+        inputs, bad = cache.encode(fitted, table, cache_folder() / "encoded", sources.fingerprint(table), note)
         targets, bad_targets = task.encode(table.frame[task.target])
+        unseen, notes = unseen_labels(table, task.target, bad_targets)
+        run.note("encode", *notes, warning=True)
         bad |= {position: (task.target, reason) for position, reason in bad_targets.items()}
-        checked = replace(table, rejected=()).without(bad)
-        checked.check_rejected()
-        rejected += [*table.rejected, *checked.rejected]
+        checked = replace(table, rejected=())
+        checked.without({position: why for position, why in bad.items() if position not in unseen}).check_rejected()
+        rejected += [*table.rejected, *checked.without(bad).rejected]
         kept = np.setdiff1d(np.arange(len(table)), np.fromiter(bad, np.int64, len(bad)))
         encoded[id(table)] = Dataset.of(fitted, inputs, targets), kept
     if rejected:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ from luban.core.tensors import EncodedColumn, Ragged
 from luban.data.table import Table
 from luban.features import cache, schema
 from luban.features.base import FitContext
+from luban.features.image import ImageFeature
 from luban.features.schema import FeaturesConfig, Schema
 
 ROWS = 53
@@ -101,7 +103,7 @@ def _flip(path: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", ["0.values.npy", "2.offsets.npy", "2.values.npy", cache.INDEX])
+@pytest.mark.parametrize("name", ["dense.npy", "ids.npy", "2.offsets.npy", "2.values.npy", cache.INDEX])
 @pytest.mark.parametrize(
     "damage",
     [
@@ -124,6 +126,7 @@ def test_damage_is_mended(fitted: Schema, tmp_path: Path, name: str, damage: obj
 
 def test_a_failure_leaves_nothing_behind(fitted: Schema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chunks = list(cache._chunks(fitted, table()))
+    assert len(chunks) > 2
 
     def fail(*_: object) -> object:
         yield from chunks[:2]
@@ -150,3 +153,77 @@ def test_a_folder_that_cannot_be_written(fitted: Schema, tmp_path: Path) -> None
         f"{tmp_path / 'file'}: expected a folder with room for the encoded data, found 'Not a directory'. "
         "Free some space there, or choose another cache folder."
     )
+
+
+def test_damaged_matrices_are_noticed(fitted: Schema) -> None:
+    (arrays, _), *_ = cache._chunks(fitted, table())
+    for name, values in (("dense.npy", arrays["dense.npy"][:, 1:]), ("ids.npy", arrays["ids.npy"][1:])):
+        with pytest.raises(ValueError, match="matrix|rows"):
+            cache._columns(fitted, {**arrays, name: values}, 10)
+
+
+def test_chunks_are_bounded_by_bytes(fitted: Schema, monkeypatch: pytest.MonkeyPatch) -> None:
+    specs = fitted.specs()
+    whole = cache.encode(fitted, table(), None, None)
+    assert cache.chunk_rows(fitted, table(), specs) == 10
+    text = specs[2].max_length
+    monkeypatch.setattr(cache, "CHUNK_BYTES", 3 * (8 * text + 4 * (specs[0].size + 1 + specs[3].size)))
+    assert cache.chunk_rows(fitted, table(), specs) == 3
+    chunked = cache.encode(fitted, table(), None, None)
+    assert chunked[1] == whole[1]
+    assert_same(chunked[0], whole[0])
+    monkeypatch.setattr(cache, "CHUNK_BYTES", 1)
+    assert cache.chunk_rows(fitted, table(), specs) == 1
+
+
+def test_files_in_cells_count_towards_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    column = ImageFeature("image", ("image",), 4, 3, 1_000, [0.5] * 3, [0.5] * 3)
+    images = Schema((column,), {}, None)
+    frame = pl.DataFrame({"image": [b"." * 100] * 20})
+    monkeypatch.setattr(cache, "CHUNK_BYTES", 2_000)
+    paths = table(pl.DataFrame({"image": ["a.png"] * 20}))
+    assert cache.chunk_rows(images, paths, images.specs()) == 10  # CHUNK_ROWS
+    monkeypatch.setattr(cache, "CHUNK_ROWS", 1_000)
+    assert cache.chunk_rows(images, paths, images.specs()) == 2_000 // 48
+    assert 12 <= cache.chunk_rows(images, table(frame), images.specs()) <= 2_000 // 148
+    assert cache.chunk_rows(images, table(frame.clear()), images.specs()) == 2_000 // 48
+
+
+def test_the_speed_is_told_where_it_takes_long(fitted: Schema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr(cache, "TOLD_SECONDS", 1e9)
+    cache.encode(fitted, table(), tmp_path, "data", notes.append)
+    assert not notes
+    monkeypatch.setattr(cache, "TOLD_SECONDS", -1.0)
+    monkeypatch.setattr(cache, "num_cores", lambda: 2)
+    times = iter([10.0, 35.0])
+    monkeypatch.setattr(cache, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    cache.encode(fitted, table(), None, None, notes.append)
+    assert notes == ["53 rows of letters.csv in 25 s, 2 rows/s, 2 cores"]
+    times = iter([0.0])
+    cache.encode(fitted, table(), tmp_path, "data", notes.append)
+    assert notes[1:] == ["encoded columns of letters.csv taken from the cache"]
+
+
+def test_the_cache_keeps_within_its_limit(fitted: Schema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_in_use", set())
+    for number in range(3):
+        cache.encode(fitted, table(), tmp_path, f"data {number}")
+    assert len(list(tmp_path.iterdir())) == 3  # all in use, the limit is far
+    monkeypatch.setenv("LUBAN_CACHE_GB", "0")
+    cache.encode(fitted, table(), tmp_path, "data 3")
+    assert len(list(tmp_path.iterdir())) == 4  # what is in use stays
+    monkeypatch.setattr(cache, "_in_use", set())  # as in the next process
+    cache.encode(fitted, table(), tmp_path, "data 3")
+    assert len(list(tmp_path.iterdir())) == 4  # nothing was written
+    cache.encode(fitted, table(), tmp_path, "data 4")
+    assert {folder.name for folder in tmp_path.iterdir()} == {folder.name for folder in cache._in_use}
+    assert len(cache._in_use) == 2
+
+
+def test_a_hit_is_a_use(fitted: Schema, tmp_path: Path) -> None:
+    cache.encode(fitted, table(), tmp_path, "data")
+    (folder,) = tmp_path.iterdir()
+    os.utime(folder, (0, 0))
+    cache.encode(fitted, table(), tmp_path, "data")
+    assert folder.stat().st_mtime > 0

@@ -121,3 +121,48 @@ def test_any_cells_encode(cells: list[str | None]) -> None:
     feature = fit(["2016-07-01", "2016-07-02"])
     encoded = feature.encode(pl.DataFrame({"when": cells}, schema={"when": pl.String}))
     assert np.isfinite(encoded.column.values).all()
+
+
+SECONDS = [1_468_387_800, 1_468_474_200, 1_500_000_000]  # 2016-07-13 05:30, a day later, 2017-07-14
+
+
+def column_profile(name: str, cells: pl.Series) -> ColumnProfile:
+    return ColumnProfile(name, cells, len(cells), 0, cells.n_unique())
+
+
+@pytest.mark.parametrize("scale", [1, 1_000, 1_000_000])
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.Float64, pl.String])
+def test_numbers_since_1970_are_dates_where_the_name_says_time(scale: int, dtype: pl.DataType) -> None:
+    cells = pl.Series([second * scale for second in SECONDS], dtype=pl.Int64).cast(dtype)
+    for name in ("timestamp", "created_at", "EventTime", "time_ms", "Date", "下单时间", "ts"):
+        assert DateFeature.match(column_profile(name, cells)) > 0.95
+    for name in ("amount", "user_id", "times", "what", "state"):
+        assert DateFeature.match(column_profile(name, cells)) == 0
+    feature = fit(cells)
+    frame = pl.DataFrame({"when": pl.Series([*cells, None, cells[0]], dtype=dtype)})
+    found = feature.encode(frame)
+    assert not found.bad
+    assert feature.describe().startswith("2016-07-13 to 2017-07-14")
+    written = fit([datetime.fromtimestamp(second, UTC).replace(tzinfo=None) for second in SECONDS])
+    expected = written.encode(pl.DataFrame({"when": [datetime(2016, 7, 13, 5, 30)]})).column.values
+    np.testing.assert_allclose(found.column.values[4], expected[0], atol=1e-6)
+    assert found.column.values[3].tolist() == [0] * 7 + [1]
+    again = DateFeature.from_state(feature.state(), feature.files())
+    np.testing.assert_array_equal(again.encode(frame).column.values, found.column.values)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [[12.5, 33.0, 60.0], [1.5e9, 1.5e9 + 0.5, 1.6e9], [20_160_713, 20_160_714, 20_170_714], [1e18, 2e18, 3e18], [None]],
+    ids=["small", "fractions", "days as digits", "nanoseconds", "missing"],
+)
+def test_other_numbers_are_no_dates(cells: list[float]) -> None:
+    series = pl.Series(cells, dtype=pl.Float64).drop_nulls()
+    assert DateFeature.match(column_profile("timestamp", series)) == 0
+
+
+def test_a_cell_that_is_no_number_since_1970_is_named() -> None:
+    feature = fit([str(second) for second in SECONDS])
+    found = feature.encode(pl.DataFrame({"when": ["1468387800", "soon", "1e99"]}))
+    expected = "expected a date like 1483142400, found '{}'. Add it to data.missing_values"
+    assert found.bad == {1: expected.format("soon"), 2: expected.format("1e99")}

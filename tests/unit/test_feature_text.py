@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from luban.core.errors import ArtifactError, CheckpointError, ConfigError
+from luban.features import text, tokenizer
 from luban.features.base import ColumnProfile, FitContext
 from luban.features.text import TextConfig, TextFeature
 from luban.features.tokenizer import Method
@@ -212,3 +213,35 @@ def test_real_pretrained_tokenizers(pretrained_models: Path, model: str) -> None
         [token for token in tokens(feature, text, "x") if token in CONTROL_TOKENS[model]] for text in (written, "plain")
     ]
     assert control[0] == control[1]
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_rows_are_encoded_alike_in_spans_of_any_size(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = {f"column {number}": [*TEXTS, "", None, "long " * 300] for number in range(columns)}
+    feature = fit(cells)
+    whole = feature.encode(pl.DataFrame(cells)).column
+    for characters, rows in ((1, 8_192), (100, 8_192), (2**21, 7), (90, 3)):
+        monkeypatch.setattr(tokenizer, "CHUNK_CHARACTERS", characters)
+        monkeypatch.setattr(tokenizer, "CHUNK_ROWS", rows)
+        found = feature.encode(pl.DataFrame(cells)).column
+        assert found.values.tolist() == whole.values.tolist()
+        assert found.lengths.tolist() == whole.lengths.tolist()
+
+
+def test_spans_hold_no_more_than_agreed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokenizer, "CHUNK_CHARACTERS", 10)
+    monkeypatch.setattr(tokenizer, "CHUNK_ROWS", 3)
+    texts = ["four", "four", "four", "x" * 50, "", "", "", "", "eight..."]
+    assert list(tokenizer._spans(texts)) == [(0, 2), (2, 3), (3, 4), (4, 7), (7, 9)]
+    assert list(tokenizer._spans([("four", "four"), ("a", "b"), ("c", "d")])) == [(0, 2), (2, 3)]
+    assert list(tokenizer._spans([])) == []
+
+
+def test_a_vocabulary_is_trained_on_so_much_text_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [f"word{row % 50} word{row % 50}" for row in range(400)]
+    whole = fit({"text": cells}, tokenizer="words")
+    assert whole.encoder.vocab_size == 5 + 50
+    monkeypatch.setattr(text, "SLICED_CELLS", 7)
+    assert fit({"text": cells}, tokenizer="words").tokenizer_json == whole.tokenizer_json
+    monkeypatch.setattr(text, "TRAINING_BYTES", sum(map(len, cells)) // 100)
+    assert fit({"text": cells}, tokenizer="words").encoder.vocab_size == 5 + 1  # every hundredth cell is drawn

@@ -239,3 +239,15 @@ def test_tensor_kinds_and_chinese() -> None:
     assert not schema.is_mostly_cjk(table(FRAME), ["title", "body"])
     assert schema.is_mostly_cjk(table(pl.DataFrame({"review": ["送得很快，OK", "没有筷子"]})), ["review"])
     assert not schema.is_mostly_cjk(table(FRAME), [])
+
+
+def test_a_long_column_is_profiled_slice_by_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [None, "", " x ", "x", "?", "1.0", "NA", "a longer cell"] * 25
+    rows = Table(pl.DataFrame({"c": cells}), "t.csv", None, np.arange(1, 201))
+    whole = schema.profile(rows, "c", ("?", "NA"))
+    assert (whole.num_rows, whole.num_missing, whole.num_unique) == (200, 100, 3)
+    assert whole.sample.to_list() == ["x", "x", "1.0", "a longer cell"] * 25
+    monkeypatch.setattr("luban.features.cells.HASHED_CELLS", 7)
+    sliced = schema.profile(rows, "c", ("?", "NA"))
+    assert (sliced.num_missing, sliced.num_unique) == (100, 3)
+    assert sliced.sample.equals(whole.sample)

@@ -16,12 +16,14 @@ from pydantic import ValidationError
 from torch.nn import functional as F
 
 from luban.core.errors import ConfigError, DataError
+from luban.data.table import Table
 from luban.features.base import ColumnProfile
 from luban.tasks import infer_task
 from luban.tasks.base import LossConfig
 from luban.tasks.classification import Binary, Multiclass
 from luban.tasks.multi_label import MultiLabel
 from luban.tasks.regression import Regression
+from luban.tasks.targets import unseen_labels
 
 
 def profile(cells: list[Any], dtype: Any = None) -> ColumnProfile:
@@ -353,3 +355,40 @@ def test_real_targets_ask_for_the_task_they_are_known_for(shared_data: Path) -> 
     for (file, target), task in expected.items():
         column = pl.read_csv(shared_data / file, columns=[target], infer_schema=False)[target]
         assert infer_task(profile(column.to_list())).name == task, file
+
+
+def test_labels_that_training_never_saw_are_told_by_name() -> None:
+    labels = ["a", "b"] * 500
+    labels[3], labels[4], labels[9] = "new", "new", "odd"
+    table = Table(pl.DataFrame({"y": labels}), "test.csv", None, np.arange(1, 1001))
+    task = Binary("y", ["a", "b"], [5, 5])
+    _, bad = task.encode(table.frame["y"])
+    rows, notes = unseen_labels(table, "y", {**bad, 20: "the target is missing"})
+    assert rows == {3, 4, 9}
+    where = "stands in test.csv but not in the training rows"
+    assert notes == [
+        f"label 'new' {where}: 2 rows set aside, which the scores leave out",
+        f"label 'odd' {where}: 1 row set aside, which the scores leave out",
+    ]
+    several = MultiLabel("y", ["a", "b"], [5, 5], 10, ";")
+    assert unseen_labels(table, "y", several.encode(table.frame["y"])[1]) == (rows, notes)
+
+
+def test_many_labels_that_training_never_saw_are_counted() -> None:
+    labels = [*map(str, range(10)), *["a", "b"] * 995]
+    table = Table(pl.DataFrame({"y": labels}), "test.csv", None, np.arange(1, 2001))
+    _, bad = Binary("y", ["a", "b"], [5, 5]).encode(table.frame["y"])
+    _, notes = unseen_labels(table, "y", bad)
+    assert len(notes) == 9
+    assert notes[-1] == "2 more labels of test.csv do not stand in the training rows: set aside alike"
+
+
+def test_too_many_unseen_labels_are_refused() -> None:
+    table = Table(pl.DataFrame({"y": ["a", "b", "new"] * 30}), "test.csv", None, np.arange(1, 91))
+    _, bad = Binary("y", ["a", "b"], [5, 5]).encode(table.frame["y"])
+    with pytest.raises(DataError) as error:
+        unseen_labels(table, "y", bad)
+    assert str(error.value) == (
+        "test.csv, target 'y': expected labels of the training rows in all but 1% of the rows, "
+        "found others in 30 of 90: 'new'. Add training rows with these labels, or remove these rows."
+    )

@@ -77,11 +77,14 @@ class EncodedColumn:
     """One encoded input of all rows, in memory or memory-mapped.
 
     values: (rows, ...), or packed (N, ...) with offsets (rows + 1,) int64 for TOKENS and FRAMES.
+    matrix: (rows, W), where inputs stand side by side in one: `values` then shows its columns from `first` on.
     """
 
     kind: TensorKind
     values: npt.NDArray[np.generic]
     offsets: npt.NDArray[np.int64] | None = None
+    matrix: npt.NDArray[np.generic] | None = None
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.values) if self.offsets is None else len(self.offsets) - 1
@@ -131,5 +134,22 @@ class Batch:
         return sum(packed) or len(self)
 
     def to(self, device: torch.device) -> Batch:
+        """Copy the batch to a device, in one transfer what stands in one block of memory."""
         targets = None if self.targets is None else self.targets.to(device)
-        return Batch({name: value.to(device) for name, value in self.inputs.items()}, targets, self.rows)
+        blocks: dict[int, Tensor] = {}
+        inputs = {
+            name: value.to(device) if isinstance(value, Ragged) else _moved(value, device, blocks)
+            for name, value in self.inputs.items()
+        }
+        return Batch(inputs, targets, self.rows)
+
+
+def _moved(value: Tensor, device: torch.device, blocks: dict[int, Tensor]) -> Tensor:
+    """Return a tensor on a device as a view of its whole storage there. blocks: the storages that are there already."""
+    storage = value.untyped_storage()
+    if value.device == device or storage.nbytes() == value.nbytes:
+        return value.to(device)
+    key = storage.data_ptr()
+    if key not in blocks:
+        blocks[key] = torch.empty(0, dtype=value.dtype, device=value.device).set_(storage).to(device)
+    return blocks[key].as_strided(value.shape, value.stride(), value.storage_offset())

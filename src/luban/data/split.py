@@ -18,6 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from luban.core.errors import ConfigError, DataError, listed
+from luban.data.contents import contents, holds_files
 from luban.data.table import Table
 
 Rows = npt.NDArray[np.int64]
@@ -126,7 +127,7 @@ def split(
 def drop_overlap(train: Table, test: Table, inputs: list[str]) -> tuple[Rows, tuple[str, ...]]:
     """Return the positions of the training rows whose inputs do not stand in the test table, and a note if some do.
 
-    Raises DataError where no training row is left.
+    Cells that name files are compared by what is in the files. Raises DataError where no training row is left.
     """
     columns = [_comparable(train, test, name) for name in inputs]
     hashes, test_hashes = (pl.DataFrame(side).hash_rows().to_numpy() for side in zip(*columns, strict=True))
@@ -365,6 +366,8 @@ def _by_column(
 def _comparable(train: Table, test: Table, name: str) -> tuple[pl.Series, pl.Series]:
     """Return a column of both tables in one type: of strings where a CSV file meets a typed table."""
     test.require(name)
+    if holds_files(train, name) and holds_files(test, name):
+        return contents((train, test), name)
     mine, other = train.frame[name], test.frame[name]
     if mine.dtype == other.dtype and not isinstance(mine.dtype, pl.Categorical):
         return mine, other

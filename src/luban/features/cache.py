@@ -5,76 +5,193 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
+from luban.core.cache import cache_limit, evict, mark_used
 from luban.core.errors import ArtifactError
-from luban.core.tensors import EncodedColumn, TensorKind
+from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.core.version import VERSION
 from luban.data.table import Table
+from luban.features.base import Feature
 from luban.features.schema import Schema
+from luban.features.stacks import STACKED, apart, side_by_side
 
 CHUNK_ROWS = 16_384
+CHUNK_BYTES = 64 * 2**20  # of raw files and encoded rows together: large images come in chunks of few rows
 READ_BYTES = 1 << 24
+FORMAT = 2  # raised when what is in a folder changes
 FILE_KINDS = ("image", "audio")  # whose cells may be paths
 INDEX = "index.json"
 PACKED = (TensorKind.TOKENS, TensorKind.FRAMES)
+TOLD_SECONDS = 1.0  # what takes longer is told with its speed
 
 Array = npt.NDArray[np.generic]
+Arrays = dict[str, Array]
 Bad = dict[int, tuple[str, str]]
-Chunk = tuple[dict[str, EncodedColumn], Bad]
+Encoded = tuple[dict[str, EncodedColumn], Bad]
+Note = Callable[[str], None]
+
+_in_use: set[Path] = set()  # folders whose files this process has mapped
 
 
 def encode(
-    schema: Schema, table: Table, cache: Path | None, fingerprint: str | None
-) -> tuple[dict[str, EncodedColumn], Bad]:
+    schema: Schema, table: Table, cache: Path | None, fingerprint: str | None, note: Note | None = None
+) -> Encoded:
     """Return the encoded inputs of all rows, by name, and the rows that cannot be read: position -> (column, reason).
 
     cache: a folder; the columns are then read-only and mapped from files in it, which are written once for each data,
-    schema and version of Luban. fingerprint: of the table's contents; without one nothing is cached. Raises
-    ArtifactError where the folder cannot be written.
+    schema and version of Luban, and kept within `cache_limit`. fingerprint: of the table's contents; without one
+    nothing is cached. note: is told how fast the rows were encoded, or that they were not. Raises ArtifactError where
+    the folder cannot be written, ConfigError where the limit is none.
     """
+    start = time.monotonic()
     if cache is None or fingerprint is None:
-        return _join(list(_chunks(schema, table)))
-    folder = cache / _key(schema, fingerprint, _files_stamp(schema, table))
+        encoded = _in_memory(schema, table)
+    else:
+        limit = cache_limit()
+        folder = cache / _key(schema, fingerprint, _files_stamp(schema, table))
+        _in_use.add(folder)
+        found = _open(folder, schema, len(table))
+        if found is not None:
+            mark_used(folder)
+            if note is not None:
+                note(f"encoded columns of {table.name} taken from the cache")
+            return found
+        encoded = _on_disk(folder, schema, table)
+        evict(cache, limit, _in_use)
+    seconds = time.monotonic() - start
+    if note is not None and seconds > TOLD_SECONDS:
+        rate = f"{len(table) / seconds:,.0f} rows/s, {num_cores()} cores"
+        note(f"{len(table):,} rows of {table.name} in {seconds:,.0f} s, {rate}")
+    return encoded
+
+
+def num_cores() -> int:
+    """Return how many cores this process may use; tokenizers and decoders take all of them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _in_memory(schema: Schema, table: Table) -> Encoded:
+    chunks: list[Arrays] = []
+    bad: Bad = {}
+    for arrays, found in _chunks(schema, table):
+        chunks.append(arrays)
+        bad |= found
+    joined: Arrays = {}
+    for name in list(chunks[0]):
+        parts = [chunk.pop(name) for chunk in chunks]  # so that a column stands in memory twice, and not all of them
+        joined[name] = _joined_offsets(parts) if name.endswith(OFFSETS) else np.concatenate(parts)
+    return _columns(schema, joined, len(table)), bad
+
+
+def _joined_offsets(parts: list[Array]) -> Array:
+    lengths = np.concatenate([np.diff(part) for part in parts])
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _on_disk(folder: Path, schema: Schema, table: Table) -> Encoded:
+    _write(folder, schema, table)
     found = _open(folder, schema, len(table))
     if found is None:
-        _write(folder, schema, table)
-        found = _open(folder, schema, len(table))
-        if found is None:
-            raise ArtifactError(
-                str(folder),
-                expected="the files that were just written",
-                found="other contents",
-                action="Check the disk, or choose another cache folder",
-            )
+        raise ArtifactError(
+            str(folder),
+            expected="the files that were just written",
+            found="other contents",
+            action="Check the disk, or choose another cache folder",
+        )
     return found
 
 
-def _chunks(schema: Schema, table: Table) -> Iterator[Chunk]:
-    """Encode at least one chunk, which may have no rows."""
-    for start in range(0, max(len(table), 1), CHUNK_ROWS):
-        frame = table.frame[start : start + CHUNK_ROWS]
-        inputs: dict[str, EncodedColumn] = {}
+def _chunks(schema: Schema, table: Table) -> Iterator[tuple[Arrays, Bad]]:
+    """Encode at least one chunk, which may have no rows; yield what goes into each file."""
+    specs = [feature.spec() for feature in schema.features]
+    num_rows = chunk_rows(schema, table, specs)
+    for start in range(0, max(len(table), 1), num_rows):
+        frame = table.frame[start : start + num_rows]
+        columns: list[EncodedColumn] = []
         bad: Bad = {}
         for feature in schema.features:
             encoded = feature.encode(frame.select(feature.columns), table.folder)
-            inputs[feature.name] = encoded.column
+            columns.append(encoded.column)
             for position, reason in encoded.bad.items():
                 bad.setdefault(start + position, (feature.columns[0], reason))
-        yield inputs, dict(sorted(bad.items()))
+        yield _arrays(columns), dict(sorted(bad.items()))
 
 
-def _join(chunks: list[Chunk]) -> Chunk:
-    inputs = {name: EncodedColumn.concatenate([chunk[name] for chunk, _ in chunks]) for name in chunks[0][0]}
-    return inputs, {position: why for _, bad in chunks for position, why in bad.items()}
+def chunk_rows(schema: Schema, table: Table, specs: list[InputSpec]) -> int:
+    """Return how many rows are encoded at a time: their files and encoded cells take about CHUNK_BYTES at most."""
+    size = sum(_row_bytes(spec) for spec in specs)
+    for name in schema.columns:
+        if table.frame[name].dtype == pl.Binary and len(table):
+            size += int(table.frame[name].estimated_size()) // len(table)
+    return max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(1, size)))
+
+
+def _row_bytes(spec: InputSpec) -> int:
+    """How much an encoded row takes at most."""
+    match spec.kind:
+        case TensorKind.GRID:
+            return spec.size * spec.height * spec.width
+        case TensorKind.TOKENS:
+            return 8 * spec.max_length
+        case TensorKind.FRAMES:
+            return 4 * spec.size * spec.max_length
+        case TensorKind.DENSE:
+            return 4 * spec.size
+        case TensorKind.IDS:
+            return 4
+
+
+# Files are numbered: a column's name is not fit to be one.
+VALUES, OFFSETS = "values.npy", "offsets.npy"
+
+
+def _arrays(columns: list[EncodedColumn]) -> Arrays:
+    """Name the arrays of some rows; inputs of the kinds in STACKED share one."""
+    arrays: Arrays = {}  # offsets before their values
+    for number, column in enumerate(columns):
+        if column.kind in STACKED:
+            continue
+        if column.offsets is not None:
+            arrays[f"{number}.{OFFSETS}"] = column.offsets
+        arrays[f"{number}.{VALUES}"] = column.values
+    for kind in STACKED:
+        if alike := [column for column in columns if column.kind == kind]:
+            arrays[f"{kind}.npy"] = side_by_side(alike)
+    return arrays
+
+
+def _columns(schema: Schema, arrays: Arrays, num_rows: int) -> dict[str, EncodedColumn]:
+    """Undo `_arrays`. Raises KeyError where an array is missing, ValueError where one has other rows or columns."""
+    inputs: dict[str, EncodedColumn] = {}
+    for number, feature in enumerate(schema.features):
+        if feature.tensor_kind not in STACKED:
+            offsets = arrays[f"{number}.{OFFSETS}"] if feature.tensor_kind in PACKED else None
+            inputs[feature.name] = EncodedColumn(feature.tensor_kind, arrays[f"{number}.{VALUES}"], offsets)  # type: ignore[arg-type]
+    for kind in STACKED:
+        alike = [feature for feature in schema.features if feature.tensor_kind == kind]
+        if alike:
+            columns = apart(kind, arrays[f"{kind}.npy"], [_width(feature) for feature in alike])
+            inputs |= {feature.name: column for feature, column in zip(alike, columns, strict=True)}
+    if any(len(column) != num_rows for column in inputs.values()):
+        raise ValueError(f"{num_rows} rows were expected")
+    return {feature.name: inputs[feature.name] for feature in schema.features}
+
+
+def _width(feature: Feature) -> int:
+    return 1 if feature.tensor_kind == TensorKind.IDS else feature.spec().size
 
 
 def _files_stamp(schema: Schema, table: Table) -> str:
@@ -97,7 +214,14 @@ def _files_stamp(schema: Schema, table: Table) -> str:
 def _key(schema: Schema, fingerprint: str, files_on_disk: str) -> str:
     """Name what the encoded columns depend on."""
     files = {name: hashlib.sha256(content).hexdigest() for name, content in schema.files().items()}
-    parts = {"luban": VERSION, "data": fingerprint, "schema": schema.state(), "files": files, "disk": files_on_disk}
+    parts = {
+        "luban": VERSION,
+        "format": FORMAT,
+        "data": fingerprint,
+        "schema": schema.state(),
+        "files": files,
+        "disk": files_on_disk,
+    }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -139,8 +263,7 @@ def _write(folder: Path, schema: Schema, table: Table) -> None:
     try:
         partial.mkdir(parents=True)
         bad = _write_columns(partial, schema, table)
-        checksums = {path.name: _checksum(path) for path in sorted(partial.iterdir())}
-        index = {"bad": [[position, *why] for position, why in bad.items()], "checksums": checksums}
+        index = {"bad": [[position, *why] for position, why in bad.items()], "checksums": _checksums(partial)}
         (partial / INDEX).write_text(json.dumps(index), encoding="utf-8")
         # Nothing is flushed to the disk first: what a power cut leaves behind fails its checksum and is written anew.
         shutil.rmtree(folder, ignore_errors=True)
@@ -166,26 +289,21 @@ def _write_columns(folder: Path, schema: Schema, table: Table) -> Bad:
         def append(name: str, values: Array) -> None:
             if name not in files:
                 files[name] = stack.enter_context(_ArrayFile(folder / name))
+            elif name.endswith(OFFSETS):  # those of a chunk start at 0 again
+                values = values[1:] + files[name.replace(OFFSETS, VALUES)].rows
             files[name].append(values)
 
-        for inputs, found in _chunks(schema, table):
+        for arrays, found in _chunks(schema, table):
             bad |= found
-            # Files are numbered: a column's name is not fit to be one.
-            for number, column in enumerate(inputs.values()):
-                if column.offsets is not None:
-                    values_file = files.get(_values(number))
-                    offsets = column.offsets + (values_file.rows if values_file else 0)
-                    append(_offsets(number), offsets[1:] if values_file else offsets)
-                append(_values(number), column.values)
+            for name, values in arrays.items():
+                append(name, values)
     return bad
 
 
-def _values(number: int) -> str:
-    return f"{number}.values.npy"
-
-
-def _offsets(number: int) -> str:
-    return f"{number}.offsets.npy"
+def _checksums(folder: Path) -> dict[str, int]:
+    paths = sorted(path for path in folder.iterdir() if path.name != INDEX)
+    with ThreadPoolExecutor(num_cores()) as pool:  # zlib releases the GIL
+        return dict(zip((path.name for path in paths), pool.map(_checksum, paths), strict=True))
 
 
 def _checksum(path: Path) -> int:
@@ -196,24 +314,17 @@ def _checksum(path: Path) -> int:
     return checksum
 
 
-def _open(folder: Path, schema: Schema, num_rows: int) -> Chunk | None:
+def _open(folder: Path, schema: Schema, num_rows: int) -> Encoded | None:
     """Map the files of a folder; None where it is not there, not whole or damaged."""
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         bad = {int(position): (str(column), str(reason)) for position, column, reason in index["bad"]}
-        checksums = {path.name: _checksum(path) for path in folder.iterdir() if path.name != INDEX}
-        if checksums != index["checksums"]:
+        if _checksums(folder) != index["checksums"]:
             return None
-        inputs = {}
-        for number, feature in enumerate(schema.features):
-            offsets = _map(folder / _offsets(number)) if feature.tensor_kind in PACKED else None
-            column = EncodedColumn(feature.tensor_kind, _map(folder / _values(number)), offsets)
-            if len(column) != num_rows:
-                return None
-            inputs[feature.name] = column
+        arrays = {name: _map(folder / name) for name in index["checksums"]}
+        return _columns(schema, arrays, num_rows), bad
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return inputs, bad
 
 
 def _map(path: Path) -> npt.NDArray[Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 CJK = r"[\p{Han}\p{Hiragana}\p{Katakana}]"
+HASHED_CELLS = 131_072
+HASH_SEED = 7
 QUOTED_CHARACTERS = 40  # how much of a cell a message shows
 
 
@@ -23,6 +25,19 @@ def strings(series: pl.Series) -> pl.Series:
         shown = pl.when(cell.is_not_nan()).then(shown)
     stripped = series.to_frame().select(shown.str.strip_chars()).to_series().alias(series.name)
     return stripped.set(stripped == "", None)
+
+
+def hashes(series: pl.Series) -> pl.Series:
+    """Return a 64-bit hash of what each cell reads as text, null where missing; equal texts have equal ones.
+
+    The text itself is never there for all cells at once, which a long column would fill the memory with.
+    """
+    slices = [series.slice(start, HASHED_CELLS) for start in range(0, max(len(series), 1), HASHED_CELLS)]
+    found = []
+    for part in slices:
+        cells = strings(part)
+        found.append(cells.hash(HASH_SEED).set(cells.is_null(), None))
+    return pl.concat(found)
 
 
 def quoted(cell: object) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from luban.core.tensors import Batch, EncodedColumn, Ragged
 from luban.features.schema import Schema
+from luban.features.stacks import Stack, stacks_of
 
 Array = npt.NDArray[np.generic]
 Positions = npt.NDArray[np.int64]
@@ -57,10 +58,18 @@ class Dataset:
         targets = None if self.targets is None else self.targets[positions]
         return replace(self, targets=targets, rows=self.rows[positions], index=self.index[positions])
 
+    @cached_property
+    def _stacks(self) -> list[Stack]:
+        return stacks_of(self.inputs)
+
     def batch(self, positions: npt.NDArray[np.integer[Any]]) -> Batch:
         """Copy the rows at the given positions of this data set out, ready for a network."""
         index = self.index[positions]
-        inputs = {name: self._prepared(name, column.take(index)) for name, column in self.inputs.items()}
+        stacked = {name: part for stack in self._stacks for name, part in stack.take(index).items()}
+        inputs = {
+            name: self._prepared(name, stacked[name] if name in stacked else column.take(index))
+            for name, column in self.inputs.items()
+        }
         targets = None if self.targets is None else torch.from_numpy(np.asarray(self.targets[positions]))
         return Batch(inputs, targets, self.rows[positions])
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from luban.core.errors import DataError
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
+from luban.features import epoch
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.cells import quoted, share, strings
 
@@ -25,6 +26,7 @@ TIMES = ("", " %H:%M:%S%.f", "T%H:%M:%S%.f", " %H:%M", "T%H:%M", " %H时%M分", 
 ZONED_TIMES = ("T%H:%M:%S%.f%#z", " %H:%M:%S%.f%#z")
 
 PARSED_SHARE = 0.99
+SURE = 0.97
 LONGEST_DATE = 40  # characters
 EARLIEST_YEAR, LATEST_YEAR = 1000, 9999  # outside, '1/7/16' would pass for a day of the year 16
 DAYS_LIMIT = 1e4  # scaled days stay finite in every float type
@@ -41,11 +43,14 @@ class DateConfig(FeatureConfig):
 
 
 def parse_dates(series: pl.Series, day_format: str | None) -> pl.Series:
-    """Return Datetime cells without a time zone, null where there is none. day_format: None for date columns."""
+    """Return Datetime cells without a time zone, null where there is none. day_format: None for date columns; for
+    numbers since 1970 a name in `epoch.FORMATS`."""
     if isinstance(series.dtype, pl.Datetime):
         return series.dt.replace_time_zone(None).dt.cast_time_unit("us")
     if series.dtype == pl.Date:
         return series.cast(pl.Datetime("us"))
+    if day_format in epoch.FORMATS:
+        return epoch.parse_epoch(series, day_format)
     cells = strings(series)
     cells = cells.set(cells.str.len_chars() > LONGEST_DATE, None)
     parsed = pl.Series(series.name, [None] * len(cells), dtype=pl.Datetime("us"))
@@ -83,7 +88,8 @@ def find_formats(series: pl.Series) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class DateFeature(Feature):
-    """day_format: how days are written in columns of strings. first, span: of training, in days since 1970."""
+    """day_format: how days are written in columns of strings, or the unit of numbers. first, span: of training, in days
+    since 1970."""
 
     kind: ClassVar[str] = "date"
     tensor_kind: ClassVar[TensorKind] = TensorKind.DENSE
@@ -102,7 +108,10 @@ class DateFeature(Feature):
         dtype = profile.sample.dtype
         if dtype == pl.Date or isinstance(dtype, pl.Datetime):
             return 1.0
-        return 0.97 if dtype == pl.String and find_formats(profile.sample) else 0.0
+        if not (dtype == pl.String or dtype.is_numeric()):
+            return 0.0
+        is_epoch = epoch.is_time_name(profile.name) and epoch.find_epoch(profile.sample) is not None
+        return SURE if is_epoch or (dtype == pl.String and find_formats(profile.sample)) else 0.0
 
     @classmethod
     def fit(
@@ -171,6 +180,8 @@ class DateFeature(Feature):
 
 def example(day_format: str) -> str:
     """Return the 31st of December 2016 in a format."""
+    if unit := epoch.FORMATS.get(day_format):
+        return str(int(datetime(2016, 12, 31, tzinfo=UTC).timestamp()) * epoch.UNITS[unit])
     return datetime(2016, 12, 31, tzinfo=UTC).strftime(day_format)
 
 
@@ -185,6 +196,8 @@ def _choose_format(series: pl.Series, config: DateConfig) -> str | None:
     if series.dtype == pl.Date or isinstance(series.dtype, pl.Datetime):
         return None
     formats = find_formats(series)
+    if not formats and (found := epoch.find_epoch(series)):
+        return found
     if not formats and len(cells := strings(series).drop_nulls()):
         raise DataError(
             f"column '{series.name}'",

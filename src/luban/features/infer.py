@@ -13,7 +13,7 @@ from luban.core.tensors import TensorKind
 from luban.data.table import Table
 from luban.features import FEATURES, identifier
 from luban.features.base import ColumnProfile, Feature
-from luban.features.cells import cjk_share, quoted, strings
+from luban.features.cells import cjk_share, hashes, quoted, strings
 from luban.features.number import PARSED_SHARE, parse_numbers
 
 SAMPLED_CELLS = 10_000
@@ -45,25 +45,22 @@ def profile(table: Table, column: str, missing_values: Collection[str] = ()) -> 
     dates. Raises SchemaError where there is no such column."""
     table.require(column)
     series = table.frame[column]
-    present = present_cells(series)
-    if missing_values and present.dtype == pl.String:
-        present = present.filter(~present.is_in(list(missing_values)))
-    positions = np.linspace(0, max(len(present) - 1, 0), min(len(present), SAMPLED_CELLS)).astype(np.int64)
+    is_text = series.dtype in (pl.String, pl.Object)
+    cells = hashes(series) if is_text else series
+    is_present = cells.is_not_null() & cells.is_not_nan() if cells.dtype.is_float() else cells.is_not_null()
+    if missing_values and is_text:
+        is_present &= ~cells.is_in(hashes(pl.Series(list(missing_values), dtype=pl.String)).implode())
+    rows = is_present.arg_true()
+    drawn = np.linspace(0, max(len(rows) - 1, 0), min(len(rows), SAMPLED_CELLS)).astype(np.int64)
+    sample = series.gather(rows.gather(drawn))
     return ColumnProfile(
         name=column,
-        sample=present.gather(positions),
+        sample=strings(sample) if is_text else sample,
         num_rows=len(series),
-        num_missing=len(series) - len(present),
-        num_unique=present.n_unique(),
+        num_missing=len(series) - len(rows),
+        num_unique=cells.filter(is_present).n_unique(),
         folder=table.folder,
     )
-
-
-def present_cells(series: pl.Series) -> pl.Series:
-    """Return the cells that are not missing; strings are stripped."""
-    if series.dtype in (pl.String, pl.Object):
-        return strings(series).drop_nulls()
-    return series.drop_nans().drop_nulls() if series.dtype.is_float() else series.drop_nulls()
 
 
 def plan(

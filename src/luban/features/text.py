@@ -21,7 +21,8 @@ from luban.features.tokenizer import Method, TextEncoder, Texts, train
 DEFAULT_MAX_LENGTH = 256
 CHARACTERS_A_TOKEN = 32  # a cell is cut to max_length * 32 characters first: a huge one costs no more than a long one
 CJK_SHARE = 0.5  # from here on a text is mostly Chinese or Japanese: a character is a token
-TRAINING_CELLS = 200_000  # a vocabulary does not change with more
+SLICED_CELLS = 8_192
+TRAINING_CELLS, TRAINING_BYTES = 200_000, 32 * 2**20  # a vocabulary hardly changes with more
 MEASURED_ROWS = 1_000
 TOKENIZER_FILE = "tokenizer.json"
 
@@ -184,12 +185,16 @@ def _train(columns: tuple[str, ...], frame: pl.DataFrame, config: TextConfig, ma
     step = max(1, len(frame) * len(columns) // TRAINING_CELLS)
     cells = pl.concat([strings(frame[column].gather_every(step)).alias("cell") for column in columns])
     cells = cells.drop_nulls().str.head(max_length * CHARACTERS_A_TOKEN)
+    cells = cells.gather_every(max(1, int(cells.str.len_bytes().sum()) // TRAINING_BYTES))
     method: Method
     if config.tokenizer == "auto":
         method = "characters" if cjk_share(cells) >= CJK_SHARE else "bpe"
     else:
         method = config.tokenizer
-    return method, train(iter(cells.to_list()), method, config.vocab_size, config.lowercase is not False)
+    # Slice by slice: as Python's strings the cells take several times the memory.
+    slices = (cells.slice(start, SLICED_CELLS) for start in range(0, len(cells), SLICED_CELLS))
+    texts = (cell for part in slices for cell in part.to_list())
+    return method, train(texts, method, config.vocab_size, config.lowercase is not False)
 
 
 def _read(path: Path, config: TextConfig) -> bytes:

@@ -20,7 +20,9 @@ UNKNOWN = "[UNK]"
 CONTROL_TOKENS = ("<s>", "</s>", "<pad>", "<mask>", "[PAD]", "[CLS]", "[SEP]", "[MASK]")
 LONGEST_TOKEN = 32  # characters: a line of dashes is not worth a place in the vocabulary
 MIN_COUNT = 2  # what occurs once is unknown, so that the embedding of the unknown is trained
-CHUNK_ROWS = 8_192  # bounds the memory that encodings take
+# These bound the memory that encodings take: about 150 bytes a token, before a text is cut.
+CHUNK_ROWS = 8_192
+CHUNK_CHARACTERS = 2**21
 
 
 def train(texts: Iterator[str], method: Method, vocab_size: int, lowercase: bool) -> bytes:
@@ -107,10 +109,11 @@ class TextEncoder:
         """Return (N,) token ids, (N,) type ids (0 in the first text, 1 in the second, where the tokenizer has them) and
         (rows + 1,) offsets."""
         ids, types, lengths = [np.empty(0, np.int32)], [np.empty(0, np.int32)], [np.zeros(1, np.int64)]
-        for start in range(0, len(texts), CHUNK_ROWS):
-            encodings = self._encode_plain(texts[start : start + CHUNK_ROWS])
+        for start, end in _spans(texts):
+            encodings = self._encode_plain(texts[start:end])
             ids.append(_flat(row.ids for row in encodings))
-            types.append(_flat(row.type_ids for row in encodings))
+            is_pair = isinstance(texts[start], tuple)
+            types.append(_flat(row.type_ids for row in encodings) if is_pair else np.zeros(len(ids[-1]), np.int32))
             lengths.append(np.array([len(row) for row in encodings], np.int64))
         return np.concatenate(ids), np.concatenate(types), np.cumsum(np.concatenate(lengths))
 
@@ -137,6 +140,18 @@ class TextEncoder:
                 cell = sequences[sequence] or ""
                 sequences[sequence] = f"{cell[:start]}{' '.join(cell[start:end])}{cell[end:]}"
         return self.tokenizer.encode(sequences[0], sequences[1])
+
+
+def _spans(texts: Texts) -> Iterator[tuple[int, int]]:
+    """Cut rows into spans, one after the other, that are encoded at once."""
+    characters = np.cumsum([sum(map(len, row)) if isinstance(row, tuple) else len(row) for row in texts])
+    start = 0
+    while start < len(texts):
+        before = int(characters[start - 1]) if start else 0
+        end = int(np.searchsorted(characters, before + CHUNK_CHARACTERS, side="right"))
+        end = min(max(end, start + 1), start + CHUNK_ROWS, len(texts))
+        yield start, end
+        start = end
 
 
 def _flat(rows: Iterable[list[int]]) -> npt.NDArray[np.int32]:

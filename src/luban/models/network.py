@@ -187,9 +187,9 @@ class Network(nn.Module):
     def join(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:
         """Return the encoders' vectors side by side, (B, D)."""
         vectors = []
-        for name in self.names:
+        for name, encoder in zip(self.names, self.encoders, strict=True):
             given = inputs.get(vector_name(name))
-            vectors.append(given if isinstance(given, Tensor) else self.encoder(name)(inputs[name]))
+            vectors.append(given if isinstance(given, Tensor) else encoder(inputs[name]))
         return torch.cat([vector.float() for vector in vectors], dim=1)
 
     def forward(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:

@@ -18,6 +18,7 @@ from luban.tasks.base import Array, Floats, LossConfig, Metric, Task
 from luban.tasks.targets import (
     INFINITE,
     MISSING,
+    UnseenLabel,
     counts_classes,
     is_scalar,
     label_weights,
@@ -93,7 +94,7 @@ class Classification(Task):
             return MISSING
         if dtype.is_float() and cell in INFINITE_NAMES:
             return INFINITE
-        return f"the label {quoted(cell)} is not among those of the training rows"
+        return UnseenLabel(cell)
 
     def loss(self, logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
         """logits: (B, C); targets: (B,) int64. Class weights multiply a row's loss and are 1 on average if balanced."""

@@ -14,13 +14,12 @@ from torch.nn import functional as F
 
 from luban.core.errors import DataError
 from luban.features.base import ColumnProfile
-from luban.features.cells import quoted
 from luban.features.labels import SEPARATORS, LabelsFeature, find_separator, split_labels
 from luban.tasks import metrics
 from luban.tasks.base import Array, Floats, LossConfig, Metric, Task
 from luban.tasks.classification import MAX_PROBABILITY_COLUMNS
 from luban.tasks.metrics import LABEL_THRESHOLD
-from luban.tasks.targets import MISSING, label_weights, no_targets, refuse, require_repeated
+from luban.tasks.targets import MISSING, UnseenLabel, label_weights, no_targets, refuse, require_repeated
 
 
 class MultiLabel(Task):
@@ -69,9 +68,9 @@ class MultiLabel(Task):
         known = ids.is_not_null().to_numpy()
         encoded: npt.NDArray[np.uint8] = np.zeros((len(target), len(self.labels)), np.uint8)
         encoded[rows[known], ids.drop_nulls().to_numpy()] = 1
-        bad = dict.fromkeys(lists.is_null().arg_true().to_list(), MISSING)
+        bad: dict[int, str] = dict.fromkeys(lists.is_null().arg_true().to_list(), MISSING)
         for place in np.flatnonzero(~known):
-            bad[int(rows[place])] = f"the label {quoted(found[int(place)])} is not among those of the training rows"
+            bad[int(rows[place])] = UnseenLabel(found[int(place)])
         return encoded, bad
 
     def loss(self, logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:

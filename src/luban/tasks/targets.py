@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from typing import Self
+
 import numpy as np
 import polars as pl
 
-from luban.core.errors import ConfigError, DataError
+from luban.core.errors import ConfigError, DataError, listed
+from luban.data.table import REJECTED_LIMIT, Table
 from luban.features.base import ColumnProfile
+from luban.features.cells import quoted
 from luban.features.number import parse_numbers
 from luban.tasks.base import Floats, LossConfig
 
@@ -14,7 +20,45 @@ MISSING = "the target is missing"
 INFINITE = "the target is infinite"
 NUMERIC_SHARE = 0.95  # of the cells must read as numbers for a target of strings to be one of numbers
 MAX_INTEGER_CLASSES = 20  # integers with more distinct values are quantities
+TOLD_LABELS = 8
 MANY_ROWS = 10  # from here on, labels that hardly ever repeat are a mistake and not a small example
+
+
+class UnseenLabel(str):
+    """The reason why a target cannot be encoded: its label does not stand in the training rows."""
+
+    label: str
+    __slots__ = ("label",)
+
+    def __new__(cls, label: str) -> Self:
+        reason = super().__new__(cls, f"the label {quoted(label)} is not among those of the training rows")
+        reason.label = label
+        return reason
+
+
+def unseen_labels(table: Table, target: str, bad: Mapping[int, str]) -> tuple[set[int], list[str]]:
+    """Return the rows whose label does not stand in the training rows, and a sentence for each such label.
+
+    bad: position -> reason, as `Task.encode` gives them. Raises DataError where these rows are more than 1 % of all:
+    the scores would then be those of an easier task.
+    """
+    unseen = {position: reason.label for position, reason in bad.items() if isinstance(reason, UnseenLabel)}
+    counts = Counter(unseen.values()).most_common()
+    if len(unseen) > REJECTED_LIMIT * len(table):
+        raise DataError(
+            f"{table.name}, target '{target}'",
+            expected=f"labels of the training rows in all but {REJECTED_LIMIT:.0%} of the rows",
+            found=f"others in {len(unseen)} of {len(table)}: {listed(label for label, _ in counts)}",
+            action="Add training rows with these labels, or remove these rows",
+        )
+    notes = [
+        f"label {quoted(label)} stands in {table.name} but not in the training rows: "
+        f"{count} row{'s' * (count > 1)} set aside, which the scores leave out"
+        for label, count in counts[:TOLD_LABELS]
+    ]
+    if left := counts[TOLD_LABELS:]:
+        notes.append(f"{len(left)} more labels of {table.name} do not stand in the training rows: set aside alike")
+    return set(unseen), notes
 
 
 def is_scalar(dtype: pl.DataType) -> bool:

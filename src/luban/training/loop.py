@@ -38,7 +38,7 @@ from luban.training.checkpoint import Checkpoints, Tensors
 from luban.training.clipping import clip_grad_norm
 from luban.training.combined import build_optimizer
 from luban.training.interrupt import Interrupt
-from luban.training.loader import epoch_batches, num_batches, prefetched
+from luban.training.loader import auto_workers, epoch_batches, num_batches, prefetched
 from luban.training.optim import schedule_factor
 from luban.training.recipe import TrainConfig
 from luban.training.recovery import Diverging, LossWatch
@@ -110,6 +110,7 @@ class Loop:
         assert isinstance(config.batch_size, int)
         self.epochs, self.batch_size = config.epochs, config.batch_size
         self.total = self.epochs * num_batches(len(self.train), self.batch_size)
+        self.workers = auto_workers(self.train, self.device) if config.workers is None else config.workers
         self.decider = deciding_metric(self.task, config.metric)
         self.optimizer = build_optimizer(self.network, config.optim, self.backbones)
         self.average = WeightAverage(self.network, config.ema) if config.ema or config.swa else None
@@ -146,7 +147,7 @@ class Loop:
         def prepared(i: int) -> list[Batch]:
             return [self.train.batch(chosen) for chosen in self.stepper.cut(batches[i])]
 
-        with closing(prefetched(prepared, len(batches), self.config.workers or 0)) as source:
+        with closing(prefetched(prepared, len(batches), self.workers)) as source:
             for positions, parts in zip(batches, source, strict=True):
                 if progress.step not in progress.recovery.skipped:
                     yield from self.step(positions, parts)
@@ -177,6 +178,8 @@ class Loop:
         """One optimizer step over the given rows. Raises Diverging, before any weight is changed."""
         start, progress = time.perf_counter(), self.progress
         rate = self.set_rates()
+        if len(parts) != len(cut := self.stepper.cut(positions)):  # made ahead, before memory ran out
+            parts = [self.train.batch(chosen) for chosen in cut]
         while True:
             self.optimizer.zero_grad(set_to_none=True)
             try:

@@ -19,6 +19,7 @@ from luban.features.dataset import Dataset
 from luban.models.network import Network
 from luban.models.transformer import TransformerEncoder
 
+COUNTED_AT_ONCE = 2**24  # tokens
 MAX_SHARE = 0.5  # of the table's rows in use; above it there is little to gain from leaving the others out
 MIN_SPARSE_ROWS = 8192  # of a table whose gradient is sparse; a smaller one is as fast with a dense one
 
@@ -93,8 +94,12 @@ def used_vocabulary(
 
 def used_ids(name: str, datasets: Sequence[Dataset]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return the ids (U,) that occur in an input of the data sets, ascending."""
-    found = [
-        np.unique(np.asarray(values if values.ndim == 1 else values[:, 0]))
-        for values in {id(d.inputs[name].values): d.inputs[name].values for d in datasets}.values()
-    ]
-    return np.unique(np.concatenate(found)).astype(np.int64)
+    is_used = np.zeros(0, np.bool_)
+    for values in {id(d.inputs[name].values): d.inputs[name].values for d in datasets}.values():
+        for start in range(0, len(values), COUNTED_AT_ONCE):  # a column may be mapped, and larger than memory
+            part = np.asarray(values[start : start + COUNTED_AT_ONCE])
+            ids = part if part.ndim == 1 else part[:, 0]
+            if len(is_used) <= (largest := int(ids.max())):
+                is_used = np.concatenate([is_used, np.zeros(largest + 1 - len(is_used), np.bool_)])
+            is_used[ids] = True
+    return np.flatnonzero(is_used)
