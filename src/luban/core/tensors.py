@@ -143,6 +143,14 @@ class Batch:
         }
         return Batch(inputs, targets, self.rows)
 
+    def pinned(self) -> Batch:
+        """Copy packed inputs to page-locked memory, from which a CUDA GPU fetches them while it computes."""
+        inputs = {
+            name: Ragged(value.values.pin_memory(), value.offsets) if isinstance(value, Ragged) else value
+            for name, value in self.inputs.items()
+        }
+        return Batch(inputs, self.targets, self.rows)
+
 
 def _moved(value: Tensor, device: torch.device, blocks: dict[int, Tensor]) -> Tensor:
     """Return a tensor on a device as a view of its whole storage there. blocks: the storages that are there already."""

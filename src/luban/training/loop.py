@@ -145,7 +145,8 @@ class Loop:
         self.network.train()
 
         def prepared(i: int) -> list[Batch]:
-            return [self.train.batch(chosen) for chosen in self.stepper.cut(batches[i])]
+            parts = [self.train.batch(chosen) for chosen in self.stepper.cut(batches[i])]
+            return [part.pinned() for part in parts] if self.device.type == "cuda" else parts
 
         with closing(prefetched(prepared, len(batches), self.workers)) as source:
             for positions, parts in zip(batches, source, strict=True):
