@@ -41,7 +41,7 @@ def run(job: harness.Job, settings: dict[str, Any], listener: Callable[[Any], No
     """Train until the listener raises Enough, with an empty cache."""
     os.environ["LUBAN_CACHE"] = str(Path(job["work"], "cache"))
     try:
-        luban_side.watch(luban_side.settings(job | {"luban_set": settings}), listener)
+        luban_side.watch(luban_side.settings(job | {"luban_set": {"train.compile": False, **settings}}), listener)
     except Enough:
         return
     raise RuntimeError("the training ended before enough was seen: give it more rows")

@@ -44,7 +44,7 @@ def test_missing_run_and_unfinished_run_are_told_apart(tmp_path: Path) -> None:
         RunDirectory.open(tmp_path / "nowhere")
     run = RunDirectory.create(tmp_path, "cut")
     write_bytes(run / artifact.CONFIG, b"seed: 0\n")
-    with pytest.raises(ArtifactError, match="found a run that did not finish. Train it again with `luban train"):
+    with pytest.raises(ArtifactError, match="found a run that did not finish. Go on with `luban train --resume"):
         RunDirectory.open(run.path)
 
 

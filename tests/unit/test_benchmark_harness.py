@@ -94,6 +94,7 @@ def test_luban_is_given_what_the_peer_is_given() -> None:
     assert found["model"] == {"tokens": {"checkpoint": "folder", "frozen": True}}
     assert found["train"] == {
         "patience": 0,
+        "preflight": False,
         "epochs": 2,
         "batch_size": 16,
         "optim": {"learning_rate": 1e-4},

@@ -80,7 +80,7 @@ def test_real_tables(shared_data: Path) -> None:
     assert kinds(pl.read_csv(shared_data / "ml100k" / "ratings.csv"), "rating") == {
         "user_id": "category",
         "item_id": "category",
-        "timestamp": "number",
+        "timestamp": "date",
     }
 
 

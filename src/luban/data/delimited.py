@@ -24,6 +24,7 @@ from luban.data.encodings import LONE_SURROGATE, MAX_LINE, Encoding, next_line, 
 from luban.data.table import REJECTED_LIMIT
 
 SEPARATORS = (",", "\t", ";", "|")
+NO_SEPARATOR = "\ud800"  # of a single column: half of a surrogate pair, which no decoded text holds
 SPELLED_OUT = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 MAX_CELL = 16 * 2**20  # characters
 SNIFFED_ROWS = 1_000
@@ -45,7 +46,7 @@ class Dialect:
 
     def reader_options(self) -> dict[str, Any]:
         return {
-            "delimiter": self.separator or "\x1f",
+            "delimiter": self.separator or NO_SEPARATOR,
             "quoting": csv.QUOTE_MINIMAL if self.is_quoted else csv.QUOTE_NONE,
             "skipinitialspace": self.skips_spaces,
             "escapechar": "\\" if self.escapes else None,

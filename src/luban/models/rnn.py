@@ -6,6 +6,7 @@ Legend: B rows · N packed tokens or frames · T time · D width.
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Literal
 
 import torch
@@ -84,9 +85,9 @@ class RNNEncoder(Encoder):
         for directions in self.layers:
             x_TBD = self.dropout(x_TBD)
             assert isinstance(directions, nn.ModuleList)
-            outputs = [directions[0](x_TBD)[0]]
+            outputs = [run(directions[0], x_TBD)]
             if len(directions) == 2:
-                backward_TBD = directions[1](x_TBD.gather(0, mirror_TB1.expand_as(x_TBD)))[0]
+                backward_TBD = run(directions[1], x_TBD.gather(0, mirror_TB1.expand_as(x_TBD)))
                 outputs.append(backward_TBD.gather(0, mirror_TB1.expand_as(backward_TBD)))
             x_TBD = torch.cat(outputs, dim=2)
         return x_TBD
@@ -115,6 +116,27 @@ def recurrence(cell: Cell, width: int, hidden: int) -> nn.Module:
     with torch.no_grad():
         lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden] = 1.0
     return lstm
+
+
+def run(layer: nn.Module, x_TBD: Tensor) -> Tensor:
+    """Return the states (T, B, hidden) of one layer of one direction, in float32 where the processor must."""
+    if x_TBD.device.type != "cpu" or takes_bfloat16():
+        states_TBD: Tensor = layer(x_TBD)[0]
+        return states_TBD
+    with torch.autocast("cpu", enabled=False):
+        in_float32_TBD: Tensor = layer(x_TBD.float())[0]
+    return in_float32_TBD
+
+
+@cache
+def takes_bfloat16() -> bool:
+    """Whether this processor has a recurrent layer in bfloat16: some have the products but not the layer."""
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), torch.autocast("cpu", torch.bfloat16):
+        try:
+            nn.LSTM(1, 1)(torch.zeros(1, 1, 1))
+        except RuntimeError:
+            return False
+    return True
 
 
 def build_rnn(config: RNNConfig, spec: InputSpec) -> Encoder:

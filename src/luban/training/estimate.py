@@ -31,7 +31,7 @@ CHECKPOINTS = 2  # the last, and the one that is being written
 FILES = 4 << 20  # bytes of everything else in a run directory
 INFERENCE_TENSORS = 2  # of the largest kind, which are in memory at once without gradients
 BACKWARD = 1.25  # of the activations: gradients of some are there before the last of them is freed
-MOMENTS = {"sgd": 0, "momentum": 1, "nesterov": 1, "rmsprop": 1, "adam": 2, "adamw": 2, "lion": 1, "muon": 2}
+MOMENTS = {"sgd": 0, "momentum": 1, "nesterov": 1, "rmsprop": 1, "adam": 2, "adamw": 2, "lion": 1, "muon": 1}
 
 
 @dataclass(frozen=True)

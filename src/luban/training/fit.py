@@ -95,7 +95,11 @@ def settle(job: Job, asked: TrainConfig, tell: Tell) -> None:
         tell(Noted("train", f"{chosen.reason} (train.batch_size)"))
         job.settle(batch_size=chosen.size)
     if asked.compile == "auto":
-        trial = trial_of_compiling(job)
+        try:
+            trial = trial_of_compiling(job)
+        except RuntimeError as error:  # as all of torch.compile's own are
+            trial = None
+            tell(Noted("train", f"torch.compile fails here and is not used: {str(error).splitlines()[0][:200]}"))
         if trial is not None:
             pays = trial.pays(job.steps)
             tell(Noted("train", f"{trial}: {'used' if pays else 'not used'} (train.compile)"))

@@ -110,7 +110,7 @@ class TrainStep:
         """Return the loss of each row (B,); dropout and augmentation are drawn for this counter alone."""
         inputs = self.augmented(batch.inputs, counter)
         with seeded(self.seed, "dropout", counter), autocast(self.device, self.dtype):
-            logits = (self.compiled or self.network)(inputs)
+            logits = (self.network if self.compiled is None else self.compiled)(inputs)
         assert batch.targets is not None
         return self.task.loss(logits.float(), batch.targets, self.config.loss)
 
