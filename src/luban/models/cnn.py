@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from luban.core.errors import ConfigError
 from luban.core.tensors import InputSpec, Ragged, TensorKind
 from luban.models.base import Encoder, EncoderConfig
+from luban.models.dropout import Dropout
 from luban.models.mlp import ACTIVATIONS, MLP, Activation
 
 STEM_SIDE = 64  # larger images are halved by strided convolutions before the first stage until they fit
@@ -166,7 +167,7 @@ class TextCNN(Encoder):
         self.embedding = nn.Embedding(spec.size, config.dim)
         nn.init.normal_(self.embedding.weight, std=config.dim**-0.5)
         self.convolutions = nn.ModuleList(nn.Conv1d(config.dim, config.channels, width) for width in config.widths)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.output_dim = config.channels * len(config.widths)
 
     def forward(self, inputs: Tensor | Ragged) -> Tensor:

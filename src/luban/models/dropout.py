@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 LEVELS = 2**16
+
+
+class Dropout(nn.Module):
+    """The function below, as a layer."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        return dropout(x, self.rate, self.training)
 
 
 def dropout(x: Tensor, rate: float, training: bool) -> Tensor:

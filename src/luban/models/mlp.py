@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from luban.core.tensors import InputSpec, Ragged, TensorKind
 from luban.models.base import Encoder, EncoderConfig
+from luban.models.dropout import Dropout
 
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu", "identity"]
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
@@ -49,7 +50,7 @@ class MLP(nn.Module):
             layers.append(nn.Linear(width_in, width_out))
             if norm:
                 layers.append(nn.LayerNorm(width_out))
-            layers += [ACTIVATIONS[activation](), nn.Dropout(dropout)]
+            layers += [ACTIVATIONS[activation](), Dropout(dropout)]
         self.layers = nn.Sequential(*layers)
         self.output_dim = widths[-1]
 

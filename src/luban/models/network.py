@@ -14,6 +14,7 @@ from luban.core.tensors import InputSpec, Ragged, TensorKind
 from luban.models import ARCHITECTURES
 from luban.models.base import Encoder
 from luban.models.cnn import LeNetConfig, ResNetConfig, TextCNNConfig
+from luban.models.dropout import Dropout
 from luban.models.mlp import MLP, DenseConfig, EmbeddingConfig, FlattenConfig
 from luban.models.pretrained import PretrainedConfig
 from luban.models.rnn import RNNConfig
@@ -172,7 +173,7 @@ class Network(nn.Module):
         )
         width = sum(self.encoder(name).output_dim for name in self.names)
         self.fusion = MLP(width, spec.hidden, spec.activation, spec.dropout)
-        self.dropout = nn.Dropout(0.0 if spec.hidden else spec.dropout)
+        self.dropout = Dropout(0.0 if spec.hidden else spec.dropout)
         self.head = nn.Linear(self.fusion.output_dim, spec.output_dim)
 
     def encoder(self, name: str) -> Encoder:

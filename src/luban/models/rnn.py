@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from luban.core.tensors import InputSpec, Ragged, TensorKind
 from luban.models.base import Encoder, EncoderConfig
+from luban.models.dropout import Dropout
 
 Cell = Literal["lstm", "gru"]
 Pooling = Literal["last", "mean", "max"]
@@ -63,7 +64,7 @@ class RNNEncoder(Encoder):
             for width in widths
         )
         self.hidden, self.pooling = config.hidden, config.pooling
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, inputs: Tensor | Ragged) -> Tensor:
         assert isinstance(inputs, Ragged)
