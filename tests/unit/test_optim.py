@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -299,3 +302,14 @@ def test_no_batch_is_left_with_a_single_row() -> None:
     assert sorted(map(len, batches)) == [8] * 9 + [9]
     assert len(batches) == num_batches(81, 8)
     assert [num_batches(rows, 8) for rows in (1, 7, 8, 9, 10, 16, 17)] == [1, 1, 1, 1, 2, 2, 2]
+
+
+def test_a_training_does_not_load_the_machinery_of_torch_compile() -> None:
+    code = """
+import sys
+from small_loop import small_loop, weights_after
+weights_after(small_loop())
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    folder = str(Path(__file__).parent)
+    assert subprocess.run([sys.executable, "-c", code], cwd=folder, check=False).returncode == 0

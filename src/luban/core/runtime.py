@@ -46,9 +46,14 @@ def generator(seed: int, purpose: str, step: int = 0) -> torch.Generator:
 @contextmanager
 def seeded(seed: int, purpose: str, step: int = 0) -> Iterator[None]:
     """Make torch's own random functions (dropout, initialisation) depend on the arguments alone, then restore them."""
+    number = derived_seed(seed, purpose, step)
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(derived_seed(seed, purpose, step))
+        if devices or torch.backends.mps.is_available():
+            torch.manual_seed(number)
+        else:
+            # `torch.manual_seed` would remember the seed, and the stack of its caller, for devices that are not there.
+            torch.default_generator.manual_seed(number)
         yield
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -20,7 +23,11 @@ ROWS = "rows"  # the share of the tables whose gradients are sparse
 
 
 class Combined:
-    """Optimizers that share the parameters of a network among them."""
+    """Optimizers that share the parameters of a network among them.
+
+    torch wraps an optimizer's methods in functions that load torch.compile's machinery, which takes more than a second
+    and 150 MB at the first step of every process; here the methods inside the wrappers are called.
+    """
 
     def __init__(self, optimizers: Sequence[Optimizer]) -> None:
         self.optimizers = tuple(optimizers)
@@ -30,13 +37,16 @@ class Combined:
         """The groups of all optimizers; a rate is set by assigning a group's `lr`."""
         return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none)
+    def zero_grad(self) -> None:
+        """Drop all gradients."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
 
+    @torch.no_grad()
     def step(self) -> None:
         for optimizer in self.optimizers:
-            optimizer.step()
+            inspect.unwrap(type(optimizer).step)(optimizer)
 
     def flush(self) -> None:
         """Catch up what was left behind: before weights are read other than by a forward pass."""
@@ -78,13 +88,26 @@ def build_optimizer(network: nn.Module, config: OptimConfig, backbones: Sequence
             named, rate, config.backbone_learning_rate, config.weight_decay or 0.0, backbones, factors
         )
         if kind == ROWS:
-            rows = RowAdamW(groups, lr=rate)
+            with light_optimizers():
+                rows = RowAdamW(groups, lr=rate)
             for table in tables:
                 table.prepare = partial(rows.prepare, table.rows)
             optimizers.append(rows)
         elif groups:
-            optimizers.append(OPTIMIZERS[kind](groups, rate, momentum))
+            with light_optimizers():
+                optimizers.append(OPTIMIZERS[kind](groups, rate, momentum))
     return Combined(optimizers)
+
+
+@contextmanager
+def light_optimizers() -> Iterator[None]:
+    """Let optimizers be made without loading torch.compile's machinery."""
+    wrapped = Optimizer.add_param_group
+    Optimizer.add_param_group = inspect.unwrap(wrapped)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Optimizer.add_param_group = wrapped  # type: ignore[method-assign]
 
 
 def is_hidden(name: str, parameter: nn.Parameter) -> bool:

@@ -161,7 +161,7 @@ def measure(trial: Trial, clock: Callable[[], float] = time.perf_counter) -> tup
     for step in range(TIMED_STEPS):
         positions = np.resize(np.roll(order, -step * rows), rows)
         start = clock()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         batches = [trial.train.batch(chosen) for chosen in stepper.cut(positions)]
         if not activations:
             activations.append(_activations(trial.network, stepper, batches[0]))

@@ -195,7 +195,7 @@ def range_test(job: Job) -> RateCurve:
     def step(rate: float, index: int) -> float:
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * rate
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         parts = [train.batch(rows) for rows in stepper.cut(batches[index])]
         found = stepper.gradients(batches[index], parts, index)
         clip_grad_norm(network.parameters(), config.optim.clip_norm)

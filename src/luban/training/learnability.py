@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from luban.core.tensors import Batch
+from luban.training.combined import Combined, light_optimizers
 from luban.training.gradients import Gradients
 from luban.training.trial import Check, Rows, Status, Trial, without_dropout
 
@@ -120,7 +121,8 @@ def _learn(trial: Trial, rows: Batch, gradients: Gradients, enough: float = math
     initial = [tensor.detach().clone() for tensor in changing]
     first, lowest = math.nan, math.inf
     for attempt in _attempts(trial, sum(parameter.numel() for parameter in trained)):
-        optimizer = torch.optim.Adam(trained, lr=attempt.learning_rate, fused=True)
+        with light_optimizers():
+            optimizer = Combined([torch.optim.Adam(trained, lr=attempt.learning_rate, fused=True)])
         for step in range(attempt.steps + 1):
             loss = _backward(trial, rows, gradients)
             first = loss if step == 0 else first

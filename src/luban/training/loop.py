@@ -182,7 +182,7 @@ class Loop:
         if len(parts) != len(cut := self.stepper.cut(positions)):  # made ahead, before memory ran out
             parts = [self.train.batch(chosen) for chosen in cut]
         while True:
-            self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad()
             try:
                 found = self.stepper.gradients(positions, parts, progress.step)
                 break
