@@ -66,8 +66,7 @@ class Checkpoints:
         """Write a checkpoint, then remove those that it makes superfluous. Raises ArtifactError (full disk)."""
         start = time.monotonic()
         if self.folder is None:
-            copied = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-            self.memory = _kept([*self.memory, Checkpoint(json.loads(json.dumps(state)), copied, dict(best))])
+            self.hold(state, tensors, best)
             return Saved("memory", 0, time.monotonic() - start)
         name = f"{PREFIX}{state['step']:08d}-{state['epoch']:05d}"
         weights = self.folder / f"{name}.safetensors"
@@ -76,14 +75,22 @@ class Checkpoints:
         content = {"facts": self.facts, "state": state, "files": files}
         path = self.folder / f"{name}.json"
         self._written(lambda folder: artifact.write_json(path, {**content, "sha256": _digest(content)}))
+        if state["batch"] == 0:
+            self.memory = []  # this one is as good to go back to
         size = sum((self.folder / file).stat().st_size for file in files)
         self._remove_superfluous()
         return Saved(str(path), size, time.monotonic() - start)
 
+    def hold(self, state: State, tensors: Tensors, best: Tensors) -> None:
+        """Keep a checkpoint in memory: for a run that goes back, not for one that is killed."""
+        copied = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        self.memory = _kept([*self.memory, Checkpoint(json.loads(json.dumps(state)), copied, dict(best))])
+
+    def _held(self, usable: Callable[[State], bool]) -> Checkpoint | None:
+        return next((found for found in reversed(self.memory) if usable(found.state)), None)
+
     def newest(self, usable: Callable[[State], bool] = lambda state: True) -> Checkpoint | None:
         """Return the newest whole checkpoint whose state is usable; a damaged one is passed over with a note."""
-        if self.folder is None:
-            return next((found for found in reversed(self.memory) if usable(found.state)), None)
         for path in reversed(self._paths()):
             try:
                 content = self._read(path)
@@ -95,7 +102,7 @@ class Checkpoints:
                 return Checkpoint(content["state"], tensors, best[0] if best else {})
             except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
                 self.notes.append(f"the checkpoint {path.name} is damaged ({error}): an older one is used")
-        return None
+        return self._held(usable)
 
     def forget_after(self, state: State) -> None:
         """Remove the checkpoints beyond a state that the run went back to."""

@@ -61,9 +61,11 @@ def try_compiling(step: Callable[[], None], compile_it: Callable[[], None], step
 
     step: trains on a copy; compile_it: compiles what it calls. Returns None where compiling is not tried.
     """
-    plain = _seconds(step)
-    if plain * steps < LONG_SECONDS:
+    start = time.perf_counter()
+    step()
+    if (time.perf_counter() - start) * steps < LONG_SECONDS:
         return None
+    plain = _seconds(step)
     start = time.perf_counter()
     compile_it()
     compiling = time.perf_counter() - start

@@ -87,7 +87,8 @@ class Loop:
         if self.resume:
             yield from self.resumed()
         if not self.progress.step:
-            yield from self.saved()
+            # On the disk it would hold up the first step, for a state that a killed run makes anew as fast.
+            self.checkpoints.hold(*self.state(), self.best)
         while not self.progress.ended:
             try:
                 yield from self.epoch()
@@ -257,10 +258,14 @@ class Loop:
     def saved(self) -> Iterator[Event]:
         """Write a checkpoint of this moment."""
         yield CheckpointDue()
-        state = {**self.progress.to_json(), "seconds": self.seconds()}
-        saved = self.checkpoints.save(state, capture(self.network, self.optimizer, self.average), self.best)
+        saved = self.checkpoints.save(*self.state(), self.best)
         self.saved_at, self.save_seconds = time.monotonic(), saved.seconds
         yield CheckpointSaved(self.progress.step, saved.path, saved.seconds, saved.size)
+
+    def state(self) -> tuple[dict[str, Any], Tensors]:
+        """Return the counters and the tensors of this moment."""
+        counters = {**self.progress.to_json(), "seconds": self.seconds()}
+        return counters, capture(self.network, self.optimizer, self.average)
 
     def stopped(self) -> StoppedError:
         assert self.folder is not None, "only a run with a folder is interrupted"
