@@ -60,7 +60,10 @@ print(json.dumps({"free": free, "capped": capped, "difference": float((found - e
 def test_a_capped_training_goes_on_in_parts_and_ends_with_the_same_weights() -> None:
     here = Path(__file__).parent
     ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(here), str(here.parent / "unit")], capture_output=True, text=True, check=False
+        [sys.executable, "-c", SCRIPT, str(here), str(here.parent / "unit")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)

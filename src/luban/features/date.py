@@ -26,6 +26,8 @@ TIMES = ("", " %H:%M:%S%.f", "T%H:%M:%S%.f", " %H:%M", "T%H:%M", " %H时%M分", 
 ZONED_TIMES = ("T%H:%M:%S%.f%#z", " %H:%M:%S%.f%#z")
 
 PARSED_SHARE = 0.99
+HEAD, HEAD_SHARE = 100, 0.9  # cells that are looked at first, and how many of them must read as dates
+PARTS = r"\d\D+\d"  # every way of writing a day has numbers with something between them
 SURE = 0.97
 LONGEST_DATE = 40  # characters
 EARLIEST_YEAR, LATEST_YEAR = 1000, 9999  # outside, '1/7/16' would pass for a day of the year 16
@@ -67,16 +69,19 @@ def parse_dates(series: pl.Series, day_format: str | None) -> pl.Series:
 
 def _reads(cells: pl.Series, day_format: str) -> bool:
     """Whether nearly all cells, which are not missing, read as dates."""
-    head = cells.head(100)  # most columns are no dates: find out cheaply
+    head = cells.head(HEAD)
     return all(
         len(part) > 0 and share(parse_dates(part, day_format).is_not_null()) >= threshold
-        for part, threshold in ((head, 0.9), (cells, PARSED_SHARE))
+        for part, threshold in ((head, HEAD_SHARE), (cells, PARSED_SHARE))
     )
 
 
 def find_formats(series: pl.Series) -> tuple[str, ...]:
     """Return the way the days are written, both ways where day and month cannot be told apart, or nothing."""
     cells = strings(series).drop_nulls()
+    head = cells.head(HEAD)
+    if not len(head) or share(head.str.contains(PARTS)) < HEAD_SHARE:  # most columns are no dates: find out cheaply
+        return ()
     for day_format in DAYS:
         if _reads(cells, day_format):
             return (day_format,)

@@ -50,6 +50,9 @@ def match_files(profile: ColumnProfile, is_content: Callable[[bytes], bool], suf
     if isinstance(cells[0], bytes):
         share = sum(is_content(cell) for cell in cells) / len(cells)
         return SURE_WITH_FILES * share if share >= MATCHING_SHARE else 0.0
+    may_be_path = profile.sample.drop_nulls().str.to_lowercase().str.contains_any(sorted(suffixes))
+    if may_be_path.sum() < MATCHING_SHARE * len(cells):  # most columns; a path is slow to take apart
+        return 0.0
     share = sum(_is_path(cell, suffixes) for cell in cells) / len(cells)
     if share < MATCHING_SHARE:
         return 0.0
@@ -58,9 +61,6 @@ def match_files(profile: ColumnProfile, is_content: Callable[[bytes], bool], suf
 
 
 def _is_path(cell: str, suffixes: frozenset[str]) -> bool:
-    lowered = cell.lower()
-    if not any(suffix in lowered for suffix in suffixes):  # most cells; a path is slow to take apart
-        return False
     return PurePosixPath(cell).suffix.lower() in suffixes and "://" not in cell and "\n" not in cell
 
 

@@ -98,7 +98,7 @@ class Checkpoints:
                     continue
                 self.best_file = {name: digest for name, digest in content["files"].items() if name.startswith(BEST)}
                 tensors = safetensors.torch.load_file(path.with_suffix(".safetensors"))
-                best = [safetensors.torch.load_file(self.folder / name) for name in self.best_file]
+                best = [safetensors.torch.load_file(path.parent / name) for name in self.best_file]
                 return Checkpoint(content["state"], tensors, best[0] if best else {})
             except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
                 self.notes.append(f"the checkpoint {path.name} is damaged ({error}): an older one is used")

@@ -193,7 +193,9 @@ class Loop:
             yield MemoryRanOut(progress.step, progress.parts)
             parts = [self.train.batch(chosen) for chosen in self.stepper.cut(positions)]
         norm = float(clip_grad_norm(self.network.parameters(), self.config.optim.clip_norm))
-        progress.watch.check(found.loss, norm, self.numbers(found.bad_rows or positions.tolist()))
+        if diverging := progress.watch.check(found.loss, norm):
+            diverging.rows = self.numbers(found.bad_rows or positions.tolist())
+            raise diverging
         self.optimizer.step()
         if self.average and progress.step >= self.average_from:
             self.average.update()

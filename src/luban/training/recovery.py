@@ -17,11 +17,12 @@ RATE_CUT = 0.5
 
 
 class Diverging(Exception):  # noqa: N818 - raised by the loop for itself
-    """A step whose loss or gradient cannot be used."""
+    """A step whose loss or gradient cannot be used. is_batch: its batch may be at fault. rows: of it, by number."""
 
-    def __init__(self, reason: str, loss: float, rows: Sequence[int], *, is_batch: bool) -> None:
+    def __init__(self, reason: str, loss: float, *, is_batch: bool) -> None:
         super().__init__(reason)
-        self.reason, self.loss, self.rows, self.is_batch = reason, loss, list(rows), is_batch
+        self.reason, self.loss, self.is_batch = reason, loss, is_batch
+        self.rows: list[int] = []
 
 
 @dataclass
@@ -32,18 +33,19 @@ class LossWatch:
     first: list[float] = field(default_factory=list)
     window: list[float] = field(default_factory=list)
 
-    def check(self, loss: float, grad_norm: float, rows: Sequence[int]) -> None:
-        """Raise Diverging where the loss or the gradient is not finite, or the loss runs away."""
+    def check(self, loss: float, grad_norm: float) -> Diverging | None:
+        """Take the loss of a step in; return what is wrong where it or the gradient is not finite, or it runs away."""
         if not math.isfinite(loss):
-            raise Diverging(f"a loss of {loss}", loss, rows, is_batch=True)
+            return Diverging(f"a loss of {loss}", loss, is_batch=True)
         if not math.isfinite(grad_norm):
-            raise Diverging(f"a gradient of norm {grad_norm}", loss, rows, is_batch=True)
+            return Diverging(f"a gradient of norm {grad_norm}", loss, is_batch=True)
         if len(self.first) < FIRST:
             self.first.append(loss)
         self.window = [*self.window[1 - WINDOW :], loss]
         began = max(self.chance, statistics.fmean(self.first))
         if len(self.window) == WINDOW and statistics.median(self.window) > RUNAWAY * began > 0:
-            raise Diverging(f"a loss that runs away ({began:.3g} at first, {loss:.3g} now)", loss, rows, is_batch=False)
+            return Diverging(f"a loss that runs away ({began:.3g} at first, {loss:.3g} now)", loss, is_batch=False)
+        return None
 
 
 @dataclass
