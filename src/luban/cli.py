@@ -145,14 +145,18 @@ def evaluate(
     run: RunPath,
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows that have the target column.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the scores here, as JSON.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
 ) -> None:
     """Score a trained model on labelled rows."""
     from rich.console import Console
 
     from luban.core.artifact import write_json
+    from luban.interface import check_output
     from luban.model import Model
     from luban.report.terminal import score_table
 
+    if output is not None:
+        check_output(output, overwrite, (".json",))
     evaluation = Model.load(run).evaluate(data).to_json()
     Console(highlight=False).print(score_table(evaluation))
     if output is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,12 +153,12 @@ WRITERS = {
 }
 
 
-def check_output(output: Path, overwrite: bool) -> None:
+def check_output(output: Path, overwrite: bool, endings: Iterable[str] = tuple(WRITERS)) -> None:
     """Raise ConfigError where the output cannot be written as asked."""
-    if output.suffix not in WRITERS:
+    if output.suffix not in endings:
         raise ConfigError(
             str(output),
-            expected=f"an ending of {listed(WRITERS)}",
+            expected=f"an ending of {listed(endings)}",
             found=f"'{output.suffix}'",
             action="Rename the output",
         )
@@ -207,8 +207,9 @@ def start(config: RunConfig, tables: dict[str, object], *, quiet: bool, more: Se
     artifact.write_bytes(directory / artifact.CONFIG, configuration.dump(config).encode())
     try:
         return supervised(new_run(config, directory, quiet=quiet, more=more), tables, resume=False)
-    except BaseException:
-        if {file.name for file in directory.path.iterdir()} <= {artifact.HISTORY, artifact.CONFIG}:
+    except BaseException as error:
+        never_began = {file.name for file in directory.path.iterdir()} <= {artifact.HISTORY, artifact.CONFIG}
+        if never_began and not isinstance(error.__cause__, KeyboardInterrupt):
             shutil.rmtree(directory.path)
         raise
 

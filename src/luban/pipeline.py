@@ -13,7 +13,7 @@ import torch
 
 from luban.config import dump
 from luban.core import artifact, events
-from luban.core.runtime import choose_device, hardware, seeded
+from luban.core.runtime import choose_device, flushed_denormals, hardware, seeded
 from luban.core.tensors import TensorKind
 from luban.core.version import VERSION
 from luban.data import sources
@@ -33,6 +33,7 @@ from luban.training.interrupt import interruptible
 from luban.training.lr_finder import RateCurve
 
 BASELINE_ROWS = 20_000
+CHANGEABLE = {"checkpoint_seconds", "workers", "preflight", "patience"}  # settings that a run may go on without
 
 
 def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model:
@@ -41,12 +42,15 @@ def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model
     resume: go on from the newest checkpoint in the run's directory.
     """
     choose_device(run.config.device)
-    prepared = prepare(run, tables)
-    with run.stage("build"):
-        job = build(run, prepared, resume=resume)
-        write_config(run, prepared, job.config)
-    with run.stage("train"), interruptible() as job.interrupt:
-        fit(job, run.tell)
+    with flushed_denormals():  # before the first tensor, since threads take it over from the one that starts them
+        prepared = prepare(run, tables)
+        with run.stage("build"):
+            job = build(run, prepared, resume=resume)
+            if resume:
+                job.check_facts()
+            write_config(run, prepared, job.config)
+        with run.stage("train"), interruptible() as job.interrupt:
+            fit(job, run.tell)
     predictor = Predictor(prepared.schema, prepared.task, job.spec, job.network, job.device)
     predictor.save(run.directory)
     with run.stage("evaluate"):
@@ -94,9 +98,12 @@ def build(run: Run, prepared: Prepared, *, resume: bool) -> Job:
         folder=run.directory / artifact.CHECKPOINTS,
         row_numbers=prepared.parts.train.table.row_numbers,
         resume=resume,
-        facts={"data": {role: sources.fingerprint(table) for role, table in tables.items()}},
     )
     settle(job, run.config.train, run.tell)
+    job.facts = {
+        "data": {role: sources.fingerprint(table) for role, table in tables.items()},
+        "settings": {"seed": job.seed, **job.config.model_dump(mode="json", exclude=CHANGEABLE)},
+    }
     return job
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,7 @@ from torch import Tensor
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.runtime import autocast, choose_device
-from luban.core.tensors import Batch
+from luban.core.runtime import autocast, choose_device, is_out_of_memory
 from luban.data.table import Table
 from luban.features import cache
 from luban.features.dataset import Dataset
@@ -123,16 +122,18 @@ def forward_all(
     network.eval()
     found: Tensor | None = None
     with torch.inference_mode(), autocast(device, dtype):
-        for positions, batch in batches_of(dataset, device):
-            values = run(batch.inputs).float().cpu()
+        waiting = inference_batches(dataset.lengths)[::-1]
+        while waiting:
+            positions = waiting.pop()
+            try:
+                values = run(dataset.batch(positions).to(device).inputs).float().cpu()
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or len(positions) == 1:
+                    raise
+                waiting += np.array_split(positions, 2)[::-1]
+                continue
             if found is None:
                 found = torch.empty((len(dataset), *values.shape[1:]))
             found[torch.from_numpy(positions)] = values
     network.train(was_training)
     return torch.empty(0) if found is None else found.clone()
-
-
-def batches_of(dataset: Dataset, device: torch.device) -> Iterator[tuple[npt.NDArray[np.int64], Batch]]:
-    """Yield positions and rows of the whole data set."""
-    for positions in inference_batches(dataset.lengths):
-        yield positions, dataset.batch(positions).to(device)

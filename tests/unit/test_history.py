@@ -18,8 +18,8 @@ def step(number: int, loss: float = 0.5) -> StepDone:
     return StepDone(number, 1, loss, 1e-3, 1.0, 8, 8, 0.002)
 
 
-def saved(number: int) -> CheckpointSaved:
-    return CheckpointSaved(number, "checkpoints/last", 0.1, 1000)
+def saved(number: int, epoch: int = 1) -> CheckpointSaved:
+    return CheckpointSaved(number, f"checkpoints/step-{number:08d}-{epoch:05d}.json", 0.1, 1000)
 
 
 def validated(number: int) -> Validated:
@@ -66,7 +66,7 @@ def test_rewind_drops_what_came_after_the_checkpoint_and_keeps_the_validation_be
     for event in (step(0), step(1), validated(2), saved(2), step(2), validated(3), Noted("train", "slow"), saved(3)):
         history(event)
     history(TrainingEnded("done", 1, 1.0))
-    History(tmp_path).rewind(2)
+    History(tmp_path).rewind(2, 1)
     assert names_and_steps(tmp_path) == [
         ("StepDone", 0),
         ("StepDone", 1),
@@ -80,7 +80,7 @@ def test_rewind_drops_the_validation_that_the_checkpoint_came_before(tmp_path: P
     history = History(tmp_path)
     for event in (step(0), step(1), saved(2), validated(2)):
         history(event)
-    history.rewind(2)
+    history.rewind(2, 1)
     assert names_and_steps(tmp_path) == [("StepDone", 0), ("StepDone", 1), ("CheckpointSaved", 2)]
 
 
@@ -88,15 +88,23 @@ def test_rewind_without_the_checkpoints_record_goes_by_steps(tmp_path: Path) -> 
     history = History(tmp_path)
     for event in (step(0), saved(1), step(1), validated(2), step(2), saved(3), validated(3)):
         history(event)
-    history.rewind(2)
+    history.rewind(2, 1)
     assert names_and_steps(tmp_path) == [("StepDone", 0), ("CheckpointSaved", 1), ("StepDone", 1), ("Validated", 2)]
+
+
+def test_rewind_tells_the_checkpoint_after_a_validation_from_that_before_it(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    for event in (step(0), step(1), saved(2, epoch=1), validated(2)):
+        history(event)  # killed after the checkpoint of epoch 2 was written, before its record
+    history.rewind(2, 2)
+    assert names_and_steps(tmp_path)[-1] == ("Validated", 2)
 
 
 def test_rewind_writes_waiting_steps_first_and_later_events_go_on(tmp_path: Path) -> None:
     history = History(tmp_path, lambda: 0.0)
     history(step(0))
     history(step(1))
-    history.rewind(1)
+    history.rewind(1, 1)
     history(step(1))
     history(validated(2))
     assert names_and_steps(tmp_path) == [("StepDone", 0), ("StepDone", 1), ("Validated", 2)]
@@ -108,7 +116,7 @@ def test_a_line_that_a_kill_tore_neither_stops_nor_swallows_what_follows(tmp_pat
     path.write_bytes(path.read_bytes() + b'{"event": "StepDone", "st')
     resumed = History(tmp_path)
     resumed(Noted("read", "again"))
-    resumed.rewind(1)
+    resumed.rewind(1, 1)
     assert names_and_steps(tmp_path) == [("Validated", 1), ("Noted", None)]
 
 
@@ -116,12 +124,12 @@ def test_rewind_drops_a_torn_last_line(tmp_path: Path) -> None:
     History(tmp_path)(validated(1))
     path = tmp_path / "history.jsonl"
     path.write_bytes(path.read_bytes() + b'{"event": "Noted"}')  # readable, but not whole: no line feed
-    History(tmp_path).rewind(5)
+    History(tmp_path).rewind(5, 1)
     assert names_and_steps(tmp_path) == [("Validated", 1)]
 
 
 def test_rewind_of_a_run_without_history_does_nothing(tmp_path: Path) -> None:
-    History(tmp_path).rewind(3)
+    History(tmp_path).rewind(3, 1)
     assert not list(tmp_path.iterdir())
 
 

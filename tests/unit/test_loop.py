@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small_loop import events_of, small_loop, weights_after, weights_of
@@ -134,6 +135,48 @@ def test_a_loss_that_runs_away_is_seen_before_it_is_infinite() -> None:
     under_test = small_loop(epochs=40, optim={"optimizer": "sgd", "learning_rate": 3e3, "clip_norm": None})
     with pytest.raises(TrainingError, match="expected a finite loss that does not run away"):
         list(under_test.run())
+
+
+def test_a_run_resumed_in_its_first_epoch_can_go_back_to_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    folder = tmp_path / "run" / "checkpoints"
+    settings = {"optim": {"schedule": "constant", "warmup": 0.0}}
+    running = (under_test := small_loop(folder=folder, **settings)).run()
+    assert next(event for event in running if isinstance(event, StepDone)).step == 0
+    under_test.interrupt.number = signal.SIGTERM
+    with pytest.raises(StoppedError):
+        list(running)
+    resumed = small_loop(folder=folder, resume=True, **settings)
+    poison(resumed, monkeypatch, steps={1, 2}, above=resumed.config.optim.learning_rate * 0.75)
+    events = list(resumed.run())
+    assert [event.step for event in events if isinstance(event, Diverged)] == [1, 2]
+    rates = {event.step: event.learning_rate for event in events if isinstance(event, StepDone)}
+    assert rates[0] == rates[7] == resumed.config.optim.learning_rate / 2
+
+
+def test_damaged_checkpoints_do_not_push_new_ones_out(tmp_path: Path) -> None:
+    expected = weights_after(small_loop(folder=tmp_path / "whole"))
+    weights_after(small_loop(folder=tmp_path / "c"))
+    for path in (tmp_path / "c").glob("*.safetensors"):
+        path.write_bytes(b"")
+    for event in (running := small_loop(folder=tmp_path / "c", resume=True).run()):
+        if isinstance(event, StepDone) and event.step == 5:
+            running.close()
+            break
+    resumed = small_loop(folder=tmp_path / "c", resume=True)
+    assert [event.step for event in events_of(resumed, Resumed)] == [4]
+    assert all(torch.equal(value, expected[name]) for name, value in weights_of(resumed).items())
+
+
+def test_an_average_over_the_last_step_alone_is_that_of_the_last_step() -> None:
+    under_test = small_loop(swa=0.01)
+    under_test.validation = under_test.validation.select(np.arange(0))
+    kept, plain = weights_after(under_test), small_loop()
+    plain.validation = plain.validation.select(np.arange(0))
+    expected = weights_after(plain)
+    assert all(torch.equal(kept[name], value) for name, value in expected.items())
 
 
 def poison(under_test: Loop, monkeypatch: pytest.MonkeyPatch, steps: set[int], above: float = 0.0) -> None:

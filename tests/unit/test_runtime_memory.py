@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from small_loop import small_loop
 
 from luban.core.resources import device_memory, resident_memory
 from luban.core.runtime import is_out_of_memory
+from luban.predictor import forward_all
 
 
 def test_a_real_failure_of_the_cpu_allocator_is_recognised() -> None:
@@ -56,3 +60,18 @@ def test_resident_memory_grows_with_what_is_held() -> None:
 def test_device_memory_is_none_without_an_accelerator() -> None:
     has_accelerator = torch.cuda.is_available() or torch.backends.mps.is_available()
     assert (device_memory() is not None) == has_accelerator
+
+
+def test_prediction_goes_on_with_fewer_rows_where_memory_runs_out() -> None:
+    loop = small_loop()
+    expected = forward_all(loop.network, loop.train, torch.device("cpu"), torch.float32)
+    honest = loop.network.forward
+
+    def forward(inputs: dict[str, Any]) -> torch.Tensor:
+        if len(inputs["text"]) > 20:
+            raise torch.OutOfMemoryError
+        return honest(inputs)
+
+    loop.network.forward = forward  # type: ignore[method-assign]
+    found = forward_all(loop.network, loop.train, torch.device("cpu"), torch.float32)
+    torch.testing.assert_close(found, expected)

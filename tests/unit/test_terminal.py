@@ -179,7 +179,7 @@ def test_what_goes_wrong_is_told_in_one_line_each() -> None:
     assert printed(terminal.console) == [
         "warning     the loss became nan at step 12 (epoch 2, learning rate 0.001, rows 3, 17, 22, 40, 41 and 1 more); "
         "half the rate from step 10 on",
-        "warning     out of memory at step 12: a batch now goes in 4 parts, with the same numbers",
+        "warning     out of memory at step 12: a batch now goes in 4 parts",
         "stopped     at step 12, by SIGTERM",
     ]
 

@@ -15,6 +15,7 @@ import torch
 from luban.core.errors import ConfigError
 
 Precision = Literal["auto", "float32", "bfloat16"]
+EMULATED = 3.0  # times as long as in float32
 BFLOAT16_GAIN = 1.15  # how much faster a bfloat16 step must be measured before it is chosen
 
 
@@ -75,11 +76,11 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
 def faster_dtype(step: Callable[[torch.dtype], None], device: torch.device, repeats: int = 3) -> torch.dtype:
     """Time `step` in float32 and bfloat16 and return the dtype to use.
 
-    A step is tried in bfloat16 only where a single matrix product is faster in it: processors that have to emulate it
-    are ten times slower. The minimum over the repeats is compared, after one warm-up each, so that a busy machine does
-    not decide. A step that cannot be done in bfloat16 is done in float32.
+    A step is not tried in bfloat16 where a small matrix product takes several times as long in it, as on processors
+    that have to emulate it. The minimum over the repeats is compared, after one warm-up each, so that a busy machine
+    does not decide. A step that cannot be done in bfloat16 is done in float32.
     """
-    if product_seconds(torch.bfloat16, device) > product_seconds(torch.float32, device):
+    if product_seconds(torch.bfloat16, device) > EMULATED * product_seconds(torch.float32, device):
         return torch.float32
     seconds = {}
     for dtype in (torch.float32, torch.bfloat16):
@@ -101,9 +102,9 @@ def faster_dtype(step: Callable[[torch.dtype], None], device: torch.device, repe
     return torch.bfloat16 if gain > BFLOAT16_GAIN else torch.float32
 
 
-def product_seconds(dtype: torch.dtype, device: torch.device, repeats: int = 5) -> float:
-    """Return the least time of a matrix product of 512 x 384 and 384 x 1536 numbers."""
-    left, right = (torch.ones(shape, dtype=dtype, device=device) for shape in ((512, 384), (384, 1536)))
+def product_seconds(dtype: torch.dtype, device: torch.device, repeats: int = 3) -> float:
+    """Return the least time of a matrix product of 128 x 256 and 256 x 256 numbers."""
+    left, right = (torch.ones(shape, dtype=dtype, device=device) for shape in ((128, 256), (256, 256)))
     timings = []
     for _ in range(repeats):
         start = time.perf_counter()

@@ -38,7 +38,7 @@ class History(Listener):
             self.flush()
             return
         if isinstance(event, Resumed):
-            self.rewind(event.step)
+            self.rewind(event.step, event.epoch)
         self.waiting.append(_line(event.record()))
         if not isinstance(event, StepDone) or self.clock() - self.flushed >= FLUSH_SECONDS:
             self.flush()
@@ -60,7 +60,7 @@ class History(Listener):
             file.write("".join(lines).encode())
         self.is_whole = True
 
-    def rewind(self, step: int) -> None:
+    def rewind(self, step: int, epoch: int) -> None:
         """Drop what a run that goes on from the checkpoint of `step` (its next step) will say again.
 
         That is every step, validation, checkpoint and result after the record of that checkpoint; where a kill came
@@ -76,7 +76,7 @@ class History(Listener):
         saved = [
             place
             for place, (_, record) in enumerate(records)
-            if record["event"] == "CheckpointSaved" and record.get("step") == step
+            if record["event"] == "CheckpointSaved" and Path(record["path"]).stem == f"step-{step:08d}-{epoch:05d}"
         ]
         after = saved[-1] if saved else -1
         kept = [

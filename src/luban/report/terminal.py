@@ -163,9 +163,7 @@ class Terminal(Listener):
         )
 
     def memory_ran_out(self, event: MemoryRanOut) -> None:
-        self.warning(
-            f"out of memory at step {event.step:,}: a batch now goes in {event.parts} parts, with the same numbers"
-        )
+        self.warning(f"out of memory at step {event.step:,}: a batch now goes in {event.parts} parts")
 
     def warning(self, text: str) -> None:
         self.line("warning", text, "yellow")

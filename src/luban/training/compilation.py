@@ -73,9 +73,10 @@ def try_compiling(step: Callable[[], None], compile_it: Callable[[], None], step
 
 
 def compiled(network: nn.Module, batch: Batch) -> nn.Module:
-    """Return the network, compiled at its first call; packed inputs have another size at every step."""
+    """Return the network, compiled at its first call: once for all sizes of packed inputs, which differ at every step,
+    else once for each size, so that the code does not depend on which sizes came before."""
     packed = any(isinstance(value, Ragged) for value in batch.inputs.values())
-    found = torch.compile(network, dynamic=True if packed else None)
+    found = torch.compile(network, dynamic=packed)
     assert isinstance(found, nn.Module)
     return found
 

@@ -16,18 +16,19 @@ from luban.core.resources import available_disk, available_memory
 from luban.core.runtime import generator, synchronize
 from luban.core.tensors import Batch
 from luban.predictor import MAX_ROWS, TOKEN_BUDGET
+from luban.training.checkpoint import KEPT
 from luban.training.clipping import clip_grad_norm
-from luban.training.combined import build_optimizer
+from luban.training.combined import Combined, build_optimizer
 from luban.training.loader import num_batches
 from luban.training.step import TrainStep
-from luban.training.trial import Check, Trial
+from luban.training.trial import Check, Rows, Trial
 
 MEMORY, DISK = "the run fits into memory", "the run fits onto the disk"
 TIMED_STEPS = 3  # at most
 TIMED_SECONDS = 0.7  # after which no further one is begun
 LONG_STEP = 2.0  # seconds: no second one is needed to know that it takes long
 VALIDATION_SHARE = 1 / 3  # of a training step: a forward pass has no backward pass
-CHECKPOINTS = 2  # the last, and the one that is being written
+CHECKPOINTS = KEPT + 2  # those that are kept, that of an epoch's start, the one being written; best weights likewise
 FILES = 4 << 20  # bytes of everything else in a run directory
 INFERENCE_TENSORS = 2  # of the largest kind, which are in memory at once without gradients
 BACKWARD = 1.25  # of the activations: gradients of some are there before the last of them is freed
@@ -81,17 +82,20 @@ class Estimate:
 
 
 def state_bytes(trial: Trial) -> int:
-    """Return the bytes that training adds to a network: gradients, the optimizer's moments, the best weights."""
+    """Return the bytes that training adds to a network: gradients, the optimizer's moments, the best weights, those of
+    the start, an average."""
     weights = Weights.of(trial.network)
-    return weights.trained * (2 + MOMENTS[str(trial.config.optim.optimizer)]) + weights.buffers
+    averages = bool(trial.config.ema or trial.config.swa)
+    return weights.trained * (3 + averages + MOMENTS[str(trial.config.optim.optimizer)]) + 2 * weights.buffers
 
 
 def disk_bytes(trial: Trial) -> int:
     """Return the bytes of a run directory at its largest: checkpoints, the best weights, the finished model."""
     weights = Weights.of(trial.network)
     changing = weights.trained + weights.buffers
-    checkpoint = changing + weights.trained * MOMENTS[str(trial.config.optim.optimizer)]
-    return CHECKPOINTS * checkpoint + changing + weights.whole + FILES
+    averages = bool(trial.config.ema or trial.config.swa)
+    checkpoint = changing * (1 + averages) + weights.trained * MOMENTS[str(trial.config.optim.optimizer)]
+    return CHECKPOINTS * (checkpoint + changing) + weights.whole + FILES
 
 
 def activation_bytes(trial: Trial, measured: Activations) -> int:
@@ -161,19 +165,33 @@ def measure(trial: Trial, clock: Callable[[], float] = time.perf_counter) -> tup
     for step in range(TIMED_STEPS):
         positions = np.resize(np.roll(order, -step * rows), rows)
         start = clock()
-        optimizer.zero_grad()
-        batches = [trial.train.batch(chosen) for chosen in stepper.cut(positions)]
-        if not activations:
-            activations.append(_activations(trial.network, stepper, batches[0]))
-        units = stepper.gradients(positions, batches, step).tokens
-        clip_grad_norm(trial.network.parameters(), config.optim.clip_norm)
-        optimizer.step()
+        units = _step(trial, stepper, optimizer, positions, step, activations)
         synchronize()
         elapsed = clock() - start
         seconds.append(elapsed * middling / max(1, units))
         if elapsed > LONG_STEP or (step and clock() - began > TIMED_SECONDS):
             break
     return min(seconds), activations[0]
+
+
+def _step(
+    trial: Trial, stepper: TrainStep, optimizer: Combined, positions: Rows, step: int, activations: list[Activations]
+) -> int:
+    """Take one step as the loop does, in parts where memory runs out; return the tokens, or rows, of its batch."""
+    while True:
+        optimizer.zero_grad()
+        try:
+            batches = [trial.train.batch(chosen) for chosen in stepper.cut(positions)]
+            if not activations:
+                activations.append(_activations(trial.network, stepper, batches[0]))
+            units = stepper.gradients(positions, batches, step).tokens
+            break
+        except (RuntimeError, MemoryError) as error:
+            stepper.smaller(error, positions, step)
+            activations.clear()
+    clip_grad_norm(trial.network.parameters(), trial.config.optim.clip_norm)
+    optimizer.step()
+    return units
 
 
 def _activations(network: nn.Module, stepper: TrainStep, batch: Batch) -> Activations:

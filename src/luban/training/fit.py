@@ -13,7 +13,7 @@ import torch
 
 from luban.core.events import Event, Noted
 from luban.core.resources import available_memory, device_memory, resident_memory
-from luban.core.runtime import faster_dtype, flushed_denormals
+from luban.core.runtime import faster_dtype, is_out_of_memory
 from luban.core.tensors import Batch
 from luban.features.dataset import Dataset
 from luban.models.network import Network, NetworkSpec
@@ -35,6 +35,7 @@ from luban.training.step import Positions, TrainStep
 from luban.training.vocabulary import used_vocabulary
 
 MEASURED_PARAMETERS = 250_000  # of a network from which on the faster precision is measured
+SMALLEST_PART = 2  # rows
 MEMORY_SHARE = 0.8  # of what is free, that a batch may take
 CHANCE_ROWS = 10_000
 Tell = Callable[[Event], None]
@@ -72,6 +73,11 @@ class Job:
         assert self.config.epochs
         return self.config.epochs * num_batches(len(self.train), self.config.rows_per_step)
 
+    @property
+    def rows_per_part(self) -> int:
+        """Rows of one forward pass."""
+        return -(-self.config.rows_per_step // self.config.accumulate)
+
     def settle(self, **settings: object) -> None:
         """Replace settings."""
         self.config = self.config.model_copy(update=settings)
@@ -79,6 +85,10 @@ class Job:
     def first_batch(self, size: int) -> Batch:
         """Return the first rows, as many as asked for, from the beginning again where there are too few."""
         return self.train.batch(np.arange(size) % len(self.train))
+
+    def check_facts(self) -> None:
+        """Raise ArtifactError where this run cannot go on with the checkpoints that are there."""
+        Checkpoints(self.folder, self.facts).newest()
 
     def clear_checkpoints(self) -> None:
         """Remove the checkpoints of a finished run."""
@@ -139,7 +149,7 @@ def fit(job: Job, tell: Tell) -> None:
         probe.fit_head(network, job.task, train, config.loss, job.seed, job.device, job.dtype)
     if config.preflight and not goes_on:
         check(loop, tell)
-    with flushed_denormals(), used_vocabulary(network, [train, validation], sparse=takes_sparse(config)):
+    with used_vocabulary(network, [train, validation], sparse=takes_sparse(config)):
         for event in loop.run():
             tell(event)
 
@@ -147,7 +157,7 @@ def fit(job: Job, tell: Tell) -> None:
 def check(loop: Loop, tell: Tell) -> None:
     """Check the run before time is spent on it. Raises TrainingError."""
     trial = trial_of(loop)
-    with flushed_denormals(), used_vocabulary(loop.network, [loop.train, loop.validation]):
+    with used_vocabulary(loop.network, [loop.train, loop.validation]):
         found = preflight(trial)
     tell(found.event())
     found.raise_failures()
@@ -202,7 +212,7 @@ def range_test(job: Job) -> RateCurve:
         optimizer.step()
         return found.loss
 
-    with flushed_denormals(), used_vocabulary(network, [train]):
+    with used_vocabulary(network, [train]):
         return find_rate(step)
 
 
@@ -216,9 +226,20 @@ def choose_precision(job: Job) -> torch.dtype:
     """Return the precision whose step is measured to be faster; small networks gain too little to be measured."""
     if sum(parameter.numel() for parameter in job.network.parameters()) < MEASURED_PARAMETERS:
         return torch.float32
-    batch = job.first_batch(-(-job.config.rows_per_step // job.config.accumulate))
     trial = copy.deepcopy(job.network)  # batch statistics of the network itself stay as they are
-    return faster_dtype(lambda dtype: step_of(job, trial, dtype)(batch), job.device)
+    size = job.rows_per_part
+    while True:
+        try:
+            return faster_dtype(step_by_dtype(job, trial, job.first_batch(size)), job.device)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or size <= SMALLEST_PART:
+                raise
+        size //= 2  # the training itself will go in parts
+
+
+def step_by_dtype(job: Job, network: Network, batch: Batch) -> Callable[[torch.dtype], None]:
+    """Return what computes the gradients of a batch in a given precision."""
+    return lambda dtype: step_of(job, network, dtype)(batch)
 
 
 def batch_size_for(job: Job) -> BatchSize:
@@ -241,7 +262,7 @@ def trial_of_compiling(job: Job) -> Trial | None:
     """Measure what torch.compile would save, where there is a compiler and the training is long."""
     if not has_compiler(job.device) or job.spec.frozen:
         return None
-    batch = job.first_batch(job.config.rows_per_step)
+    batch = job.first_batch(job.rows_per_part)
     stepper = TrainStep(copy.deepcopy(job.network), job.task, job.config, job.seed, job.device, job.dtype)
 
     def step() -> None:

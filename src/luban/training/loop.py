@@ -96,7 +96,7 @@ class Loop:
                 yield self.recovered(found)
         if self.best:
             self.network.load_state_dict(self.best, strict=False)
-        elif self.average:
+        elif self.average and self.average.count:
             self.network.load_state_dict(self.average.averages, strict=False)
         yield TrainingEnded(self.progress.ended, self.progress.best_epoch, self.seconds())
 
@@ -115,16 +115,18 @@ class Loop:
         self.decider = deciding_metric(self.task, config.metric)
         self.optimizer = build_optimizer(self.network, config.optim, self.backbones)
         self.average = WeightAverage(self.network, config.ema) if config.ema or config.swa else None
-        self.average_from = 0 if config.swa is None else round((1 - config.swa) * self.total)
+        self.average_from = 0 if config.swa is None else min(round((1 - config.swa) * self.total), self.total - 1)
         self.checkpoints = Checkpoints(self.folder, self.facts)
         self.progress = Progress(
             epoch=0 if self.validate_first else 1, parts=config.accumulate, watch=LossWatch(self.chance)
         )
+        self.statistics = [b for b in self.network.buffers() if b.is_floating_point() or b.ndim == 0]  # of batches
         self.best: Tensors = {}
         self.start, self.saved_at, self.save_seconds = time.monotonic(), time.monotonic(), 0.0
         self.stepper = TrainStep(self.network, self.task, config, self.seed, self.device, self.dtype, config.accumulate)
         if config.compile is True:
-            self.stepper.warm_up(self.train.batch(np.arange(min(self.batch_size, len(self.train)))))
+            rows = np.arange(min(self.batch_size, len(self.train)))
+            self.stepper.warm_up(self.train.batch(self.stepper.cut(rows)[0]))
 
     def resumed(self) -> Iterator[Event]:
         """Go on from the newest whole checkpoint, or from the start where there is none yet."""
@@ -132,8 +134,12 @@ class Loop:
         for note in self.checkpoints.notes:
             yield Noted("resume", note, is_warning=True)
         if found is None:
+            self.checkpoints.clear()  # whatever is left is damaged
             yield Resumed(0, self.progress.epoch, "no checkpoint was written yet: starts from the beginning")
             return
+        self.checkpoints.forget_after(found.state)  # what is newer is damaged
+        if found.state["epoch"] == 1 and found.state["batch"]:
+            self.checkpoints.hold(*self.state(), {})  # the start, to go back to: it was never on the disk
         restore(found, self.network, self.optimizer, self.average)
         self.progress, self.best = Progress.from_json(found.state), found.best
         self.stepper.parts = self.progress.parts
@@ -154,12 +160,9 @@ class Loop:
                 if progress.step not in progress.recovery.skipped:
                     yield from self.step(positions, parts)
                 progress.step, progress.batch = progress.step + 1, progress.batch + 1
-                if self.interrupt.number:
+                if self.interrupt.number or self.is_checkpoint_due():
                     yield from self.saved()
-                    yield Stopped(progress.step, self.interrupt.name)
-                    raise self.stopped()
-                if self.is_checkpoint_due():
-                    yield from self.saved()
+                    yield from self.obeyed()
         yield from self.validated()
         if progress.epoch == self.epochs:
             progress.ended = "the one epoch done" if self.epochs == 1 else f"all {self.epochs} epochs done"
@@ -167,6 +170,7 @@ class Loop:
             progress.best_epoch = progress.epoch
         progress.epoch, progress.batch = progress.epoch + 1, 0
         yield from self.saved()
+        yield from self.obeyed()
 
     def batches(self, epoch: int) -> list[Positions]:
         """Return the rows of each step of an epoch; the one before the first has none."""
@@ -182,6 +186,7 @@ class Loop:
         rate = self.set_rates()
         if len(parts) != len(cut := self.stepper.cut(positions)):  # made ahead, before memory ran out
             parts = [self.train.batch(chosen) for chosen in cut]
+        before = [buffer.clone() for buffer in self.statistics]
         while True:
             self.optimizer.zero_grad()
             try:
@@ -189,6 +194,8 @@ class Loop:
                 break
             except (RuntimeError, MemoryError) as error:
                 self.stepper.smaller(error, positions, progress.step)
+                for buffer, value in zip(self.statistics, before, strict=True):
+                    buffer.copy_(value)
             progress.parts = self.stepper.parts
             yield MemoryRanOut(progress.step, progress.parts)
             parts = [self.train.batch(chosen) for chosen in self.stepper.cut(positions)]
@@ -249,7 +256,9 @@ class Loop:
         assert good is not None, "a checkpoint is written before the first step"
         self.checkpoints.forget_after(good.state)
         restore(good, self.network, self.optimizer, self.average)
-        self.progress = replace(Progress.from_json(good.state), recovery=recovery, seconds=progress.seconds)
+        self.progress = replace(
+            Progress.from_json(good.state), recovery=recovery, seconds=progress.seconds, parts=progress.parts
+        )
         self.best = good.best
         return event
 
@@ -269,9 +278,13 @@ class Loop:
         counters = {**self.progress.to_json(), "seconds": self.seconds()}
         return counters, capture(self.network, self.optimizer, self.average)
 
-    def stopped(self) -> StoppedError:
-        assert self.folder is not None, "only a run with a folder is interrupted"
-        return StoppedError(str(self.folder.parent), self.interrupt.name, self.interrupt.number, self.progress.step)
+    def obeyed(self) -> Iterator[Event]:
+        """Stop where a signal has come; a checkpoint was just written. Raises StoppedError."""
+        if self.interrupt.number:
+            assert self.folder is not None, "only a run with a folder is interrupted"
+            name, step = self.interrupt.name, self.progress.step
+            yield Stopped(step, name)
+            raise StoppedError(str(self.folder.parent), name, self.interrupt.number, step)
 
     def seconds(self) -> float:
         """The training's time so far, that before an interruption included."""
@@ -300,7 +313,7 @@ def ranked(scores: dict[str, float], decider: Metric) -> tuple[float, float]:
     """Return what epochs are ranked by: the deciding score, then the loss; a score that is not defined ranks last."""
     score = scores[decider.name] if decider.higher_is_better else -scores[decider.name]
     loss = scores.get("log_loss", math.inf)
-    return (UNDEFINED if math.isnan(score) else round(score, 6)), max(-loss, UNDEFINED)
+    return (UNDEFINED if math.isnan(score) else max(round(score, 6), UNDEFINED)), max(-loss, UNDEFINED)
 
 
 def deciding_metric(task: Task, name: str | None) -> Metric:

@@ -40,7 +40,7 @@ class LossWatch:
         if not math.isfinite(grad_norm):
             return Diverging(f"a gradient of norm {grad_norm}", loss, is_batch=True)
         if len(self.first) < FIRST:
-            self.first.append(loss)
+            self.first = [*self.first, loss]
         self.window = [*self.window[1 - WINDOW :], loss]
         began = max(self.chance, statistics.fmean(self.first))
         if len(self.window) == WINDOW and statistics.median(self.window) > RUNAWAY * began > 0:
