@@ -51,7 +51,8 @@ def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model
             write_config(run, prepared, job.config)
         with run.stage("train"), interruptible() as job.interrupt:
             fit(job, run.tell)
-    predictor = Predictor(prepared.schema, prepared.task, job.spec, job.network, job.device)
+    spec = job.spec.model_copy(update={"precision": job.config.precision})
+    predictor = Predictor(prepared.schema, prepared.task, spec, job.network, job.device)
     predictor.save(run.directory)
     with run.stage("evaluate"):
         evaluation = judge(run, predictor, prepared)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,21 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.runtime import autocast, choose_device, is_out_of_memory
+from luban.core.runtime import autocast, choose_device, is_out_of_memory, product_seconds
 from luban.data.table import Table
 from luban.features import cache
 from luban.features.dataset import Dataset
 from luban.features.schema import Schema
 from luban.models.network import Network, NetworkSpec
+from luban.models.packed import packed
 from luban.tasks import TASKS
 from luban.tasks.base import Floats, Task
 
-TOKEN_BUDGET = 8192  # packed tokens in one forward pass
+TOKEN_BUDGET = 2048  # packed tokens in one forward pass
 MAX_ROWS = 512  # rows in one forward pass
 
 
@@ -46,8 +48,9 @@ class Predictor:
     def __init__(self, schema: Schema, task: Task, spec: NetworkSpec, network: Network, device: torch.device) -> None:
         self.schema, self.task, self.spec, self.device = schema, task, spec, device
         self.network = network.to(device).eval()
+        self.dtype = spec_dtype(spec, device)
 
-    def predict(self, table: Table, dtype: torch.dtype = torch.float32) -> Prediction:
+    def predict(self, table: Table) -> Prediction:
         """Predict every row. A cell that cannot be read counts as missing, and a note says so.
 
         Raises SchemaError where a column that the model needs is not there.
@@ -61,14 +64,18 @@ class Predictor:
                 f"(the first: row {table.row_numbers[position]}, column '{column}', {reason})"
             )
         dataset = Dataset.of(self.schema, inputs, None)
-        outputs = self.outputs(dataset, dtype)
+        outputs = self.outputs(dataset)
         return Prediction(self.task.decode(outputs), outputs, notes)
 
-    def outputs(self, dataset: Dataset, dtype: torch.dtype = torch.float32) -> Floats:
+    def outputs(self, dataset: Dataset) -> Floats:
         """Return the task's outputs for every row, in order: probabilities (rows, C), or values (rows,)."""
-        logits = forward_all(self.network, dataset, self.device, dtype)
+        logits = forward_all(self.network, dataset, self.device, self.dtype, self._forward)
         found: Floats = self.task.outputs(logits).numpy()
         return found
+
+    @cached_property
+    def _forward(self) -> nn.Module:
+        return packed(self.network, self.device, self.dtype).eval()
 
     def save(self, run: RunDirectory) -> None:
         """Write everything that `load` needs."""
@@ -96,6 +103,14 @@ class Predictor:
             if isinstance(module, torch.nn.Conv2d):
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(schema, task, spec, network, choose_device(device))
+
+
+def spec_dtype(spec: NetworkSpec, device: torch.device) -> torch.dtype:
+    """Return the precision to predict in: that of the training, unless this device is slower in it."""
+    is_slower = spec.precision == "bfloat16" and product_seconds(torch.bfloat16, device) > product_seconds(
+        torch.float32, device
+    )
+    return torch.float32 if spec.precision == "float32" or is_slower else torch.bfloat16
 
 
 def inference_batches(lengths: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:

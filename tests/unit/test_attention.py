@@ -13,7 +13,7 @@ from torch import Tensor
 
 from luban.core.runtime import seeded
 from luban.models import attention as attention_module
-from luban.models.attention import BUCKET_RATIO, Packing, attention
+from luban.models.attention import BUCKET_RATIO, SHORT_ROWS, Packing, attention
 from luban.models.dropout import add_dropped, dropout
 
 CPU = torch.device("cpu")
@@ -173,3 +173,12 @@ def test_dropout_is_silent_without_training_and_torchs_own_elsewhere() -> None:
     assert dropout(x, 0.5, training=False) is x
     assert dropout(x, 0.0, training=True) is x
     assert dropout(x.to("meta"), 0.5, training=True).shape == F.dropout(x).shape
+
+
+def test_short_and_long_rows_are_the_same_attention_with_and_without_gradients() -> None:
+    lengths = [SHORT_ROWS + 40, SHORT_ROWS, 3]
+    q, k, v = draw(lengths)
+    packing = Packing(offsets_of(lengths), torch.device("cpu"))
+    with torch.no_grad():
+        found = attention(q, k, v, packing)
+    torch.testing.assert_close(found, attention(q, k, v, packing).detach(), atol=1e-5, rtol=1e-4)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from luban.models.dropout import dropout as drop
 
+SHORT_ROWS = 128  # tokens; up to here plain products are faster forward on a CPU than the fused kernel
 BUCKET_RATIO = 0.7  # a row shorter than this share of the longest row beside it is padded in another grid
 VARLEN_DTYPES = (torch.float16, torch.bfloat16)
 
@@ -178,20 +179,24 @@ def _padded_attention(
     if q_PHK.device.type != "cpu":
         output_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, padding, dropout, is_causal=causal)
     elif dropout:
-        output_BHTK = _attention_with_dropout(q_BHTK, k_BHTK, v_BHTK, padding, causal, dropout)
+        output_BHTK = _attention_by_products(q_BHTK, k_BHTK, v_BHTK, padding, causal, dropout)
     else:
         # In bfloat16 torch's CPU kernel is several times slower than in float32: forward on some processors,
-        # backward on others.
+        # backward on others. Forward alone, plain products are faster than it on short rows.
+        short = bucket.longest <= SHORT_ROWS and not torch.is_grad_enabled()
         with torch.autocast("cpu", enabled=False):
             q_BHTK, k_BHTK, v_BHTK = q_BHTK.float(), k_BHTK.float(), v_BHTK.float()
             padding = None if padding is None else padding.float()
-            output_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, padding, is_causal=causal)
+            if short:
+                output_BHTK = _attention_by_products(q_BHTK, k_BHTK, v_BHTK, padding, causal)
+            else:
+                output_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, padding, is_causal=causal)
             output_BHTK = output_BHTK.to(v_PHK.dtype)
     return output_BHTK.transpose(1, 2).reshape(q_PHK.shape)
 
 
-def _attention_with_dropout(
-    q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, padding: Tensor | None, causal: bool, dropout: float
+def _attention_by_products(
+    q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, padding: Tensor | None, causal: bool, dropout: float = 0.0
 ) -> Tensor:
     """Compute attention by plain products, as torch too does on a CPU as soon as weights are dropped."""
     (rows, heads, times, width), scale = q_BHTK.shape, q_BHTK.shape[-1] ** -0.5

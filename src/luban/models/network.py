@@ -111,7 +111,10 @@ def complete(config: NetworkConfig, kinds: set[TensorKind], *, chinese: bool) ->
 
 
 class NetworkSpec(BaseModel):
-    """All that is needed to build the network again, with no data and no checkpoint at hand."""
+    """All that is needed to build the network again, with no data and no checkpoint at hand.
+
+    precision: in which it was trained, and predicts wherever that is no slower.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -121,6 +124,7 @@ class NetworkSpec(BaseModel):
     activation: Activation
     dropout: float
     output_dim: int
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     @property
     def backbones(self) -> list[str]:
