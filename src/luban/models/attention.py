@@ -88,6 +88,15 @@ class Packing:
         return (row_starts[self._rows] + self._positions).to(self.device, non_blocking=True)
 
     @cached_property
+    def place_tokens(self) -> Tensor | None:
+        """(P,): the token at each place, token 0 at padding; None where token_places is."""
+        if self.token_places is None:
+            return None
+        places = sum(bucket.places for bucket in self.buckets)
+        tokens = torch.zeros(places, dtype=torch.int64, device=self.device)
+        return tokens.index_copy_(0, self.token_places, torch.arange(len(self.token_places), device=self.device))
+
+    @cached_property
     def _rows(self) -> Tensor:
         return torch.repeat_interleave(torch.arange(len(self.lengths)), self.lengths)
 
@@ -147,7 +156,7 @@ def attention(
         assert isinstance(packed, Tensor)
         return packed
     sizes = [bucket.places for bucket in packing.buckets]
-    grids = (torch.split(_pad(x, packing.token_places, sum(sizes)), sizes) for x in (q_NHK, k_NHK, v_NHK))
+    grids = (torch.split(_pad(x, packing), sizes) for x in (q_NHK, k_NHK, v_NHK))
     outputs = [
         _padded_attention(q_PHK, k_PHK, v_PHK, bucket, causal, rate)
         for bucket, q_PHK, k_PHK, v_PHK in zip(packing.buckets, *grids, strict=True)
@@ -185,13 +194,16 @@ def _attention_with_dropout(
     q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, padding: Tensor | None, causal: bool, dropout: float
 ) -> Tensor:
     """Compute attention by plain products, as torch too does on a CPU as soon as weights are dropped."""
-    scores_BHTT = (q_BHTK * q_BHTK.shape[-1] ** -0.5) @ k_BHTK.transpose(-1, -2)
+    (rows, heads, times, width), scale = q_BHTK.shape, q_BHTK.shape[-1] ** -0.5
     if causal:
-        times = scores_BHTT.shape[-1]
-        scores_BHTT += torch.full((times, times), -torch.inf, dtype=scores_BHTT.dtype).triu_(1)
+        mask = torch.full((times, times), -torch.inf, dtype=q_BHTK.dtype).triu_(1)
     elif padding is not None:
-        scores_BHTT += padding
-    return drop(scores_BHTT.softmax(-1), dropout, training=True) @ v_BHTK
+        mask = padding.expand(rows, heads, 1, times).reshape(-1, 1, times)
+    else:
+        mask = torch.zeros((), dtype=q_BHTK.dtype)
+    q, k, v = (x.reshape(-1, times, width) for x in (q_BHTK, k_BHTK, v_BHTK))
+    scores = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=scale)  # scaled and masked in the product itself
+    return torch.bmm(drop(scores.softmax(-1), dropout, training=True), v).view(q_BHTK.shape)
 
 
 def _has_varlen(q_NHK: Tensor) -> bool:
@@ -203,15 +215,31 @@ def _has_varlen(q_NHK: Tensor) -> bool:
     return fits and torch.version.hip is None and torch.cuda.get_device_capability(q_NHK.device) >= (8, 0)
 
 
-def _pad(x_NHK: Tensor, places_N: Tensor | None, places: int) -> Tensor:
-    if places_N is None:
+def _pad(x_NHK: Tensor, packing: Packing) -> Tensor:
+    if packing.token_places is None:
         return x_NHK
-    return x_NHK.new_zeros(places, *x_NHK.shape[1:]).index_put((places_N,), x_NHK)
+    x_PHK: Tensor = _Pad.apply(x_NHK, packing.place_tokens, packing.token_places)  # type: ignore[no-untyped-call]
+    return x_PHK
+
+
+class _Pad(torch.autograd.Function):
+    """Put the tokens into the grids, any token where there is padding. Padding is never attended to and its output
+    never read, so that its gradient is 0 and the tokens' own need only be picked out: torch's indexing would add up
+    gradients place by place, which costs many times more on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, x_NHK: Tensor, tokens_P: Tensor, places_N: Tensor) -> Tensor:
+        ctx.save_for_backward(places_N)
+        return x_NHK.index_select(0, tokens_P)
+
+    @staticmethod
+    def backward(ctx: Any, grad_PHK: Tensor) -> tuple[Tensor, None, None]:
+        (places_N,) = ctx.saved_tensors
+        return grad_PHK.index_select(0, places_N), None, None
 
 
 class _Unpad(torch.autograd.Function):
-    """Take the tokens out of the grids; no place is taken twice, so the gradient need not be accumulated as torch's
-    own indexing must, which costs many times more on a CPU."""
+    """Take the tokens out of the grids; no place is taken twice, so that the gradient need not be added up either."""
 
     @staticmethod
     def forward(ctx: Any, x_PHK: Tensor, places_N: Tensor) -> Tensor:
@@ -222,4 +250,4 @@ class _Unpad(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_NHK: Tensor) -> tuple[Tensor, None]:
         (places_N,) = ctx.saved_tensors
-        return _pad(grad_NHK, places_N, ctx.places), None
+        return grad_NHK.new_zeros(ctx.places, *grad_NHK.shape[1:]).index_copy_(0, places_N, grad_NHK), None

@@ -17,7 +17,7 @@ from luban.core.errors import ConfigError
 from luban.core.tensors import InputSpec, Ragged
 from luban.models.attention import Packing, attention
 from luban.models.base import Encoder, EncoderConfig
-from luban.models.dropout import dropout
+from luban.models.dropout import add_dropped, dropout
 
 Pooling = Literal["mean", "first", "pooler"]
 ActivationName = Literal["gelu", "gelu_tanh", "relu", "silu"]
@@ -133,14 +133,14 @@ class Layer(nn.Module):
 
     def forward(self, x_ND: Tensor, packing: Packing) -> Tensor:
         if self.pre_norm:
-            x_ND = x_ND + self._drop(self.attention(self.attention_norm(x_ND), packing))
-            return x_ND + self._drop(self.ffn(self.ffn_norm(x_ND)))
-        x_ND = self.attention_norm(x_ND + self._drop(self.attention(x_ND, packing)))
-        output_ND: Tensor = self.ffn_norm(x_ND + self._drop(self.ffn(x_ND)))
+            x_ND = self._add(x_ND, self.attention(self.attention_norm(x_ND), packing))
+            return self._add(x_ND, self.ffn(self.ffn_norm(x_ND)))
+        x_ND = self.attention_norm(self._add(x_ND, self.attention(x_ND, packing)))
+        output_ND: Tensor = self.ffn_norm(self._add(x_ND, self.ffn(x_ND)))
         return output_ND
 
-    def _drop(self, x_ND: Tensor) -> Tensor:
-        return dropout(x_ND, self.dropout, self.training)
+    def _add(self, x_ND: Tensor, change_ND: Tensor) -> Tensor:
+        return add_dropped(x_ND, change_ND, self.dropout, self.training)
 
 
 class Transformer(nn.Module):
@@ -151,7 +151,7 @@ class Transformer(nn.Module):
         self.embeddings = Embeddings(config)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width, config.norm_eps) if config.norm == "pre" else nn.Identity()
-        self.dropout = config.dropout
+        self.dropout, self.norms_between = config.dropout, config.norm == "post"
         self.apply(_initialise)
         if config.norm == "pre":
             # What the layers add up to shall not grow with their number (GPT-2, Radford et al. 2019).
@@ -161,6 +161,8 @@ class Transformer(nn.Module):
 
     def forward(self, tokens: Tensor, packing: Packing) -> Tensor:
         x_ND = dropout(self.embeddings(tokens, packing), self.dropout, self.training)
+        if torch.is_autocast_enabled(x_ND.device.type) and self.norms_between:
+            x_ND = x_ND.to(torch.get_autocast_dtype(x_ND.device.type))
         for layer in self.layers:
             x_ND = layer(x_ND, packing)
         hidden_ND: Tensor = self.norm(x_ND)
