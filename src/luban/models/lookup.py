@@ -16,9 +16,10 @@ LARGEST_TOTAL = 2**18  # numbers in all tables: they are copied into one, which 
 
 
 def can_look_up_together(ids: Sequence[Tensor], tables: Sequence[Tensor]) -> bool:
-    """Tell whether `look_up` does these tables' work in less time than one call each: small ones on a CPU."""
+    """Tell whether `look_up` takes less time than one call for each table: small ones on a CPU, not compiled."""
     return (
         len(tables) > 1
+        and not torch.compiler.is_compiling()
         and sum(table.numel() for table in tables) <= LARGEST_TOTAL
         and all(column.device.type == "cpu" for column in ids)
         and all(table.dtype == torch.float32 and table.device.type == "cpu" for table in tables)
@@ -28,8 +29,8 @@ def can_look_up_together(ids: Sequence[Tensor], tables: Sequence[Tensor]) -> boo
 def look_up(ids: Sequence[Tensor], tables: Sequence[Tensor]) -> Tensor:
     """Return the vectors of C columns side by side, (B, E), differentiable in the tables.
 
-    ids: C of (B,) int, each below its table's length. tables: C of (ids, width) float. The numbers and the gradients
-    are those of `F.embedding` on each column.
+    ids: C of (B,) int, each below its table's length. tables: C of (ids, width) float. The numbers are
+    those of `F.embedding` on each column, the gradients up to the order of additions.
     """
     found: Tensor = _LookUp.apply(torch.stack(list(ids)).long(), *tables)  # type: ignore[no-untyped-call]
     return found
