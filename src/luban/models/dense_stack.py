@@ -37,7 +37,8 @@ def can_run_together(layers: Sequence[nn.Linear], x_BD: Tensor) -> bool:
 def run_together(layers: Sequence[nn.Linear], rate: float, x_BD: Tensor) -> Tensor:
     """Return (B, D) of dense layers that are each followed by ReLU and by dropout of `rate`, as in training.
 
-    The numbers and the gradients are those of the layers one by one, to the bit. Differentiable once.
+    The numbers are those of the layers one by one, to the bit; so are the gradients, but for rounding where a side of a
+    matrix is 1, of which torch multiplies either the matrix or its transpose. Differentiable once.
     """
     parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
     found: Tensor = _DenseStack.apply(x_BD, rate, *parameters)  # type: ignore[no-untyped-call]
