@@ -49,13 +49,18 @@ def seeded(seed: int, purpose: str, step: int = 0) -> Iterator[None]:
     """Make torch's own random functions (dropout, initialisation) depend on the arguments alone, then restore them."""
     number = derived_seed(seed, purpose, step)
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
-        if devices or torch.backends.mps.is_available():
+    if devices or torch.backends.mps.is_available():
+        with torch.random.fork_rng(devices=devices):
             torch.manual_seed(number)
-        else:
-            # `torch.manual_seed` would remember the seed, and the stack of its caller, for devices that are not there.
-            torch.default_generator.manual_seed(number)
+            yield
+        return
+    # `torch.manual_seed` would remember the seed, and the stack of its caller, for devices that are not there.
+    before = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(number)
+    try:
         yield
+    finally:
+        torch.default_generator.set_state(before)
 
 
 @contextmanager

@@ -154,8 +154,10 @@ class Batch:
 
 def _moved(value: Tensor, device: torch.device, blocks: dict[int, Tensor]) -> Tensor:
     """Return a tensor on a device as a view of its whole storage there. blocks: the storages that are there already."""
+    if value.device == device:
+        return value
     storage = value.untyped_storage()
-    if value.device == device or storage.nbytes() == value.nbytes:
+    if storage.nbytes() == value.nbytes:
         return value.to(device)
     key = storage.data_ptr()
     if key not in blocks:

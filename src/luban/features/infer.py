@@ -44,12 +44,20 @@ def profile(table: Table, column: str, missing_values: Collection[str] = ()) -> 
     """Look at a column. missing_values: cells that mean 'missing', beside the empty one, if the others are numbers or
     dates. Raises SchemaError where there is no such column."""
     table.require(column)
+    return _profile(table, column, _comparable(table.frame[column]), missing_values)
+
+
+def _comparable(series: pl.Series) -> pl.Series:
+    """Return cells that tell as much as the column's about what is missing and what is equal."""
+    return hashes(series) if series.dtype in (pl.String, pl.Object) else series
+
+
+def _profile(table: Table, column: str, cells: pl.Series, missing_values: Collection[str]) -> ColumnProfile:
     series = table.frame[column]
     is_text = series.dtype in (pl.String, pl.Object)
-    cells = hashes(series) if is_text else series
     is_present = cells.is_not_null() & cells.is_not_nan() if cells.dtype.is_float() else cells.is_not_null()
     if missing_values and is_text:
-        is_present &= ~cells.is_in(hashes(pl.Series(list(missing_values), dtype=pl.String)).implode())
+        is_present &= ~_is_one_of(cells, missing_values)
     rows = is_present.arg_true()
     drawn = np.linspace(0, max(len(rows) - 1, 0), min(len(rows), SAMPLED_CELLS)).astype(np.int64)
     sample = series.gather(rows.gather(drawn))
@@ -61,6 +69,10 @@ def profile(table: Table, column: str, missing_values: Collection[str] = ()) -> 
         num_unique=cells.filter(is_present).n_unique(),
         folder=table.folder,
     )
+
+
+def _is_one_of(cells: pl.Series, values: Collection[str]) -> pl.Series:
+    return cells.is_in(hashes(pl.Series(list(values), dtype=pl.String)).implode())
 
 
 def plan(
@@ -118,12 +130,14 @@ def _check_kind(column: str, kind: str) -> None:
 
 
 def _infer(table: Table, column: str, missing_values: Collection[str]) -> ColumnPlan:
-    raw = profile(table, column)
+    cells = _comparable(table.frame[column])
+    raw = _profile(table, column, cells, ())
     if raw.num_unique + (raw.num_missing > 0) <= 1:
         found = f"every cell is {quoted(raw.sample[0])}" if len(raw.sample) else "every cell is missing"
         return ColumnPlan(column, IGNORE, f"constant: {found}")
     # Only numbers and dates have cells such as '?' for missing; to a category they are a value like any other.
-    cleaned = profile(table, column, missing_values) if missing_values and raw.sample.dtype == pl.String else raw
+    is_marked = missing_values and raw.sample.dtype == pl.String and _is_one_of(cells, missing_values).any()
+    cleaned = _profile(table, column, cells, missing_values) if is_marked else raw
     scores = {kind: KINDS[kind].match(cleaned if kind in ("number", "date") else raw) for kind in KINDS}
     scores[identifier.KIND] = identifier.match(raw)
     kind = max(scores, key=lambda name: scores[name])
@@ -154,12 +168,13 @@ def _mixed(found: ColumnProfile, kind: str) -> str:
         return ""
     _, is_other = parse_numbers(found.sample)
     numbers = 1 - float(is_other.mean())
-    _, is_word = parse_numbers(found.sample.str.replace_all(NUMBER_SIGNS, ""))
-    if numbers < MOSTLY_NUMBERS and 1 - float(is_word.mean()) >= PARSED_SHARE:
-        return (
-            f"column '{found.name}': the cells are numbers with signs ({quoted(found.sample[0])}); it is taken as "
-            f"{kind}. Write them like 1234.5 if their size matters"
-        )
+    if numbers < MOSTLY_NUMBERS:
+        _, is_word = parse_numbers(found.sample.str.replace_all(NUMBER_SIGNS, ""))
+        if 1 - float(is_word.mean()) >= PARSED_SHARE:
+            return (
+                f"column '{found.name}': the cells are numbers with signs ({quoted(found.sample[0])}); it is taken as "
+                f"{kind}. Write them like 1234.5 if their size matters"
+            )
     if not MOSTLY_NUMBERS <= numbers < PARSED_SHARE:
         return ""
     others = found.sample.filter(pl.Series(is_other)).value_counts(sort=True)[found.sample.name].head(3)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from luban.core.tensors import InputSpec, Ragged, TensorKind
 from luban.models.base import Encoder, EncoderConfig
+from luban.models.dense_stack import can_run_together, run_together
 from luban.models.dropout import Dropout
 
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu", "identity"]
@@ -52,9 +53,15 @@ class MLP(nn.Module):
                 layers.append(nn.LayerNorm(width_out))
             layers += [ACTIVATIONS[activation](), Dropout(dropout)]
         self.layers = nn.Sequential(*layers)
+        self.dropout = dropout
+        self.is_plain = activation == "relu" and not norm
         self.output_dim = widths[-1]
 
     def forward(self, x_BD: Tensor) -> Tensor:
+        if self.training and self.is_plain and len(self.layers):
+            dense = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+            if can_run_together(dense, x_BD):
+                return run_together(dense, self.dropout, x_BD)
         out_BD: Tensor = self.layers(x_BD)
         return out_BD
 

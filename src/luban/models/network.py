@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import Tensor, nn
 
@@ -15,7 +16,8 @@ from luban.models import ARCHITECTURES
 from luban.models.base import Encoder
 from luban.models.cnn import LeNetConfig, ResNetConfig, TextCNNConfig
 from luban.models.dropout import Dropout
-from luban.models.mlp import MLP, DenseConfig, EmbeddingConfig, FlattenConfig
+from luban.models.lookup import can_look_up_together, look_up
+from luban.models.mlp import MLP, CategoryEmbedding, DenseConfig, EmbeddingConfig, FlattenConfig
 from luban.models.pretrained import PretrainedConfig
 from luban.models.rnn import RNNConfig
 from luban.models.transformer import TransformerConfig
@@ -190,12 +192,24 @@ class Network(nn.Module):
         return f"encoders.{self.names.index(name)}."
 
     def join(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:
-        """Return the encoders' vectors side by side, (B, D)."""
-        vectors = []
+        """Return the encoders' vectors side by side, (B, D), those of categories last."""
+        vectors, ids, tables = list[Tensor](), list[Tensor](), list[Tensor]()
         for name, encoder in zip(self.names, self.encoders, strict=True):
             given = inputs.get(vector_name(name))
-            vectors.append(given if isinstance(given, Tensor) else encoder(inputs[name]))
-        return torch.cat([vector.float() for vector in vectors], dim=1)
+            if isinstance(given, Tensor):
+                vectors.append(given.float())
+            elif isinstance(encoder, CategoryEmbedding):
+                column = inputs[name]
+                assert isinstance(column, Tensor)
+                ids.append(column)
+                tables.append(encoder.embedding.weight)
+            else:
+                vectors.append(encoder(inputs[name]).float())
+        if self.training and can_look_up_together(ids, tables):
+            vectors.append(look_up(ids, tables))
+        else:
+            vectors += [F.embedding(column, table) for column, table in zip(ids, tables, strict=True)]
+        return torch.cat(vectors, dim=1)
 
     def forward(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:
         logits: Tensor = self.head(self.dropout(self.fusion(self.join(inputs))))

@@ -16,6 +16,7 @@ from luban.models.base import Encoder
 from luban.models.network import Network, vector_name
 from luban.predictor import forward_all
 from luban.tasks.base import LossConfig, Task
+from luban.training.combined import light_optimizers
 
 MAX_ROWS = 20_000
 ITERATIONS = 100
@@ -69,10 +70,11 @@ def fit_head(
         head = nn.Linear(vectors_BD.shape[1], network.head.out_features)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
-    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+    with light_optimizers():
+        optimizer = torch.optim.LBFGS(head.parameters(), max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
-        optimizer.zero_grad()
+        head.zero_grad()  # the optimizer's own would load torch.compile's machinery
         value = task.loss(head(vectors_BD), targets, loss).mean() + PENALTY * head.weight.square().sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
