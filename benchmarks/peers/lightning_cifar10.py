@@ -75,6 +75,7 @@ def main() -> None:
     trainer = lightning.Trainer(
         max_epochs=job["epochs"],
         accelerator=job["device"],
+        precision=job["precision"],
         gradient_clip_val=job["clip_norm"],
         logger=False,
         enable_checkpointing=False,

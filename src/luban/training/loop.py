@@ -120,6 +120,7 @@ class Loop:
         self.progress = Progress(
             epoch=0 if self.validate_first else 1, parts=config.accumulate, watch=LossWatch(self.chance)
         )
+        self.parameters = list(self.network.parameters())  # to walk through all modules takes longer than a small layer
         self.statistics = [b for b in self.network.buffers() if b.is_floating_point() or b.ndim == 0]  # of batches
         self.best: Tensors = {}
         self.start, self.saved_at, self.save_seconds = time.monotonic(), time.monotonic(), 0.0
@@ -199,7 +200,7 @@ class Loop:
             progress.parts = self.stepper.parts
             yield MemoryRanOut(progress.step, progress.parts)
             parts = [self.train.batch(chosen) for chosen in self.stepper.cut(positions)]
-        norm = float(clip_grad_norm(self.network.parameters(), self.config.optim.clip_norm))
+        norm = float(clip_grad_norm(self.parameters, self.config.optim.clip_norm))
         if diverging := progress.watch.check(found.loss, norm):
             diverging.rows = self.numbers(found.bad_rows or positions.tolist())
             raise diverging
