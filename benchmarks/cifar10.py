@@ -6,7 +6,8 @@ at norm 1; images are mirrored at random.
 
 from harness import Claim, Peer, main
 
-KERAS = ("keras", "polars", "PIL")
+FILES = ("polars", "PIL")
+KERAS, LIGHTNING = ("keras", *FILES), ("lightning", *FILES)
 CLAIM = Claim(
     name="cifar10",
     text="train a small residual network on CIFAR-10, decoding its JPEGs included",
@@ -33,7 +34,8 @@ CLAIM = Claim(
         ),
         Peer("keras-jax", "keras_images.py", (*KERAS, "jax"), 2, {"backend": "jax", "net": "resnet"}),
         Peer("keras-torch", "keras_images.py", KERAS, 2, {"backend": "torch", "net": "resnet"}),
-        Peer("lightning", "lightning_cifar10.py", ("lightning", "polars", "PIL"), 2),
+        Peer("lightning", "lightning_cifar10.py", LIGHTNING, 2, {"precision": "32-true"}),
+        Peer("lightning-bf16", "lightning_cifar10.py", LIGHTNING, None, {"precision": "bf16-mixed"}, bfloat16=True),
     ),
 )
 

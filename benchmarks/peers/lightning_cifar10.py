@@ -55,7 +55,9 @@ class ResNet(lightning.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         rate, decay = self.job["learning_rate"], self.job["weight_decay"]
-        optimizer = torch.optim.AdamW(self.parameters(), lr=rate, weight_decay=decay, fused=True)
+        # Lightning clips no gradients for a fused optimizer in mixed precision.
+        kind = "fused" if self.job["precision"] == "32-true" else "foreach"
+        optimizer = torch.optim.AdamW(self.parameters(), lr=rate, weight_decay=decay, **{kind: True})
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -75,6 +77,7 @@ def main() -> None:
     trainer = lightning.Trainer(
         max_epochs=job["epochs"],
         accelerator=job["device"],
+        precision=job["precision"],
         gradient_clip_val=job["clip_norm"],
         logger=False,
         enable_checkpointing=False,

@@ -303,3 +303,16 @@ class TestEncode:
         assert ImageFeature.match(profile(frame["image"].to_list(), folder)) > 0.98
         assert encoded.column.values.shape == (70, 3, 32, 32)
         assert not encoded.bad
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_normalisation_is_that_of_all_pixels(channels: int) -> None:
+    """Grey parts of a column are counted in one channel alone."""
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 6, 6, 3), np.uint8)
+    pixels[:256] = pixels[:256, :, :, :1]
+    cells = [saved(Image.fromarray(picture).convert("L" if channels == 1 else "RGB")) for picture in pixels]
+    frame = pl.DataFrame({"image": cells})
+    feature = ImageFeature.fit("image", ("image",), frame, ImageConfig(channels=channels), FitContext())
+    found = feature.encode(frame).column.values / 255
+    np.testing.assert_allclose(feature.mean, found.mean((0, 2, 3)), rtol=1e-9)
+    np.testing.assert_allclose(feature.std, found.std((0, 2, 3)), rtol=1e-9)

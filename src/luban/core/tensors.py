@@ -96,12 +96,15 @@ class EncodedColumn:
 
     def take(self, rows: npt.NDArray[np.int64]) -> Tensor | Ragged:
         """Copy the given rows out, in the given order."""
+        # Plain arrays: NumPy's class of mapped ones does Python's work at every access.
+        values = np.asarray(self.values)
         if self.offsets is None:
-            return torch.from_numpy(np.asarray(self.values[rows]))
-        starts, lengths = self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows]
+            return torch.from_numpy(np.asarray(values[rows]))
+        offsets = np.asarray(self.offsets)
+        starts, lengths = offsets[rows], offsets[rows + 1] - offsets[rows]
         ends = np.concatenate([[0], np.cumsum(lengths)])
         positions = np.arange(ends[-1]) + np.repeat(starts - ends[:-1], lengths)
-        return Ragged(torch.from_numpy(np.asarray(self.values[positions])), torch.from_numpy(ends.astype(np.int64)))
+        return Ragged(torch.from_numpy(np.asarray(values[positions])), torch.from_numpy(ends.astype(np.int64)))
 
     @classmethod
     def concatenate(cls, parts: Sequence[EncodedColumn]) -> EncodedColumn:

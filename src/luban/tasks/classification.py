@@ -110,6 +110,8 @@ class Classification(Task):
     def class_weights(self, config: LossConfig) -> Floats | None:
         """Return the weight of each label, (C,), or None for equal ones. Raises ConfigError for wrong settings."""
         refuse(config, self.name, "loss")
+        if config.class_weights is None:
+            return None
         counts = np.array(self.counts, dtype=np.float64)
         return label_weights(config, self.names, counts.sum() / (len(counts) * counts))
 

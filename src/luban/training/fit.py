@@ -34,7 +34,9 @@ from luban.training.recipe import TrainConfig
 from luban.training.step import Positions, TrainStep
 from luban.training.vocabulary import used_vocabulary
 
-MEASURED_PARAMETERS = 250_000  # of a network from which on the faster precision is measured
+# From either on the faster precision is measured. Each row multiplies each weight of a dense layer once; below so many
+# products bfloat16 was measured to gain less than it must, whatever the shape of the layers.
+MEASURED_PARAMETERS, MEASURED_PRODUCTS = 250_000, 20_000_000
 SMALLEST_PART = 2  # rows
 MEMORY_SHARE = 0.8  # of what is free, that a batch may take
 CHANCE_ROWS = 10_000
@@ -224,10 +226,10 @@ def takes_sparse(config: TrainConfig) -> bool:
 
 def choose_precision(job: Job) -> torch.dtype:
     """Return the precision whose step is measured to be faster; small networks gain too little to be measured."""
-    if sum(parameter.numel() for parameter in job.network.parameters()) < MEASURED_PARAMETERS:
+    parameters, size = sum(parameter.numel() for parameter in job.network.parameters()), job.rows_per_part
+    if not precision_matters(parameters, size):
         return torch.float32
     trial = copy.deepcopy(job.network)  # batch statistics of the network itself stay as they are
-    size = job.rows_per_part
     while True:
         try:
             return faster_dtype(step_by_dtype(job, trial, job.first_batch(size)), job.device)
@@ -235,6 +237,11 @@ def choose_precision(job: Job) -> torch.dtype:
             if not is_out_of_memory(error) or size <= SMALLEST_PART:
                 raise
         size //= 2  # the training itself will go in parts
+
+
+def precision_matters(parameters: int, rows: int) -> bool:
+    """Tell whether a step of so many rows has enough arithmetic for bfloat16 to be faster."""
+    return parameters >= MEASURED_PARAMETERS or parameters * rows >= MEASURED_PRODUCTS
 
 
 def step_by_dtype(job: Job, network: Network, batch: Batch) -> Callable[[torch.dtype], None]:

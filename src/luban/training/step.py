@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,8 @@ class TrainStep:
 
     def cut(self, positions: Positions) -> list[Positions]:
         """Cut a batch into parts of at least two rows, since one row alone has no batch statistics."""
-        return np.array_split(positions, max(1, min(self.parts, len(positions) // 2)))
+        parts = max(1, min(self.parts, len(positions) // 2))
+        return [positions] if parts == 1 else np.array_split(positions, parts)
 
     def gradients(self, positions: Positions, batches: list[Batch], step: int) -> Gradients:
         """Add the gradients of the mean loss over all rows to the parameters; every row weighs the same in any part.
@@ -66,7 +68,7 @@ class TrainStep:
                 share = share + self.config.optim.l1 * l1_penalty(self.network) * (len(batch) / len(positions))
             share.backward()  # type: ignore[no-untyped-call]
             value = float(share.detach())
-            if not np.isfinite(value):
+            if not math.isfinite(value):
                 bad += [int(positions[start + i]) for i in (~losses_B.isfinite()).nonzero().flatten().tolist()]
             loss, tokens, start = loss + value, tokens + batch.num_tokens, start + len(batch)
         return Gradients(loss, tokens, bad)
