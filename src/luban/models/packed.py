@@ -1,4 +1,4 @@
-"""A network laid out for prediction on a CPU in bfloat16: weights converted once and stored as its products like them."""
+"""A network laid out for prediction on a CPU in bfloat16: weights converted once, and stored as oneDNN multiplies."""
 
 from __future__ import annotations
 
@@ -47,8 +47,7 @@ def can_pack() -> bool:
     """Whether torch's build and the processor have oneDNN's products in bfloat16."""
     operators = torch.ops.mkldnn
     names = ("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported")
-    return (
-        torch.backends.mkldnn.is_available()
-        and all(hasattr(operators, name) for name in names)
-        and bool(operators._is_mkldnn_bf16_supported())
-    )
+    is_built_in: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not is_built_in or not all(hasattr(operators, name) for name in names):
+        return False
+    return bool(operators._is_mkldnn_bf16_supported())
