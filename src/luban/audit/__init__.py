@@ -36,8 +36,8 @@ class Check:
 
 
 CHECKS: tuple[Check, ...] = (
-    Check("missing-target", audit_missing),
     Check("one-class", audit_one_class),
+    Check("missing-target", audit_missing),
     Check("rare-classes", audit_rare),
     Check("imbalance", audit_imbalance),
     Check("label-case", audit_spelling),

@@ -21,8 +21,8 @@ SMALLEST = 1e-9
 
 @dataclass(frozen=True)
 class Doubts:
-    """order: all rows, the most doubtful label first. suggested: (rows,) the likeliest other class. probability: (rows,)
-    of it. is_suspect: (rows,) whether the row is off the diagonal of the confident joint."""
+    """order: all rows, the most doubtful label first. suggested: (rows,) the likeliest other class.
+    probability: (rows,) of it. is_suspect: (rows,) whether the row is off the diagonal of the confident joint."""
 
     order: Codes
     suggested: Codes

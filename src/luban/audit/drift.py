@@ -63,7 +63,9 @@ def _compare(subject: Subject, role: str, table: Table, name: str) -> Finding | 
     clear, strong = (AUC_CLEAR, AUC_STRONG) if how == "AUC" else (CLEAR, STRONG)
     if distance < clear:
         return None
-    what = "a model tells them from the training rows with" if how == "AUC" else "they are other values than in training:"
+    what = (
+        "a model tells them from the training rows with" if how == "AUC" else "they are other values than in training:"
+    )
     return Finding(
         "warning" if distance >= strong else "note",
         "drift",

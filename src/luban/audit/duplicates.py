@@ -72,7 +72,8 @@ def audit_conflicting(subject: Subject) -> list[Finding]:
         Finding(
             "warning" if is_serious else "note",
             "conflicting",
-            f"{counted(len(rows))} ({percent(len(rows), len(subject))}) have the inputs of another row, and another answer",
+            f"{counted(len(rows))} ({percent(len(rows), len(subject))}) have the inputs of another row, "
+            "but another answer",
             "No model can get all of them right: correct the answers, or remove the rows",
             None,
             len(rows),

@@ -27,7 +27,8 @@ Edit = Callable[[Subject, Finding], pl.DataFrame]
 
 @dataclass(frozen=True)
 class Fix:
-    """check: that finds what to mend. edit: from a finding to the frame with its cells mended; None removes its rows."""
+    """check: that finds what to mend. edit: from a finding to the frame with its cells mended; None removes
+    its rows."""
 
     name: str
     says: str

@@ -18,6 +18,7 @@ MIN_ROWS = 100  # with fewer the model knows too little to doubt anything
 MAX_ROWS = 200_000
 MAX_CLASSES = 500
 MAX_LABELS = 100  # of a target with several labels a cell
+SKILL = 0.2  # of what a guess gets wrong, the model must get right to be heard
 KEPT = 1_000  # suspects that are listed
 IMAGE_STEP = 2  # every second pixel of the small images
 FAR = 8.0  # robust standard deviations of the error: so far out, a number is doubted
@@ -27,7 +28,10 @@ MAD_TO_STD = 1.4826
 def plain_matrix(subject: Subject, rows: Codes) -> Any | None:
     """Return (rows, D) plain features of the inputs, None where there are none."""
     columns = [name for name in subject.inputs if subject.kinds[name] in FITTERS]
-    pixels = {name: small_images(subject, name)[0][rows][:, :, ::IMAGE_STEP, ::IMAGE_STEP] for name in subject.of_kind("image")}
+    pixels = {
+        name: small_images(subject, name)[0][rows][:, :, ::IMAGE_STEP, ::IMAGE_STEP]
+        for name in subject.of_kind("image")
+    }
     frame = subject.frame.select(columns)
     if columns:
         frame = frame[rows]
@@ -58,15 +62,16 @@ def audit_label_errors(subject: Subject) -> list[Finding]:
     positions = np.array([position for position, _ in found], np.int64)
     suspects = tuple(suspect for _, suspect in found[:KEPT])
     notes = [
-        f"'{suspect.suggested}' is likelier" + (f" ({suspect.probability:.0%})" if suspect.probability is not None else "")
+        f"'{suspect.suggested}' is likelier"
+        + (f" ({suspect.probability:.0%})" if suspect.probability is not None else "")
         for suspect in suspects[:3]
     ]
     return [
         Finding(
             "note",
             "label-errors",
-            f"{counted(len(found))} ({percent(len(found), len(rows))}) have a label that a linear model on the other rows "
-            "contradicts",
+            f"{counted(len(found))} ({percent(len(found), len(rows))}) have a label that a linear model on the other "
+            "rows contradicts",
             "Look at them from the first on: some are wrong labels, others are hard rows",
             subject.target,
             len(found),
@@ -89,7 +94,11 @@ def _classes(subject: Subject, matrix: Any, rows: Codes) -> list[tuple[int, Susp
     if not 2 <= len(names) <= MAX_CLASSES:
         return []
     codes = labels.rank("dense").to_numpy().astype(np.int64) - 1
-    doubts = doubt(out_of_fold(matrix, codes, len(names), subject.seed), codes)
+    probabilities = out_of_fold(matrix, codes, len(names), subject.seed)
+    wrong = float((probabilities.argmax(axis=1) != codes).mean())
+    if wrong > (1 - SKILL) * (1 - np.bincount(codes).max() / len(codes)):
+        return []  # a model that hardly knows more than a guess has no say
+    doubts = doubt(probabilities, codes)
     found = []
     for at in doubts.order[doubts.is_suspect[doubts.order]]:
         label, suggested = names[int(codes[at])], names[int(doubts.suggested[at])]

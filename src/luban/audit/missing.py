@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from luban.audit.finding import Finding
+from luban.audit.finding import Finding, Severity
 from luban.audit.subject import PROSE_KINDS, Subject, percent
 from luban.features.cells import hashes
 from luban.features.number import parse_numbers
@@ -27,7 +27,9 @@ def audit_missing_cells(subject: Subject) -> list[Finding]:
             if cells.dtype.is_float():
                 is_missing |= cells.is_nan().fill_null(True).to_numpy()
             elif subject.missing_values and subject.kinds[name] in ("number", "date"):
-                is_missing |= cells.cast(str, strict=False).is_in(list(subject.missing_values)).fill_null(False).to_numpy()
+                is_missing |= (
+                    cells.cast(str, strict=False).is_in(list(subject.missing_values)).fill_null(False).to_numpy()
+                )
         rows = np.flatnonzero(is_missing)
         if len(rows) > MOST * len(subject):
             message = f"{percent(len(rows), len(subject))} of the cells are missing"
@@ -37,10 +39,12 @@ def audit_missing_cells(subject: Subject) -> list[Finding]:
         effect = _effect(subject, is_missing)
         if effect >= CLEAR:
             message = f"whether a cell is missing goes with the answer (strength {effect:.2f} of 1)"
-            action = "Ask why: where a cell is filled in after the answer is known, the model learns that; leave it out then"
+            action = (
+                "Ask why: where a cell is filled in after the answer is known, the model learns that; leave it out then"
+            )
             seen = subject.examples(rows, (name, subject.target or name))
             setting = f"data.columns: {{{name}: ignore}}"
-            severity = "warning" if effect >= STRONG else "note"
+            severity: Severity = "warning" if effect >= STRONG else "note"
             findings.append(Finding(severity, "missing-cells", message, action, name, len(rows), seen, setting))
     return findings
 
@@ -63,7 +67,9 @@ def _effect(subject: Subject, is_missing: np.ndarray[tuple[int], np.dtype[np.boo
         return 0.0
     codes = subject.labels.rank("dense").fill_null(0).to_numpy().astype(np.int64)
     known = codes > 0
-    table = np.stack([np.bincount(codes[known & side], minlength=codes.max() + 1)[1:] for side in (is_missing, ~is_missing)])
+    table = np.stack(
+        [np.bincount(codes[known & side], minlength=codes.max() + 1)[1:] for side in (is_missing, ~is_missing)]
+    )
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2 or (table.sum(axis=1) == 0).any() or table.shape[1] > MIN_ROWS + len(subject) // 10:
         return 0.0

@@ -24,7 +24,9 @@ JOINT = "\n"  # between the texts of a row: it is a blank to the comparison
 
 
 def _texts(subject: Subject, columns: list[str]) -> Pairs:
-    cells = subject.frame.select(pl.concat_str([strings(subject.frame[name]).fill_null("") for name in columns], separator=JOINT))
+    cells = subject.frame.select(
+        pl.concat_str([strings(subject.frame[name]).fill_null("") for name in columns], separator=JOINT)
+    )
     return near_texts(cells.to_series())
 
 
@@ -86,7 +88,10 @@ def _joined(subject: Subject, others: list[Table]) -> Table:
     """Put the inputs of all tables below each other; paths are made whole, since each table has its own folder."""
     frames = []
     for table in (subject.table, *others):
-        cells = {name: strings(table.frame[name]) if table.frame[name].dtype != pl.Binary else table.frame[name] for name in subject.inputs}
+        cells = {
+            name: strings(table.frame[name]) if table.frame[name].dtype != pl.Binary else table.frame[name]
+            for name in subject.inputs
+        }
         frames.append(pl.DataFrame(cells))
     frame = pl.concat(frames, how="vertical")
     numbers = np.concatenate([table.row_numbers for table in (subject.table, *others)])
@@ -146,10 +151,10 @@ def _across(subject: Subject, joined: Table, role: str, pairs: Pairs, start: int
         return []
     others = pairs[is_across, 1][at]
     texts = subject.of_kind("text")
-    notes = [
-        f"near row {joined.row_numbers[other]} of {role}{': ' + str(joined.frame[texts[0]][int(other)])[:100] if texts else ''}"
-        for other in others[:3]
-    ]
+    notes = []
+    for other in others[:3]:
+        text = f": {str(joined.frame[texts[0]][int(other)])[:100]}" if texts else ""
+        notes.append(f"near row {joined.row_numbers[other]} of {role}{text}")
     return [
         Finding(
             "warning" if len(rows) >= MANY * len(subject) else "note",

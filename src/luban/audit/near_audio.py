@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -41,16 +43,13 @@ def near_clips(table: Table, column: str) -> Pairs:
     errors = (bits[pairs[:, 0]] != bits[pairs[:, 1]]).mean(axis=1)
     lengths = length[pairs]
     is_as_long = lengths.max(axis=1) <= LENGTH_RATIO * lengths.min(axis=1)
-    return pairs[(errors <= ERROR_RATE) & is_as_long].astype(np.int64)
+    found: Pairs = pairs[(errors <= ERROR_RATE) & is_as_long].astype(np.int64)
+    return found
 
 
 def _fingerprint(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     frames = log_mel(samples, SAMPLE_RATE, NUM_BANDS)
     at = np.linspace(0, len(frames), NUM_STEPS + 1)
-    steps = np.stack(
-        [frames[int(begin) : max(int(end), int(begin) + 1)].mean(axis=0) for begin, end in zip(at, at[1:], strict=False)]
-    )
+    steps = np.stack([frames[int(begin) : max(int(end), int(begin) + 1)].mean(axis=0) for begin, end in pairwise(at)])
     slopes = np.diff(steps, axis=1)
     return np.asarray(np.diff(slopes, axis=0) > 0).ravel()
-
-

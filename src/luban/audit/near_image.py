@@ -24,7 +24,8 @@ def near_images(pixels: Pixels, is_read: npt.NDArray[np.bool_]) -> Pairs:
     pHash), and are then compared by the correlation of their grey values.
     """
     grey = np.concatenate(
-        [_normal(pixels[at : at + ROWS_AT_ONCE]) for at in range(0, len(pixels), ROWS_AT_ONCE)] or [np.zeros((0, 1024))]
+        [_normal(pixels[at : at + ROWS_AT_ONCE]) for at in range(0, len(pixels), ROWS_AT_ONCE)]
+        or [np.zeros((0, 1024), np.float32)]
     )
     kept = np.flatnonzero(is_read & grey.any(axis=1))
     bits = np.concatenate(

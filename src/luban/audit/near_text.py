@@ -41,9 +41,13 @@ def near_texts(cells: pl.Series) -> Pairs:
     """
     texts = normal_texts(cells)
     distinct = texts.unique(maintain_order=True)
-    group = texts.to_frame("text").join(
-        pl.DataFrame({"text": distinct, "group": np.arange(len(distinct))}), on="text", maintain_order="left"
-    )["group"].to_numpy()
+    group = (
+        texts.to_frame("text")
+        .join(pl.DataFrame({"text": distinct, "group": np.arange(len(distinct))}), on="text", maintain_order="left")[
+            "group"
+        ]
+        .to_numpy()
+    )
     _, first = np.unique(group, return_index=True)
     alike = np.stack([first[group], np.arange(len(group))], axis=1)
     alike = alike[(alike[:, 0] != alike[:, 1]) & (texts.to_numpy()[alike[:, 1]] != "")]

@@ -29,7 +29,7 @@ def audit_overlap(subject: Subject) -> list[Finding]:
             Finding(
                 "error" if not len(kept) else "warning",
                 "overlap",
-                f"{counted(len(rows), f'{role} row')} ({percent(len(rows), len(table))}) stand in the {other_role} rows",
+                f"{counted(len(rows), f'{role} row')} ({percent(len(rows), len(table))}) are {other_role} rows too",
                 f"Scores on rows that were seen say nothing about new ones: remove them from the {role} rows"
                 + (" (a training sets them aside by itself)" if len(kept) else ""),
                 None,

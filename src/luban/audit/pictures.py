@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from luban.audit.subject import Subject
+from luban.data.table import Table
 from luban.features.image import ImageConfig, decode_image
 from luban.features.media import decode_cells, is_missing
-from luban.data.table import Table
 
 SIDE = 32  # pixels
 MAX_IMAGES = 200_000  # that are looked at: 0.6 GB

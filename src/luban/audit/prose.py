@@ -11,7 +11,9 @@ from luban.audit.subject import Subject, counted, percent
 from luban.features.cells import strings
 
 # What UTF-8 looks like that was read as Latin-1 or Windows-1252, and the mark of bytes that could not be read.
-GARBLED = r"Ã[\u0080-\u00bf]|â€[\u0098-\u009d\u2122\u0153\u201d\u201c\u02dc\u00a6\u201c“”™œ¦˜]|Â[\u00a0-\u00bf]|\u{fffd}"
+GARBLED = (
+    r"Ã[\u0080-\u00bf]|â€[\u0098-\u009d\u2122\u0153\u201d\u201c\u02dc\u00a6\u201c“”™œ¦˜]|Â[\u00a0-\u00bf]|\u{fffd}"
+)
 SCRIPTS = {
     "Latin": r"\p{Latin}",
     "Chinese or Japanese": r"[\p{Han}\p{Hiragana}\p{Katakana}]",
@@ -64,7 +66,9 @@ def audit_encodings(subject: Subject) -> list[Finding]:
         message = f"{counted(len(rows))} were read in the wrong encoding"
         action = "Read the file in its own encoding, data.encoding, or mend the cells"
         seen = subject.examples(rows, (name,))
-        findings.append(Finding("warning", "encodings", message, action, name, len(rows), seen, "--fix encodings", rows))
+        findings.append(
+            Finding("warning", "encodings", message, action, name, len(rows), seen, "--fix encodings", rows)
+        )
     return findings
 
 

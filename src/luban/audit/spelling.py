@@ -42,7 +42,7 @@ def audit_spelling(subject: Subject) -> list[Finding]:
     if lists is None:
         is_concerned = subject.labels.is_in(list(meant)).fill_null(False)
     else:
-        is_concerned = lists.list.set_intersection(pl.lit(list(meant))).list.len().fill_null(0) > 0
+        is_concerned = lists.list.eval(pl.element().is_in(list(meant)).any()).list.first().fill_null(False)
     rows = is_concerned.arg_true().to_numpy().astype("int64")
     pairs = [f"{other!r} and {label!r}" for other, label in list(meant.items())[:SHOWN_GROUPS]]
     more = f" and {len(meant) - SHOWN_GROUPS} more" if len(meant) > SHOWN_GROUPS else ""

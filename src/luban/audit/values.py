@@ -22,11 +22,15 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     (r"(^|[\W_])age([\W_]|$)|年龄", 0, 130),
     (r"(^|[\W_])lat(itude)?([\W_]|$)|纬度", -90, 90),
     (r"(^|[\W_])(lon|lng|longitude)([\W_]|$)|经度", -180, 180),
-    (r"(^|[\W_])(count|quantity|qty|num|number|height|weight|duration|distance|area)([\W_]|$)|数量|身高|体重|面积", 0, np.inf),
+    (
+        r"(^|[\W_])(count|quantity|qty|num|number|height|weight|duration|distance|area)([\W_]|$)|数量|身高|体重|面积",
+        0,
+        np.inf,
+    ),
     (r"(^|[\W_])(probability)([\W_]|$)|概率", 0, 1),
 )
 # Numbers that often stand for 'missing', where they lie far from all others.
-MARKERS = tuple(sign * float("9" * digits) for digits in range(2, 8) for sign in (-1, 1)) + (-1.0, -9.0)
+MARKERS = (*(sign * float("9" * digits) for digits in range(2, 8) for sign in (-1, 1)), -1.0, -9.0)
 MARKER_ROWS = 3
 
 
@@ -49,7 +53,9 @@ def audit_number_text(subject: Subject) -> list[Finding]:
             rows = np.flatnonzero(is_other & ~is_missing)
             if not len(rows):
                 continue
-            message = f"{counted(len(rows))} hold numbers written with signs, so that it is taken as {subject.kinds[name]}"
+            message = (
+                f"{counted(len(rows))} hold numbers written with signs, so that it is taken as {subject.kinds[name]}"
+            )
             action, setting = "Write them like 1234.5", "--fix number-text"
         elif is_word.sum() < (1 - MOSTLY) * present and not bool((head.str.contains(r"^0\d")).any()):
             rows = np.flatnonzero(is_word)
@@ -74,7 +80,11 @@ def audit_impossible(subject: Subject) -> list[Finding]:
         rows = np.flatnonzero(np.isinf(numbers) | (numbers < low) | (numbers > high))
         if len(rows):
             span = f" outside {low:g} to {high:g}" if np.isfinite([low, high]).any() else ""
-            message = f"{counted(len(rows))} hold numbers{span} or infinite ones" if span else f"{counted(len(rows))} hold infinite numbers"
+            message = (
+                f"{counted(len(rows))} hold numbers{span} or infinite ones"
+                if span
+                else f"{counted(len(rows))} hold infinite numbers"
+            )
             action = "Correct them, or leave the cells empty"
             seen = subject.examples(rows, (name,))
             more = (name, len(rows), seen, "--fix impossible", rows)
@@ -112,7 +122,11 @@ def audit_future(subject: Subject) -> list[Finding]:
         formats = find_formats(cells) if cells.dtype == pl.String else ()
         if cells.dtype == pl.String and not formats:
             continue
-        times = parse_dates(cells, formats[0] if formats else None) if cells.dtype == pl.String or cells.dtype.is_temporal() else None
+        times = (
+            parse_dates(cells, formats[0] if formats else None)
+            if cells.dtype == pl.String or cells.dtype.is_temporal()
+            else None
+        )
         if times is None:
             continue
         rows = (times > tomorrow).fill_null(False).arg_true().to_numpy().astype(np.int64)
