@@ -210,3 +210,16 @@ def test_clean_real_data_have_nothing_worse_than_notes(shared_data: Path, name: 
 def test_clean_digits_have_nothing_worse_than_notes(shared_data: Path) -> None:
     frame = pl.read_parquet(shared_data / "mnist" / "train.parquet").gather_every(15)
     assert serious(audit(subject(frame, "label"))) == []
+
+
+@pytest.mark.parametrize("suffix", ["png", "wav"])
+def test_files_that_are_not_there_are_no_finding_of_the_audit(suffix: str) -> None:
+    paths = [f"picture{number}.{suffix}" for number in range(40)]
+    assert serious(audit(subject({"file": paths, "y": ["a", "b"] * 20}))) == []
+
+
+def test_texts_too_short_to_compare_are_near_no_other() -> None:
+    texts = ["so", "or", "", "be it"] * 10
+    table = subject({"text": texts, "y": ["a", "b"] * 20})
+    table = Subject(table.table, "y", "binary", {"text": "text"})
+    assert not [found for found in audit(table).findings if found.check == "near-duplicates"]

@@ -85,7 +85,7 @@ def audit_near(subject: Subject) -> list[Finding]:
 
 
 def _joined(subject: Subject, others: list[Table]) -> Table:
-    """Put the inputs of all tables below each other; paths are made whole, since each table has its own folder."""
+    """Put the inputs of all tables below each other; paths are read in the folder of the audited table."""
     frames = []
     for table in (subject.table, *others):
         cells = {

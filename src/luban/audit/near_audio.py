@@ -37,6 +37,8 @@ def near_clips(table: Table, column: str) -> Pairs:
 
     decode_cells(cells, [at for at, cell in enumerate(cells) if not is_missing(cell)], table.folder, decode)
     kept = np.flatnonzero(length > 0)
+    if len(kept) < 2:
+        return np.zeros((0, 2), np.int64)
     weights = 1 << np.arange(BAND_BITS)
     bands = (bits[kept].reshape(len(kept), -1, BAND_BITS) * weights).sum(axis=2)
     pairs = kept[banded_pairs(bands[:, :, None])].reshape(-1, 2)

@@ -28,6 +28,8 @@ def near_images(pixels: Pixels, is_read: npt.NDArray[np.bool_]) -> Pairs:
         or [np.zeros((0, 1024), np.float32)]
     )
     kept = np.flatnonzero(is_read & grey.any(axis=1))
+    if len(kept) < 2:
+        return np.zeros((0, 2), np.int64)
     bits = np.concatenate(
         [_bits(grey[kept[at : at + ROWS_AT_ONCE]]) for at in range(0, len(kept), ROWS_AT_ONCE)]
         or [np.zeros((0, LOW * LOW - 1), np.bool_)]
