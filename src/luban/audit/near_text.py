@@ -60,7 +60,7 @@ def near_texts(cells: pl.Series) -> Pairs:
         bands.append(minima(hashes, offsets, kept))
     long = np.concatenate([np.zeros(0, np.int64), *rows])
     if len(long) < 2:
-        return alike.astype(np.int64)
+        return np.asarray(alike, np.int64)
     candidates = banded_pairs(np.concatenate(bands).reshape(len(long), BANDS, ROWS_A_BAND))
     candidates = long[candidates]
     near = candidates[jaccard(pieces, candidates) >= SIMILAR]
