@@ -27,6 +27,7 @@ from luban.report.tracking import trackers
 from luban.run import Run
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
+BEFORE_TRAINING = {artifact.HISTORY, artifact.CONFIG, artifact.AUDIT}  # files of a run that never began
 ROLES = ("train", "validation", "test")
 
 
@@ -208,7 +209,7 @@ def start(config: RunConfig, tables: dict[str, object], *, quiet: bool, more: Se
     try:
         return supervised(new_run(config, directory, quiet=quiet, more=more), tables, resume=False)
     except BaseException as error:
-        never_began = {file.name for file in directory.path.iterdir()} <= {artifact.HISTORY, artifact.CONFIG}
+        never_began = {file.name for file in directory.path.iterdir()} <= BEFORE_TRAINING
         if never_began and not isinstance(error.__cause__, KeyboardInterrupt):
             shutil.rmtree(directory.path)
         raise
@@ -226,8 +227,8 @@ def find_learning_rate(settings: dict[str, Any], where: str) -> None:
     try:
         curve = pipeline.find_learning_rate(Run(config, directory, [terminal]), tables)
     except BaseException:
-        if not any(directory.path.iterdir()):
-            directory.path.rmdir()
+        if {file.name for file in directory.path.iterdir()} <= BEFORE_TRAINING:
+            shutil.rmtree(directory.path)
         raise
     show(terminal.console, curve)
     terminal.line("curve", str(directory / artifact.RATE_PLOT), "bold")

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from luban.audit import audit
-from luban.audit.order import columns_in_order
+from luban.audit import Subject, audit
 from luban.config import RunConfig
 from luban.core import artifact, events
 from luban.core.cache import cache_folder
@@ -89,9 +88,20 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         run.note("infer", *(plan.note for plan in plans if plan.note))
         schema.require_inputs(table, plans)
         inputs = [plan.name for plan in plans if plan.is_input]
-        report = audit(table, target, inputs)
-        report.check()
-        run.note("audit", *(str(finding) for finding in report.findings), warning=True)
+        check_data(
+            run,
+            Subject(
+                table,
+                target,
+                task_type.name,
+                {plan.name: plan.kind for plan in plans},
+                {},
+                config.data.missing_values,
+                config.data.split.method,
+                is_quick=True,
+                seed=config.seed,
+            ),
+        )
     with run.stage("split"):
         parts = divide(run, read_tables, target, inputs, stratify=task_type.name in ("binary", "multiclass"))
     with run.stage("fit"):
@@ -134,6 +144,15 @@ def announce_download(run: Run, reference: str) -> None:
         run.note("fetch", f"sample '{name}' out of the package {found.package} {found.version}, once")
 
 
+def check_data(run: Run, subject: Subject) -> None:
+    """Audit the data, as far as that is quick, and write what was found. Raises DataError for an error."""
+    report = audit(subject)
+    report.check()
+    artifact.write_json(run.directory / artifact.AUDIT, report.to_json())
+    for finding in report.findings:
+        run.note("audit", str(finding), warning=finding.severity != "note")
+
+
 TARGET_NAMES = ("target", "label", "labels", "class", "category", "y", "标签", "类别", "目标")
 
 
@@ -141,15 +160,18 @@ def choose_target(run: Run, table: Table) -> str:
     """Return the target: the one that is set, a column that is called like one, or the last column."""
     target = run.config.data.target
     if target is None:
-        by_lower = {name.lower(): name for name in reversed(table.columns)}
-        named = [by_lower[name] for name in TARGET_NAMES if name in by_lower]
-        target = named[0] if named else table.columns[-1]
-        run.note(
-            "infer",
-            f"target: '{target}', by its {'name' if named else 'place, the last column'} (set it with --target)",
-        )
+        target, note = guess_target(table)
+        run.note("infer", note)
     table.require(target, "target")
     return target
+
+
+def guess_target(table: Table) -> tuple[str, str]:
+    """Return a column that is called like a target, or the last one, and a sentence that says so."""
+    by_lower = {name.lower(): name for name in reversed(table.columns)}
+    named = [by_lower[name] for name in TARGET_NAMES if name in by_lower]
+    target = named[0] if named else table.columns[-1]
+    return target, f"target: '{target}', by its {'name' if named else 'place, the last column'} (set it with --target)"
 
 
 def plan_columns(run: Run, table: Table, target: str) -> list[ColumnPlan]:
@@ -191,9 +213,6 @@ def divide(run: Run, tables: dict[str, Table], target: str, inputs: list[str], *
         keep, notes = drop_overlap(given["validation"], given["test"], inputs)
         run.note("split", *notes)
         parts["validation"] = Part(given["validation"], keep)
-    for name in columns_in_order(table.frame) if config.method in ("auto", "random") else []:
-        text = f"rows are in the order of '{name}': a random split lets the model see the future"
-        run.note("split", f"{text} (data.split.method=time, data.split.column={name})", warning=True)
     return Parts(**parts)
 
 

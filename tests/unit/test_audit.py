@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,29 @@ import numpy as np
 import polars as pl
 import pytest
 
-from luban.audit import Finding, audit
+from luban.audit import AuditReport, Finding, Subject
+from luban.audit import audit as audit_subject
 from luban.audit.order import columns_in_order
 from luban.core.errors import DataError
 from luban.data.table import Table
+from luban.features import schema
+from luban.tasks import infer_task
+
+CHECKED = ("missing-target", "one-class", "rare-classes", "imbalance", "leakage")
 
 
 def table(columns: dict[str, Any]) -> Table:
     frame = pl.DataFrame(columns)
     return Table(frame, "rows.csv", None, np.arange(1, len(frame) + 1))
+
+
+def audit(rows: Table, target: str, inputs: list[str]) -> AuditReport:
+    plans = schema.plan(rows, target=target)
+    kinds = {plan.name: plan.kind for plan in plans if plan.name in inputs}
+    profile = schema.profile(rows, target)
+    task = infer_task(profile).name if len(profile.sample) else None
+    report = audit_subject(Subject(rows, target, task, kinds))
+    return replace(report, findings=tuple(found for found in report.findings if found.check in CHECKED))
 
 
 def findings_of(columns: dict[str, Any]) -> tuple[Finding, ...]:
@@ -43,8 +58,12 @@ def test_a_target_of_one_value_is_an_error() -> None:
     assert json.loads(json.dumps(report.to_json()))["findings"][1] == {
         "severity": "error",
         "column": "y",
+        "check": "missing-target",
         "message": "the target is missing in 1 of 5 rows",
+        "rows": 1,
+        "examples": [{"row": 3, "cells": {"y": ""}}],
         "action": "These rows cannot be trained on: fill them in or remove them",
+        "setting": "--fix missing-target",
     }
 
 
@@ -133,7 +152,8 @@ def test_what_does_not_give_the_answer_away_is_left_alone(columns: dict[str, Any
 def test_adult_is_clean_and_its_two_names_of_education_are_no_leak(shared_data: Path) -> None:
     frame = pl.read_csv(shared_data / "adult" / "adult.csv", infer_schema=False)
     rows = Table(frame, "adult.csv", None, np.arange(1, len(frame) + 1))
-    assert audit(rows, "income", [name for name in frame.columns if name != "income"]).findings == ()
+    found = audit(rows, "income", [name for name in frame.columns if name != "income"])
+    assert {finding.severity for finding in found.findings} <= {"note"}
     others = [name for name in frame.columns if name != "education"]
     leaks = [found.column for found in audit(rows, "education", others).findings if "stands for" in found.message]
     assert leaks == ["education_num"]

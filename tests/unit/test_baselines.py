@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from luban.data.table import Table
 from luban.evaluation.baselines import MAX_ROWS, Baseline, fit_baselines
-from luban.evaluation.simple_features import fit_features, shrink
+from luban.features.plain import fit_features, shrink
 from luban.tasks import metrics
 from luban.tasks.base import Floats, Task
 from luban.tasks.classification import Binary, Multiclass

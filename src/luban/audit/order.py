@@ -4,8 +4,30 @@ from __future__ import annotations
 
 import polars as pl
 
+from luban.audit.finding import Finding
+from luban.audit.subject import Subject
+
 TIME_NAMES = ("date", "time", "datetime", "timestamp", "日期", "时间")
 DISTINCT_SHARE = 0.9  # of the rows have a time of their own
+
+
+def audit_order(subject: Subject) -> list[Finding]:
+    """Find columns of time by which the rows are sorted, where they are to be split at random."""
+    if subject.split not in ("auto", "random"):
+        return []
+    return [
+        Finding(
+            "warning",
+            "order",
+            f"rows are in the order of '{name}': a random split lets the model see the future",
+            f"Split by it: data.split.method=time, data.split.column={name}",
+            name,
+            len(subject),
+            subject.examples(range(3), (name,)),
+            f"data.split.method=time data.split.column={name}",
+        )
+        for name in columns_in_order(subject.frame)
+    ]
 
 
 def columns_in_order(frame: pl.DataFrame) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from luban.audit.finding import Finding, Severity
+from luban.audit.subject import Subject, counted
 from luban.core.errors import listed
 from luban.data.table import REJECTED_LIMIT
 from luban.features.base import ColumnProfile
-from luban.features.cells import strings
 from luban.features.labels import LabelsFeature
 
 FEW_CLASSES = 20  # more distinct numbers than this are quantities
@@ -16,71 +16,106 @@ RARE_ROWS = 5  # a class with fewer rows is rare
 DOMINANT_SHARE = 0.95  # a class this common makes accuracy say little
 
 
-def audit_target(target: pl.Series) -> list[Finding]:
-    """Find a target that is missing, has one value only, or has classes too rare to be scored.
-
-    Only columns whose values repeat have classes: numbers with more than 20 values and near-unique cells have none.
-    """
-    if target.dtype.is_nested() or target.dtype == pl.Binary:
-        return _missing(target, target.null_count())
-    cells = strings(target)
-    present = cells.drop_nulls().rename("label")
-    findings: list[Finding] = []
-    counted = present.value_counts(sort=True)
-    if len(counted) == 1:
-        findings.append(
-            Finding(
-                "error",
-                target.name,
-                f"every row of the target has the value '{counted['label'][0]}'",
-                "Add rows with other values, or choose another target",
-            )
-        )
-    elif len(counted) > 1 and _has_classes(present, len(counted)):
-        findings += _rare(target.name, counted.sort("count", "label")) + _dominant(target.name, counted, len(present))
-    return findings + _missing(target, len(cells) - len(present))
-
-
-def _missing(target: pl.Series, num_missing: int) -> list[Finding]:
-    if num_missing == len(target):
+def audit_missing(subject: Subject) -> list[Finding]:
+    """Find rows without an answer."""
+    if subject.target is None:
+        return []
+    target = subject.frame[subject.target]
+    is_text = not (target.dtype.is_nested() or target.dtype in (pl.Binary, pl.Object))
+    is_missing = subject.labels.is_null() if is_text else target.is_null()
+    rows = is_missing.arg_true().to_numpy().astype("int64")
+    if not len(rows):
+        return []
+    column, name = subject.target, "missing-target"
+    if len(rows) == len(target):
         message, action = "every cell of the target is missing", "Check the name of the target"
-        return [Finding("error", target.name, message, action)]
-    if num_missing:
-        message = f"the target is missing in {num_missing} of {len(target)} rows"
-        severity: Severity = "error" if num_missing > REJECTED_LIMIT * len(target) else "warning"
-        return [Finding(severity, target.name, message, "These rows cannot be trained on: fill them in or remove them")]
-    return []
+        return [Finding("error", name, message, action, column, len(rows))]
+    severity: Severity = "error" if len(rows) > REJECTED_LIMIT * len(target) else "warning"
+    return [
+        Finding(
+            severity,
+            name,
+            f"the target is missing in {len(rows)} of {len(target)} rows",
+            "These rows cannot be trained on: fill them in or remove them",
+            column,
+            len(rows),
+            subject.examples(rows),
+            "--fix missing-target",
+            rows,
+        )
+    ]
 
 
-def _has_classes(present: pl.Series, num_distinct: int) -> bool:
-    numbers = present.cast(pl.Float64, strict=False)
-    if numbers.null_count() == 0 and num_distinct > FEW_CLASSES:
-        return False
-    profile = ColumnProfile(present.name, present, len(present), 0, num_distinct)
-    has_several = LabelsFeature.match(profile) > 0  # combinations of labels are rarer than the labels
-    return not has_several and 2 * num_distinct <= len(present)
+def audit_one_class(subject: Subject) -> list[Finding]:
+    """Find a target that has one value only."""
+    counts = _counts(subject)
+    if counts is None or len(counts) != 1:
+        return []
+    message = f"every row of the target has the value '{counts['label'][0]}'"
+    action = "Add rows with other values, or choose another target"
+    return [Finding("error", "one-class", message, action, subject.target, len(subject))]
 
 
-def _rare(column: str, counted: pl.DataFrame) -> list[Finding]:
-    """counted: label and count, rarest first."""
+def audit_rare(subject: Subject) -> list[Finding]:
+    """Find classes with too few rows to be scored."""
+    counts = _class_counts(subject)
+    if counts is None:
+        return []
+    counts = counts.sort("count", "label")
+    lone = counts.filter(pl.col("count") == 1)["label"]
+    rare = counts.filter(pl.col("count").is_between(2, RARE_ROWS - 1))["label"]
     findings = []
-    lone = counted.filter(pl.col("count") == 1)["label"]
     if len(lone):
+        rows = subject.labels.is_in(lone.to_list()).fill_null(False).arg_true().to_numpy().astype("int64")
         message = f"classes with one row: {listed(lone)}"
         action = "Such a row is trained on and its class is never scored: add rows, or merge the class with another"
-        findings.append(Finding("warning", column, message, action))
-    rare = counted.filter(pl.col("count").is_between(2, RARE_ROWS - 1))["label"]
+        more = (subject.target, len(rows), subject.examples(rows), "--fix rare-classes", rows)
+        findings.append(Finding("warning", "rare-classes", message, action, *more))
     if len(rare):
+        positions = subject.labels.is_in(rare.to_list()).fill_null(False).arg_true().to_list()
         message = f"classes with fewer than {RARE_ROWS} rows: {listed(rare)}"
-        findings.append(Finding("note", column, message, "Their scores are chance: add rows, or merge classes"))
+        action = "Their scores are chance: add rows, or merge classes"
+        seen = subject.examples(positions)
+        findings.append(Finding("note", "rare-classes", message, action, subject.target, len(positions), seen))
     return findings
 
 
-def _dominant(column: str, counted: pl.DataFrame, num_rows: int) -> list[Finding]:
-    """counted: label and count, most frequent first."""
-    share = int(counted["count"][0]) / num_rows
-    if share < DOMINANT_SHARE:
+def audit_imbalance(subject: Subject) -> list[Finding]:
+    """Find a class that is nearly always the answer."""
+    counts = _class_counts(subject)
+    if counts is None:
         return []
-    message = f"'{counted['label'][0]}' is the answer in {share:.1%} of the rows"
-    action = "Read balanced_accuracy or f1, and consider train.loss.class_weights=balanced"
-    return [Finding("note", column, message, action)]
+    rows, present = int(counts["count"][0]), int(counts["count"].sum())
+    if rows < DOMINANT_SHARE * present:
+        return []
+    message = f"'{counts['label'][0]}' is the answer in {rows / present:.1%} of the rows"
+    action = f"Read balanced_accuracy or f1: {counted(present - rows)} with another answer decide them"
+    setting = "train.loss.class_weights=balanced"
+    return [Finding("note", "imbalance", message, action, subject.target, rows, setting=setting)]
+
+
+def _counts(subject: Subject) -> pl.DataFrame | None:
+    """Return label and count, the most frequent first; None where the cells are no labels or numbers."""
+    if subject.target is None or subject.frame[subject.target].dtype.is_nested():
+        return None
+    if "target counts" not in subject.cache:
+        if subject.frame[subject.target].dtype == pl.Binary:
+            return None
+        present = subject.labels.drop_nulls().rename("label")
+        subject.cache["target counts"] = present.value_counts().sort(["count", "label"], descending=[True, False])
+    counts: pl.DataFrame = subject.cache["target counts"]
+    return counts
+
+
+def _class_counts(subject: Subject) -> pl.DataFrame | None:
+    """Return what `_counts` does where the target has classes: its values repeat."""
+    counts = _counts(subject)
+    if counts is None or len(counts) < 2 or subject.task == "regression":
+        return None
+    present = subject.labels.drop_nulls()
+    numbers = counts["label"].cast(pl.Float64, strict=False)
+    if numbers.null_count() == 0 and len(counts) > FEW_CLASSES:
+        return None
+    profile = ColumnProfile(present.name, present, len(present), 0, len(counts))
+    has_several = LabelsFeature.match(profile) > 0  # combinations of labels are rarer than the labels
+    return counts if not has_several and 2 * len(counts) <= len(present) else None

@@ -23,7 +23,7 @@ from luban.core.errors import ArtifactError
 FORMAT = 1  # raised when a run directory of an older format can no longer be read
 CONFIG, MANIFEST, NETWORK, FEATURES = "config.yaml", "manifest.json", "network.json", "features.json"
 WEIGHTS, HISTORY, METRICS, PREDICTIONS = "model.safetensors", "history.jsonl", "metrics.json", "predictions.parquet"
-REJECTED, TASK, CHECKPOINTS = "rejected_rows.csv", "task.json", "checkpoints"
+REJECTED, TASK, CHECKPOINTS, AUDIT = "rejected_rows.csv", "task.json", "checkpoints", "audit.json"
 
 RATES, RATE_PLOT = "learning_rate.json", "learning_rate.svg"
 

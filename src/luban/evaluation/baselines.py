@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from luban.data.table import Table
-from luban.evaluation.simple_features import FITTERS, Images, Matrix, SimpleFeatures, fit_features
+from luban.features.plain import FITTERS, Images, Matrix, SimpleFeatures, fit_features
 from luban.tasks.base import Array, Floats, Task
 from luban.tasks.classification import Classification
 from luban.tasks.multi_label import MultiLabel

@@ -1,0 +1,62 @@
+"""Labels that differ by case, blanks or width only: one class, taken for several."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+
+import polars as pl
+
+from luban.audit.finding import Finding
+from luban.audit.subject import Subject, counted
+from luban.core.errors import listed
+from luban.features.labels import split_labels
+
+SHOWN_GROUPS = 3
+
+
+def normal_form(label: str) -> str:
+    """Return a label without what a hand may write either way: case, blanks, full-width characters (Unicode NFKC)."""
+    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+
+
+def spellings(subject: Subject) -> dict[str, str]:
+    """Return the label that each misspelt one stands for: the most frequent of those that differ in nothing else."""
+    if subject.target is None or subject.task not in ("binary", "multiclass", "multi_label"):
+        return {}
+    cells = split_labels(subject.frame[subject.target]).explode() if subject.task == "multi_label" else subject.labels
+    present = cells.drop_nulls().cast(pl.String).rename("label")
+    by_form: dict[str, list[str]] = defaultdict(list)
+    for label in present.value_counts().sort(["count", "label"], descending=[True, False])["label"].to_list():
+        by_form[normal_form(label)].append(label)
+    return {other: labels[0] for labels in by_form.values() for other in labels[1:]}
+
+
+def audit_spelling(subject: Subject) -> list[Finding]:
+    """Find labels that differ by case, blanks or width only."""
+    meant = spellings(subject)
+    if not meant:
+        return []
+    assert subject.target is not None
+    lists = split_labels(subject.frame[subject.target]) if subject.task == "multi_label" else None
+    if lists is None:
+        is_concerned = subject.labels.is_in(list(meant)).fill_null(False)
+    else:
+        is_concerned = lists.list.eval(pl.element().is_in(list(meant)).any()).list.first().fill_null(False)
+    rows = is_concerned.arg_true().to_numpy().astype("int64")
+    pairs = [f"{other!r} and {label!r}" for other, label in list(meant.items())[:SHOWN_GROUPS]]
+    more = f" and {len(meant) - SHOWN_GROUPS} more" if len(meant) > SHOWN_GROUPS else ""
+    return [
+        Finding(
+            "warning",
+            "label-case",
+            f"labels that differ by case, blanks or width only: {', '.join(pairs)}{more}",
+            f"Each is a class of its own as it stands: write all {counted(len(rows))} of the rarer spelling alike, "
+            f"as {listed(dict.fromkeys(meant.values()), limit=SHOWN_GROUPS)}",
+            subject.target,
+            len(rows),
+            subject.examples(rows),
+            "--fix label-case",
+            rows,
+        )
+    ]

@@ -1,0 +1,225 @@
+"""Each check finds the defect that is planted, and every fix mends it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from luban.audit import CHECKS, AuditReport, Finding, Subject, audit
+from luban.audit.confident import doubt, out_of_fold
+from luban.audit.fixes import FIXES, apply_fixes
+from luban.data import sources
+from luban.features import schema
+from luban.features.plain import fit_text
+from luban.tasks import infer_task
+
+ROWS = 240
+
+
+def subject(columns: Any, target: str = "y", *, quick: bool = False, **others: Any) -> Subject:
+    table = sources.read(columns)
+    plans = schema.plan(table, target=target, missing_values=("?",))
+    task = infer_task(schema.profile(table, target)).name
+    tables = {role: sources.read(other) for role, other in others.items()}
+    return Subject(table, target, task, {plan.name: plan.kind for plan in plans}, tables, ("?",), is_quick=quick)
+
+
+def clean() -> dict[str, list[Any]]:
+    draw = np.random.default_rng(0)
+    words = np.array(
+        [
+            "card",
+            "bank",
+            "loan",
+            "rate",
+            "open",
+            "lost",
+            "stolen",
+            "money",
+            "transfer",
+            "fee",
+            "paid",
+            "late",
+            "early",
+            "branch",
+            "phone",
+        ]
+    )
+    x = draw.normal(size=ROWS).round(3)
+    return {
+        "x": x.tolist(),
+        "colour": draw.choice(["red", "green", "blue"], ROWS).tolist(),
+        "text": [" ".join(draw.permutation(words)[:12]) for _ in range(ROWS)],
+        "y": np.where(x + draw.normal(size=ROWS) > 0, "yes", "no").tolist(),
+    }
+
+
+def planted(**changes: Any) -> dict[str, list[Any]]:
+    """Return clean rows with other columns, or with cells by position."""
+    columns = clean()
+    for name, change in changes.items():
+        if isinstance(change, dict):
+            cells = list(columns[name])
+            for position, cell in change.items():
+                cells[position] = cell
+            columns[name] = cells
+        else:
+            columns[name] = list(change)
+    return columns
+
+
+def with_copies(rows: list[int], **changes: Any) -> dict[str, list[Any]]:
+    columns = clean()
+    for name in columns:
+        copies = [columns[name][row] for row in rows]
+        columns[name] = columns[name] + [changes.get(name, str)(copy) if name in changes else copy for copy in copies]
+    return columns
+
+
+def serious(report: AuditReport) -> list[Finding]:
+    return [finding for finding in report.findings if finding.severity != "note"]
+
+
+def test_clean_rows_have_nothing_worse_than_notes() -> None:
+    assert serious(audit(subject(clean()))) == []
+
+
+DRAW = np.random.default_rng(1)
+WHEN = [f"20{year:02}-03-1{day}" for year in range(10, 20) for day in range(10)] * 3
+DEFECTS: dict[str, dict[str, list[Any]]] = {
+    "missing-target": planted(y={3: None}),
+    "rare-classes": planted(y={3: "maybe"}),
+    "imbalance": planted(y=["no"] * (ROWS - 4) + ["yes"] * 4),
+    "label-case": planted(y={3: "Yes", 4: "YES", 5: "ｎｏ"}),
+    "leakage": planted(leak=[f"{label}{number % 5}" for number, label in enumerate(clean()["y"])]),
+    "order": planted(date=[f"2024-{1 + n // 28:02}-{1 + n % 28:02}" for n in range(ROWS)]),
+    "duplicates": with_copies([5, 9]),
+    "conflicting": with_copies([5], y=lambda cell: "no" if cell == "yes" else "yes"),
+    "near-duplicates": with_copies([5, 9], text=lambda cell: cell.upper() + "!"),
+    "constant": planted(same=["a"] * ROWS),
+    "identifiers": planted(user_id=range(5000, 5000 + ROWS)),
+    "almost-unique": planted(street=[f"Lane{chr(97 + n % 26)}{chr(97 + n // 26 % 26)}" for n in range(ROWS // 2)] * 2),
+    "number-text": planted(price=[f"${1000 + 7 * n:,}" for n in DRAW.integers(0, 90, ROWS)]),
+    "impossible": planted(age=[-4, *DRAW.integers(20, 70, ROWS - 1).tolist()]),
+    "future-dates": planted(born=[*WHEN[: ROWS - 1], "2999-01-01"]),
+    "missing-cells": planted(filled=[None if y == "no" else float(n % 17) for n, y in enumerate(clean()["y"])]),
+    "encodings": planted(text={7: "Ã©tÃ© cafÃ© card bank loan rate open"}),
+    "languages": planted(
+        text=[
+            *(f"the card {n} is lost and what is this" for n in range(200)),
+            *(f"die Karte {n} ist nicht da und das ist" for n in range(40)),
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_planted_defect_is_found_and_can_be_shown(name: str) -> None:
+    found = [finding for finding in audit(subject(DEFECTS[name])).findings if finding.check == name]
+    assert found
+    assert all(finding.rows > 0 and str(finding).endswith(".") for finding in found)
+    assert all(len(finding.examples) <= 3 for finding in found)
+
+
+@pytest.mark.parametrize("name", [fix.name for fix in FIXES if fix.name in DEFECTS and fix.name != "suspects"])
+def test_a_fix_mends_what_its_check_found(name: str) -> None:
+    columns = DEFECTS[name]
+    frame, (done,) = apply_fixes(subject(columns), [name])
+    assert done.startswith(f"{name}: ")
+    assert pl.DataFrame(columns, strict=False).height >= frame.height
+    left = [found for found in audit(subject(frame)).findings if found.setting == f"--fix {name}"]
+    assert left == []
+
+
+def test_every_check_says_its_own_name() -> None:
+    names = [check.name for check in CHECKS]
+    assert len(set(names)) == len(names)
+    for columns in DEFECTS.values():
+        report = audit(subject(columns))
+        assert {finding.check for finding in report.findings} <= set(report.checks) == set(names)
+
+
+def test_rows_of_the_test_table_are_found_and_removed() -> None:
+    test = {name: cells[:30] for name, cells in clean().items()}
+    audited = subject(clean(), test=test)
+    (found,) = [finding for finding in audit(audited).findings if finding.check == "overlap"]
+    assert (found.severity, found.rows) == ("warning", 30)
+    assert apply_fixes(audited, ["overlap"])[0].height == ROWS - 30
+
+
+def test_rows_to_predict_on_that_come_from_elsewhere_are_found() -> None:
+    other = clean() | {"x": [x + 3 for x in clean()["x"]], "colour": ["purple"] * ROWS}
+    found = {item.column for item in audit(subject(clean(), against=other)).findings if item.check == "drift"}
+    assert found == {"x", "colour"}
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_an_image_that_is_brighter_and_larger_is_a_near_duplicate() -> None:
+    draw = np.random.default_rng(0)
+    smooth = [np.kron(draw.integers(0, 200, (8, 8)), np.ones((6, 6))) for _ in range(60)]
+    images = [png(pixels) for pixels in smooth]
+    images += [png(np.kron(pixels + 30, np.ones((2, 2)))) for pixels in smooth[:3]]
+    audited = subject({"image": images, "y": ["a", "b", "c"] * 21})
+    (found,) = [finding for finding in audit(audited).findings if finding.check == "near-duplicates"]
+    assert found.rows == 3
+    assert apply_fixes(audited, ["near-duplicates"])[0].height == 60
+
+
+def test_a_training_waits_for_the_quick_checks_only() -> None:
+    columns = {name: cells * 30 for name, cells in clean().items()}
+    report = audit(subject(columns, quick=True))
+    assert {"overlap", "drift", "near-duplicates", "label-errors"} <= set(report.skipped)
+    assert not set(report.skipped) & set(report.checks)
+
+
+def test_planted_wrong_labels_of_banking77_lead_the_ranking(shared_data: Path) -> None:
+    frame = pl.read_csv(shared_data / "banking77" / "train.csv")
+    names = frame["category"].unique().sort()
+    labels = frame["category"].rank("dense").to_numpy().astype(np.int64) - 1
+    draw = np.random.default_rng(0)
+    wrong = draw.choice(len(labels), len(labels) // 20, replace=False)
+    labels[wrong] = (labels[wrong] + draw.integers(1, len(names), len(wrong))) % len(names)
+    transform = fit_text(frame["text"])
+    assert transform is not None
+    doubts = doubt(out_of_fold(transform(frame["text"]), labels, len(names), 0), labels)
+    first = doubts.order[: int(0.08 * len(labels))]
+    assert np.isin(wrong, first).mean() >= 0.7
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [("adult/adult.csv", "income"), ("banking77/train.csv", "category"), ("mrpc/train.csv", "label")],
+)
+def test_clean_real_data_have_nothing_worse_than_notes(shared_data: Path, name: str, target: str) -> None:
+    report = audit(subject(shared_data / name, target))
+    assert serious(report) == []
+    assert report.suspects or name.startswith("mrpc")
+
+
+def test_clean_digits_have_nothing_worse_than_notes(shared_data: Path) -> None:
+    frame = pl.read_parquet(shared_data / "mnist" / "train.parquet").gather_every(15)
+    assert serious(audit(subject(frame, "label"))) == []
+
+
+@pytest.mark.parametrize("suffix", ["png", "wav"])
+def test_files_that_are_not_there_are_no_finding_of_the_audit(suffix: str) -> None:
+    paths = [f"picture{number}.{suffix}" for number in range(40)]
+    assert serious(audit(subject({"file": paths, "y": ["a", "b"] * 20}))) == []
+
+
+def test_texts_too_short_to_compare_are_near_no_other() -> None:
+    texts = ["so", "or", "", "be it"] * 10
+    table = subject({"text": texts, "y": ["a", "b"] * 20})
+    table = Subject(table.table, "y", "binary", {"text": "text"})
+    assert not [found for found in audit(table).findings if found.check == "near-duplicates"]
