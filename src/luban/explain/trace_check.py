@@ -253,7 +253,7 @@ def _replaying(network: nn.Module, objective: Objective) -> Iterator[Callable[[S
         return forward
 
     for name, module in leaves.items():
-        module.forward = wrap(name, module.forward)  # type: ignore[method-assign]
+        module.forward = wrap(name, module.forward)
     try:
         objective(network)
         state["recording"] = 0

@@ -131,7 +131,7 @@ def recorded(network: nn.Module) -> Iterator[Recording]:
                 kept = given.detach().clone() if given is not None and small else None
                 call = Call(name, module, tensor.detach().clone(), kept, work_of(module, tensor))
                 if tensor.requires_grad:
-                    tensor.register_hook(call.keep_gradient)
+                    tensor.register_hook(call.keep_gradient)  # type: ignore[no-untyped-call]
                 recording.calls.append(call)
 
             handles.append(module.register_forward_hook(keep))
