@@ -1,0 +1,42 @@
+"""The page of one training step: a single HTML file without scripts and without the network."""
+
+from __future__ import annotations
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from luban.explain.trace_formulas import number
+from luban.explain.trace_row import RowTrace
+from luban.report.trace_diagram import diagram, histogram, shown
+from luban.report.trace_words import words
+
+
+def render(found: RowTrace, language: str = "en") -> str:
+    """Return the page in `en` or `zh`. All that comes from the data is escaped."""
+    environment = Environment(
+        loader=PackageLoader("luban.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "shown": shown, "bars": lambda counts: Markup(histogram(counts))}
+    word = words(language)
+    svg = Markup(diagram(found.trace, word["svg"]))
+    return environment.get_template("trace.html.jinja").render(
+        found=found, trace=found.trace, w=word, language=language, svg=svg
+    )
+
+
+def summary(found: RowTrace) -> list[str]:
+    """Return a few lines for the terminal."""
+    trace = found.trace
+    verdict = "passed" if trace.check_passed else "FAILED"
+    corners = f", {trace.kinks} at corners" if trace.kinks else ""
+    return [
+        *(f"note       {note}" for note in found.notes),
+        f"row        {found.row} of {found.source}",
+        f"loss       {trace.loss:.6g} before, {trace.loss_after:.6g} after {len(trace.steps)} step(s) of "
+        f"{trace.optimizer} at {trace.settings['learning_rate']:g}",
+        f"gradients  {verdict}: {trace.checked} weights checked{corners}, largest error {trace.check_error:.1e}",
+    ]
