@@ -70,8 +70,8 @@ def weights_of_resamples(rows: int, resamples: int, seed: int) -> Iterator[Float
 def sums_of_resamples(columns: npt.NDArray[Any], resamples: int = RESAMPLES, seed: int = 0) -> Floats:
     """Return the sums of the columns over resamples of the rows, (R, K), in bounded memory. columns: (rows, K).
 
-    Rows of up to 8 flags (bool) are drawn by how often each pattern occurs, which is the same law; 10,000 rows of numbers or
-    more by the multivariate normal law of their sums.
+    Rows of up to 8 flags (bool) are drawn by how often each pattern occurs, which is the same law; 10,000 rows of
+    numbers or more by the multivariate normal law of their sums.
     """
     rows, width = columns.shape
     rng = np.random.default_rng(seed)
@@ -87,7 +87,7 @@ def sums_of_resamples(columns: npt.NDArray[Any], resamples: int = RESAMPLES, see
     return rng.multivariate_normal(values.sum(axis=0), covariance, resamples, method="eigh")
 
 
-def ratio(numerator: Floats, denominator: Floats) -> Floats:
+def ratio(numerator: npt.NDArray[Any], denominator: npt.NDArray[Any]) -> Floats:
     """Divide; NaN where the denominator is zero."""
     shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
     quotient: Floats = np.full(shape, np.nan)

@@ -70,8 +70,8 @@ def has_probabilities(task: Task) -> bool:
 def fit_temperature(task: Task, logits: Tensor, targets: Array) -> float:
     """Return the temperature that makes the targets of validation rows most likely, by L-BFGS on its logarithm.
 
-    Returns 1 where the rows are fewer than 50, or the gain is one that chance reaches in 5 % of cases (the likelihood ratio
-    test of one parameter). logits: (rows, output_dim).
+    Returns 1 where the rows are fewer than 50, or the gain is one that chance reaches in 5 % of cases (the likelihood
+    ratio test of one parameter). logits: (rows, output_dim).
     """
     if not has_probabilities(task) or len(targets) < MIN_ROWS:
         return 1.0
@@ -114,8 +114,8 @@ def at_temperature(task: Task, outputs: Floats, temperature: float) -> Floats:
 
 
 def events(task: Task, targets: Array, outputs: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Return probabilities and whether they came true: of each row's predicted class, (rows,); of several labels a row, of
-    every label, (rows * C,)."""
+    """Return probabilities and whether they came true: of each row's predicted class, (rows,); of several labels a row,
+    of every label, (rows * C,)."""
     if isinstance(task, MultiLabel):
         return outputs.reshape(-1), targets.reshape(-1).astype(np.bool_)
     return outputs.max(axis=1), outputs.argmax(axis=1) == targets
@@ -142,10 +142,11 @@ def reliability(confidence: Floats, came_true: npt.NDArray[np.bool_]) -> tuple[B
 def errors(
     found: list[tuple[Floats, npt.NDArray[np.bool_]]], rows: int, seed: int = 0, resamples: int = RESAMPLES
 ) -> list[Score]:
-    """Return the expected calibration error of each list of events: the mean distance of confidence and accuracy over bins.
+    """Return the expected calibration error of each list of events: the mean distance of confidence and accuracy over
+    bins.
 
-    The interval is the basic one of the bootstrap (Davison and Hinkley 1997, section 5.2), cut at 0: a sum of distances is
-    larger on resamples than on the rows themselves, and percentiles would lie above the truth.
+    The interval is the basic one of the bootstrap (Davison and Hinkley 1997, section 5.2), cut at 0: a sum of distances
+    is larger on resamples than on the rows themselves, and percentiles would lie above the truth.
     """
     gaps = np.concatenate([_gaps(confidence, came_true, rows) for confidence, came_true in found], axis=1)
     events_a_row = len(found[0][0]) / rows
@@ -164,4 +165,4 @@ def _gaps(confidence: Floats, came_true: npt.NDArray[np.bool_], rows: int) -> Fl
     """(rows, bins): what each row adds to the difference of accuracy and confidence in each bin."""
     row = np.arange(len(confidence)) // max(1, len(confidence) // rows)
     gaps = np.bincount(row * NUM_BINS + bins_of(confidence), came_true - confidence, rows * NUM_BINS)
-    return gaps.reshape(rows, NUM_BINS)
+    return gaps.astype(np.float64).reshape(rows, NUM_BINS)

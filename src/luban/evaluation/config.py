@@ -10,8 +10,8 @@ from luban.evaluation.goal import parse_goal
 
 
 class EvaluateConfig(BaseModel):
-    """goal: what the decision threshold is chosen for. level: the coverage that prediction sets promise. sets: how they are
-    made. fairness_column: whose groups are compared. robustness, learning_curve: whether they are measured."""
+    """goal: what the decision threshold is chosen for. level: the coverage that prediction sets promise. sets: how they
+    are made. fairness_column: whose groups are compared. robustness, learning_curve: whether they are measured."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

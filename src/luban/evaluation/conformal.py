@@ -1,8 +1,8 @@
 """Split conformal prediction: sets and intervals that hold the truth as often as they promise, whatever the model.
 
-Vovk et al., Algorithmic Learning in a Random World (2005). Classes: least ambiguous sets (LAC; Sadinle, Lei and Wasserman
-2019) or adaptive sets (APS; Romano, Sesia and Candes 2020, without their randomisation). Numbers: absolute residuals (Lei et
-al. 2018).
+Vovk et al., Algorithmic Learning in a Random World (2005). Classes: least ambiguous sets (LAC; Sadinle, Lei and
+Wasserman 2019) or adaptive sets (APS; Romano, Sesia and Candes 2020, without their randomisation). Numbers: absolute
+residuals (Lei et al. 2018).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ DOUBT = 0.025  # coverage as low as what was found, or lower, is rarer than this
 
 @dataclass(frozen=True)
 class Conformal:
-    """level: the promised coverage. coverage: on the test rows. sizes: how many rows have sets of each size. half_width:
-    of an interval, in the target's unit. holds: whether the coverage is no lower than chance allows."""
+    """level: the promised coverage. coverage: on the test rows. sizes: how many rows have sets of each size.
+    half_width: of an interval, in the target's unit. holds: whether the coverage is no lower than chance allows."""
 
     level: float
     coverage: Score
@@ -119,8 +119,8 @@ def _strangeness(method: Method, outputs: Floats) -> Floats:
 def check_coverage(method: Method, scores: Floats, level: float, targets: Array, outputs: Floats) -> Conformal | None:
     """Measure on test rows what sets and intervals fitted on validation rows hold; None where those rows are too few.
 
-    The interval of the coverage is Wilson's; whether it holds is decided by its exact law, the beta-binomial (Angelopoulos
-    and Bates 2023, section 3.2).
+    The interval of the coverage is Wilson's; whether it holds is decided by its exact law, the beta-binomial
+    (Angelopoulos and Bates 2023, section 3.2).
     """
     limit, num_scores, rows = quantile(scores, level), len(scores), len(targets)
     if math.isinf(limit):

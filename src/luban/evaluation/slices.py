@@ -46,8 +46,8 @@ class Cut:
 
 @dataclass(frozen=True)
 class Slice:
-    """difference: of the score from that of all rows. p_adjusted: how often chance alone does as much, after correction.
-    worse: whether it is worse by more than chance."""
+    """difference: of the score from that of all rows. p_adjusted: how often chance alone does as much, after
+    correction. worse: whether it is worse by more than chance."""
 
     column: str
     value: str
@@ -63,8 +63,8 @@ class Slice:
 
 @dataclass(frozen=True)
 class Slices:
-    """looked_at: how many slices were. found: the significantly worse ones, the worst first, and then others from worse to
-    better. by_column: the slices of single columns."""
+    """looked_at: how many slices were. found: the significantly worse ones, the worst first, and then others from worse
+    to better. by_column: the slices of single columns."""
 
     metric: str
     overall: float
@@ -244,7 +244,7 @@ def _look(quality: Quality, columns: tuple[str, ...], cut: Cut) -> _Look:
     return _Look(columns, cut, big, sums / np.maximum(counts, 1), _p_values(quality, counts, sums, of_ranks))
 
 
-def _p_values(quality: Quality, counts: Codes, sums: Floats, of_ranks: Floats) -> Floats:
+def _p_values(quality: Quality, counts: Codes, sums: npt.NDArray[Any], of_ranks: npt.NDArray[Any]) -> Floats:
     """Two-sided, of each slice against all other rows: hypergeometric (Fisher's exact test) where values are 0 and 1,
     Wilcoxon's rank sum elsewhere, corrected for ties."""
     rows = len(quality.values)

@@ -22,8 +22,8 @@ MIN_ROWS = 20  # that a threshold is chosen on
 
 @dataclass(frozen=True)
 class Choice:
-    """A threshold chosen on validation rows; what is at least as probable is predicted. met: whether its goal can be met
-    there."""
+    """A threshold chosen on validation rows; what is at least as probable is predicted. met: whether its goal can be
+    met there."""
 
     goal: str
     threshold: float
@@ -32,7 +32,8 @@ class Choice:
 
 @dataclass(frozen=True)
 class Threshold:
-    """label: the positive one. scores, default_scores: at the chosen threshold and at 0.5. curve: one threshold each."""
+    """label: the positive one. scores, default_scores: at the chosen threshold and at 0.5. curve: one threshold
+    each."""
 
     label: str
     choice: Choice
