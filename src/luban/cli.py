@@ -172,6 +172,28 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run directory.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another one, of the same target.")],
+    data: Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Labelled rows; else their test rows.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the comparison here, as JSON.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
+) -> None:
+    """Compare two models on the same rows: paired tests, the rows that changed, the cost of each, a verdict."""
+    from luban.core.artifact import write_json
+    from luban.interface import check_output, compare_runs
+    from luban.report.comparison_table import comparison_lines
+
+    if output is not None:
+        check_output(output, overwrite, (".json",))
+    comparison = compare_runs(run_a, run_b, data).to_json()
+    for line in comparison_lines(comparison):
+        typer.echo(line)
+    if output is not None:
+        write_json(output, comparison)
+
+
+@app.command()
 def samples(fetch: Annotated[str | None, typer.Option(help="Fetch this sample and print its folder.")] = None) -> None:
     """List the named data sets and pretrained models, or fetch one."""
     from luban.data.samples import SAMPLES

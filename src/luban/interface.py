@@ -28,6 +28,7 @@ from luban.report.tracking import trackers
 from luban.run import Run
 
 if TYPE_CHECKING:
+    from luban.evaluation.compare import RunComparison
     from luban.evaluation.prediction_sets import PredictionSets
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
@@ -129,7 +130,7 @@ def predict_file(
 ) -> tuple[pl.DataFrame, list[str]]:
     """Predict every row of a source and write all its columns with the predictions beside them.
 
-    level: of the prediction sets or intervals that are added. Returns the rows as written, and what was unusual in them.
+    level: of the prediction sets or intervals that are added. Returns the rows as written, and what was unusual.
     Raises ConfigError where the output exists, or the run has no sets of that level.
     """
     if output is not None:
@@ -149,6 +150,21 @@ def predict_file(
     if output is not None:
         write_table(frame, output)
     return frame, notes
+
+
+def compare_runs(run_a: Path, run_b: Path, data: Path | None) -> RunComparison:
+    """Compare two runs on the test rows that they share, or on labelled rows. Raises ConfigError where they cannot be."""
+    from luban.evaluation import compare
+
+    if data is None:
+        return compare.compare(*compare.stored(RunDirectory.open(run_a), RunDirectory.open(run_b)))
+    judged = []
+    for path in (run_a, run_b):
+        model = Model.load(path)
+        table, targets = model.labelled(str(data))
+        outputs = model.predictor.predict(table).outputs
+        judged.append(compare.Judged(model.directory, model.predictor.task, table.row_numbers, targets, outputs))
+    return compare.compare(*judged)
 
 
 def stored_sets(directory: RunDirectory, level: float) -> PredictionSets:

@@ -29,7 +29,7 @@ TOLD = ("precision", "recall", "f1")
 
 
 def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return four lines at most: calibration, the worst slice, the commonest confusion, the largest loss of robustness."""
+    """Return four lines at most: calibration, the worst slice, the commonest confusion, the largest loss."""
     lines = []
     if found := evaluation.get("calibration"):
         temperature = found["temperature"]
@@ -49,7 +49,8 @@ def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("worst slice", f"{text}, {overall:.3f} on all"))
     if confusions := evaluation.get("confusions"):
         first = confusions[0]
-        text = f"'{first['actual']}' is taken for '{first['predicted']}' in {first['rows']:,} rows, {first['share']:.0%} of its own"
+        text = f"'{first['actual']}' is taken for '{first['predicted']}' in {first['rows']:,} rows"
+        text += f", {first['share']:.0%} of its own"
         lines.append(("confusion", text))
     losses = evaluation.get("robustness") or []
     if losses and losses[0]["score"]["value"] is not None and abs(losses[0]["difference"]) >= LARGE_DROP:
