@@ -153,18 +153,19 @@ def predict_file(
 
 
 def compare_runs(run_a: Path, run_b: Path, data: Path | None) -> RunComparison:
-    """Compare two runs on the test rows that they share, or on labelled rows. Raises ConfigError where they cannot be."""
+    """Compare two runs on the test rows that they share, or on labelled rows. Raises ConfigError where that fails."""
     from luban.evaluation import compare
 
     if data is None:
         return compare.compare(*compare.stored(RunDirectory.open(run_a), RunDirectory.open(run_b)))
-    judged = []
-    for path in (run_a, run_b):
+
+    def judged(path: Path) -> compare.Judged:
         model = Model.load(path)
         table, targets = model.labelled(str(data))
         outputs = model.predictor.predict(table).outputs
-        judged.append(compare.Judged(model.directory, model.predictor.task, table.row_numbers, targets, outputs))
-    return compare.compare(*judged)
+        return compare.Judged(model.directory, model.predictor.task, table.row_numbers, targets, outputs)
+
+    return compare.compare(judged(run_a), judged(run_b))
 
 
 def stored_sets(directory: RunDirectory, level: float) -> PredictionSets:

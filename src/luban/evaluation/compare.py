@@ -86,8 +86,12 @@ def compare(a: Judged, b: Judged, seed: int = 0) -> RunComparison:
     known = [metric for metric in task.metrics if not is_partial or metric.name not in ("roc_auc", "log_loss")]
     one, other = (resample(known, found.targets, found.outputs, seed=seed) for found in (a, b))
     metrics = {
-        name: (one[name].value, other[name].value, Score.of(other[name].value - one[name].value, other[name].samples -
-        one[name].samples)) for name in one
+        name: (
+            one[name].value,
+            other[name].value,
+            Score.of(other[name].value - one[name].value, other[name].samples - one[name].samples),
+        )
+        for name in one
     }
     qualities = [Quality.of(task, found.targets, found.outputs) for found in (a, b)]
     gain = (qualities[1].values - qualities[0].values) * (1 if qualities[0].higher_is_better else -1)
@@ -162,12 +166,13 @@ def check_alike(a: Judged, b: Judged) -> None:
             found="labels that differ",
             action="Train both on rows of all labels",
         )
+    common = len(np.intersect1d(a.rows, b.rows))
     if not np.array_equal(a.rows, b.rows) or not np.array_equal(a.targets, b.targets):
         raise ConfigError(
             where,
             expected="the same test rows",
-            found=f"{len(a.rows)} and {len(b.rows)} rows, of which {len(np.intersect1d(a.rows, b.rows))} have numbers in
-            common", action="Name rows for both to predict: luban compare RUN_A RUN_B DATA",
+            found=f"{len(a.rows)} and {len(b.rows)} rows, of which {common} have numbers in common",
+            action="Name rows for both to predict: luban compare RUN_A RUN_B DATA",
         )
 
 

@@ -19,8 +19,10 @@ def comparison_lines(comparison: dict[str, Any]) -> list[str]:
             f"McNemar            A alone right {found['a_alone']:,}, B alone {found['b_alone']:,}, p {found['p']:.3g}"
         )
     for name, title in (("mended", "B mends"), ("broken", "B breaks")):
-        for row in comparison[name][:3]:
-            lines.append(f"{title:<18} row {row['row']}: actual {row['actual']}, A {row['a']}, B {row['b']}")
+        lines += [
+            f"{title:<18} row {row['row']}: actual {row['actual']}, A {row['a']}, B {row['b']}"
+            for row in comparison[name][:3]
+        ]
     for name in ("a", "b"):
         cost = comparison[name]
         seconds = "-" if cost["train_seconds"] is None else f"{cost['train_seconds']:,.1f} s"
