@@ -13,7 +13,7 @@ import yaml
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.errors import listed
+from luban.core.errors import DataError, listed
 from luban.data import samples, sources
 from luban.data.table import Table
 from luban.evaluation.evaluate import Evaluation, evaluate
@@ -79,6 +79,7 @@ class Model:
         """
         # scipy.stats takes longer to import than all that a prediction needs
         from luban.evaluation.judgement import judge
+        from luban.evaluation.slices import MIN_ROWS
         from luban.evaluation.validated import Validated
 
         table, targets = self.labelled(rows)
@@ -86,6 +87,13 @@ class Model:
         kinds = {column: feature.kind for feature in self.predictor.schema.features for column in feature.columns}
         evaluation = evaluate(task, targets, outputs, {})
         judgement = judge(task, table, targets, outputs, kinds, Validated.load(self.directory), by=by)
+        if by is not None and judgement.fairness is None:
+            raise DataError(
+                f"{table.name}, column '{by}'",
+                expected=f"two groups of {MIN_ROWS} rows or more to compare",
+                found="fewer",
+                action="Give more rows, or another column",
+            )
         return replace(evaluation, judgement=judgement)
 
     def labelled(self, rows: object) -> tuple[Table, Array]:

@@ -147,6 +147,9 @@ def judge(run: Run, predictor: Predictor, prepared: Prepared) -> Evaluation:
     judgement = judge_rows(
         task, table, targets, outputs, kinds, validated, level=settings.level, by=settings.fairness_column, seed=seed
     )
+    if settings.fairness_column is not None and judgement.fairness is None:
+        text = f"evaluate.fairness_column: fewer than two groups of '{settings.fairness_column}' have test rows enough"
+        run.note("evaluate", text, warning=True)
     fitted = (parts.train.table.take(parts.train.rows[chosen]), fitting.targets_array(), pixels(fitting))
     tested = (table, targets, pixels(test_set))
     trials = try_out(predictor, evaluation.decider, fitted, tested, outputs, theirs, kinds, settings, seed)

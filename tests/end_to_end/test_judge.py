@@ -24,6 +24,8 @@ def test_train_evaluate_by_and_predict_sets(luban, tmp_path: Path) -> None:
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert {group["value"] for group in scores["fairness"]["groups"]} == {"'北京'", "'上海'", "'Paris'"}
     assert luban("evaluate", "runs/people", "people.csv", "--by", "town").code == 1
+    single = luban("evaluate", "runs/people", "people.csv", "--by", "country")
+    assert "expected two groups of 20 rows or more to compare" in single.err
     assert luban("predict", "runs/people", "people.csv", "--sets", "0.8", "-o", "out.parquet").code == 0
     out = pl.read_parquet(tmp_path / "out.parquet")
     held = [actual in members for actual, members in out.select("rich", "set_rich").iter_rows()]

@@ -14,7 +14,6 @@ from scipy.stats import binomtest, false_discovery_control, hypergeom
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from luban.core.errors import DataError
 from luban.evaluation import conformal
 from luban.evaluation.bootstrap import sums_of_resamples
 from luban.evaluation.calibration import at_temperature, calibrate, fit_temperature, reliability
@@ -192,8 +191,7 @@ def test_planted_unfairness_is_found() -> None:
     assert gaps["tpr"].gap.low <= 0.4 <= gaps["tpr"].gap.high
     assert gaps["tpr"].between == ("'a'", "'b'")
     assert gaps["fpr"].gap.value == 0
-    with pytest.raises(DataError, match="two groups of 20 rows or more"):
-        compare_groups(BINARY, targets, np.eye(2)[targets], pl.Series("group", ["a"] * 2000))
+    assert compare_groups(BINARY, targets, np.eye(2)[targets], pl.Series("group", ["a"] * 2000)) is None
 
 
 def test_mcnemar_is_the_binomial_test() -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from luban.core.errors import DataError
 from luban.evaluation.bootstrap import Score, ratio, sums_of_resamples
 from luban.evaluation.quality import Quality
 from luban.evaluation.slices import MIN_ROWS, Cut, cut_category, cut_number
@@ -61,23 +60,18 @@ class Fairness:
         }
 
 
-def compare_groups(task: Task, targets: Array, outputs: Floats, cells: pl.Series, seed: int = 0) -> Fairness:
+def compare_groups(task: Task, targets: Array, outputs: Floats, cells: pl.Series, seed: int = 0) -> Fairness | None:
     """Compare the groups that a column makes: its values, or bins of numbers, of 20 rows or more.
 
     Of two classes the rates are how often the positive one is predicted, how often rightly of its own rows (TPR) and
     wrongly of the others (FPR), and the accuracy (Hardt, Price and Srebro 2016); of other tasks the quality of a row.
-    Each group is resampled on its own. Raises DataError where there are not two groups.
+    Each group is resampled on its own. Returns None where there are not two such groups.
     """
     cut = _groups(cells)
     sizes = np.bincount(cut.codes[cut.codes >= 0], minlength=len(cut.names))
     big = [code for code in range(len(cut.names)) if sizes[code] >= MIN_ROWS]
     if len(big) < 2:
-        raise DataError(
-            f"column '{cells.name}'",
-            expected=f"two groups of {MIN_ROWS} rows or more to compare",
-            found=f"{len(big)}",
-            action="Give more rows, or another column",
-        )
+        return None
     parts = _rates(task, targets, outputs)
     groups, samples = [], []
     for code in big:
