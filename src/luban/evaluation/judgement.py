@@ -111,9 +111,7 @@ def try_out(
     losses = curve = None
     if config.robustness:
         table, targets, _ = tested
-        losses = robustness.measure_robustness(
-            lambda rows: predictor.predict(rows).outputs, table, targets, outputs, kinds, metric, seed
-        )
+        losses = robustness.measure_robustness(predictor, table, targets, outputs, kinds, metric, seed)
     if config.learning_curve and "linear" in baselines:
         curve = learning_curve(task, metric, fitted, tested, baselines["linear"], kinds, seed)
     return losses, curve

@@ -14,11 +14,14 @@ from PIL import Image, ImageEnhance
 
 from luban.data.table import Table
 from luban.evaluation.bootstrap import Score, resample
+from luban.features import cache
 from luban.features.audio import open_clip
 from luban.features.cells import strings
+from luban.features.dataset import Dataset
 from luban.features.image import open_image
 from luban.features.media import UnreadableCellError, read_cell
 from luban.features.number import parse_numbers
+from luban.predictor import Predictor
 from luban.tasks.base import Array, Floats, Metric
 
 MAX_ROWS = 256  # test rows that are corrupted
@@ -168,7 +171,7 @@ CORRUPTIONS: dict[str, tuple[tuple[str, Corrupt], ...]] = {
 
 
 def measure_robustness(
-    predict: Callable[[Table], Floats],
+    predictor: Predictor,
     table: Table,
     targets: Array,
     outputs: Floats,
@@ -186,12 +189,26 @@ def measure_robustness(
         rows = np.sort(rng.choice(rows, MAX_ROWS, replace=False))
     chosen, truth = table.take(rows), targets[rows]
     clean = float(metric.compute(truth, outputs[rows], np.ones((1, len(rows))))[0])
+    predict = _predict_changed(predictor, chosen)
     found = []
     for column, kind in list(kinds.items())[:MAX_COLUMNS]:
         for name, corrupt in CORRUPTIONS.get(kind, ()):
             cells = corrupt(chosen.frame[column], rng, chosen)
             corrupted = replace(chosen, frame=chosen.frame.with_columns(cells))
-            score = resample([metric], truth, predict(corrupted), RESAMPLES, seed)[metric.name].score
+            score = resample([metric], truth, predict(corrupted, column), RESAMPLES, seed)[metric.name].score
             found.append(Corruption(name, column, score, score.value - clean))
     sign = 1 if metric.higher_is_better else -1
     return sorted(found, key=lambda item: sign * np.nan_to_num(item.difference))
+
+
+def _predict_changed(predictor: Predictor, table: Table) -> Callable[[Table, str], Floats]:
+    """Return what predicts a table that differs in one column: only the input that it is part of is encoded again."""
+    schema = predictor.schema
+    clean, _ = cache.encode(schema, table, None, None)
+
+    def predict(changed: Table, column: str) -> Floats:
+        own = replace(schema, features=tuple(item for item in schema.features if column in item.columns))
+        inputs, _ = cache.encode(own, changed, None, None)
+        return predictor.outputs(Dataset.of(schema, {**clean, **inputs}, None))
+
+    return predict
