@@ -151,11 +151,14 @@ def predict(
         Path | None, typer.Option("--output", "-o", help="A .csv, .tsv, .parquet or .jsonl file.")
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
+    sets: Annotated[
+        float | None, typer.Option(metavar="LEVEL", help="Add sets or intervals that hold the truth so often: 0.9.")
+    ] = None,
 ) -> None:
     """Predict every row: all columns are kept, in their order, and predictions are added."""
     from luban.interface import flat, predict_file
 
-    frame, notes = predict_file(run, data, output, overwrite=overwrite)
+    frame, notes = predict_file(run, data, output, overwrite=overwrite, level=sets)
     for note in notes:
         typer.secho(note, fg="yellow", err=True)
     if output is None:
@@ -170,6 +173,7 @@ def evaluate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows that have the target column.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the scores here, as JSON.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
+    by: Annotated[str | None, typer.Option(metavar="COLUMN", help="Compare the groups of this column.")] = None,
 ) -> None:
     """Score a trained model on labelled rows."""
     from rich.console import Console
@@ -177,12 +181,16 @@ def evaluate(
     from luban.core.artifact import write_json
     from luban.interface import check_output
     from luban.model import Model
+    from luban.report.judgement_table import judgement_lines
     from luban.report.terminal import score_table
 
     if output is not None:
         check_output(output, overwrite, (".json",))
-    evaluation = Model.load(run).evaluate(data).to_json()
-    Console(highlight=False).print(score_table(evaluation))
+    evaluation = Model.load(run).evaluate(data, by).to_json()
+    console = Console(highlight=False)
+    console.print(score_table(evaluation))
+    for label, text in judgement_lines(evaluation):
+        console.print(f"{label:<12} {text}", markup=False, soft_wrap=True)
     if output is not None:
         write_json(output, evaluation)
 
@@ -219,6 +227,28 @@ def trace(
     for line in summary(found):
         typer.echo(line)
     typer.echo(f"page       {output}")
+
+
+@app.command()
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run directory.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another one, of the same target.")],
+    data: Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Labelled rows; else their test rows.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the comparison here, as JSON.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
+) -> None:
+    """Compare two models on the same rows: paired tests, the rows that changed, the cost of each, a verdict."""
+    from luban.core.artifact import write_json
+    from luban.interface import check_output, compare_runs
+    from luban.report.comparison_table import comparison_lines
+
+    if output is not None:
+        check_output(output, overwrite, (".json",))
+    comparison = compare_runs(run_a, run_b, data).to_json()
+    for line in comparison_lines(comparison):
+        typer.echo(line)
+    if output is not None:
+        write_json(output, comparison)
 
 
 @app.command()

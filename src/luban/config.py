@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from luban.core.errors import ConfigError, nearest
 from luban.data import samples
 from luban.data.config import DataConfig
+from luban.evaluation.config import EvaluateConfig
 from luban.features.schema import FeaturesConfig
 from luban.models.network import NetworkConfig, expand_name
 from luban.report.tracking import TrackerName
@@ -33,6 +34,7 @@ class RunConfig(BaseModel):
     features: FeaturesConfig = FeaturesConfig()
     model: NetworkConfig = NetworkConfig()
     train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
 
 
 def load(path: Path) -> dict[str, Any]:

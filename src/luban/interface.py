@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -25,6 +26,10 @@ from luban.report.rate_plot import show
 from luban.report.terminal import Terminal
 from luban.report.tracking import trackers
 from luban.run import Run
+
+if TYPE_CHECKING:
+    from luban.evaluation.compare import RunComparison
+    from luban.evaluation.prediction_sets import PredictionSets
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
 BEFORE_TRAINING = {artifact.HISTORY, artifact.CONFIG, artifact.AUDIT}  # files of a run that never began
@@ -121,16 +126,23 @@ def place(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
         settings[last] = value
 
 
-def predict_file(run: Path, data: Path, output: Path | None, *, overwrite: bool) -> tuple[pl.DataFrame, list[str]]:
+def predict_file(
+    run: Path, data: Path, output: Path | None, *, overwrite: bool, level: float | None = None
+) -> tuple[pl.DataFrame, list[str]]:
     """Predict every row of a source and write all its columns with the predictions beside them.
 
-    Returns the rows as written, and what was unusual in them. Raises ConfigError where the output exists.
+    level: of the prediction sets or intervals that are added. Returns the rows as written, and what was unusual.
+    Raises ConfigError where the output exists, or the run has no sets of that level.
     """
     if output is not None:
         check_output(output, overwrite)
     model = Model.load(run)
+    sets = None if level is None else stored_sets(model.directory, level)
     table = model.read(str(data))
     prediction = model.prediction(table)
+    if sets is not None:
+        added = sets.columns(model.predictor.task, prediction.outputs)
+        prediction = replace(prediction, frame=prediction.frame.hstack(added))
     taken = set(table.columns)
     frame = table.frame.hstack(
         prediction.frame.rename({name: free_name(name, taken) for name in prediction.frame.columns})
@@ -139,6 +151,29 @@ def predict_file(run: Path, data: Path, output: Path | None, *, overwrite: bool)
     if output is not None:
         write_table(frame, output)
     return frame, notes
+
+
+def compare_runs(run_a: Path, run_b: Path, data: Path | None) -> RunComparison:
+    """Compare two runs on the test rows that they share, or on labelled rows. Raises ConfigError where that fails."""
+    from luban.evaluation import compare
+
+    if data is None:
+        return compare.compare(*compare.stored(RunDirectory.open(run_a), RunDirectory.open(run_b)))
+
+    def judged(path: Path) -> compare.Judged:
+        model = Model.load(path)
+        table, targets = model.labelled(str(data))
+        outputs = model.predictor.predict(table).outputs
+        return compare.Judged(model.directory, model.predictor.task, table.row_numbers, targets, outputs)
+
+    return compare.compare(judged(run_a), judged(run_b))
+
+
+def stored_sets(directory: RunDirectory, level: float) -> PredictionSets:
+    """Return what a run knows of prediction sets of a level."""
+    from luban.evaluation.prediction_sets import PredictionSets
+
+    return PredictionSets.load(directory, level)
 
 
 def free_name(name: str, taken: set[str]) -> str:

@@ -13,11 +13,12 @@ import yaml
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.errors import listed
+from luban.core.errors import DataError, listed
 from luban.data import samples, sources
 from luban.data.table import Table
 from luban.evaluation.evaluate import Evaluation, evaluate
 from luban.predictor import Prediction, Predictor
+from luban.tasks.base import Array
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,39 @@ class Model:
         prediction = self.predictor.predict(table)
         return replace(prediction, notes=[*prediction.notes, *left_out(table)])
 
-    def evaluate(self, rows: object) -> Evaluation:
-        """Score a table or path that has the target column. Raises SchemaError where it does not."""
+    def evaluate(self, rows: object, by: str | None = None) -> Evaluation:
+        """Score and judge a table or path that has the target column. Raises SchemaError where it does not.
+
+        by: a column whose groups are compared.
+        """
+        # scipy.stats takes longer to import than all that a prediction needs
+        from luban.evaluation.judgement import judge
+        from luban.evaluation.slices import MIN_ROWS
+        from luban.evaluation.validated import Validated
+
+        table, targets = self.labelled(rows)
+        task, outputs = self.predictor.task, self.predictor.predict(table).outputs
+        kinds = {column: feature.kind for feature in self.predictor.schema.features for column in feature.columns}
+        evaluation = evaluate(task, targets, outputs, {})
+        judgement = judge(task, table, targets, outputs, kinds, Validated.load(self.directory), by=by)
+        if by is not None and judgement.fairness is None:
+            raise DataError(
+                f"{table.name}, column '{by}'",
+                expected=f"two groups of {MIN_ROWS} rows or more to compare",
+                found="fewer",
+                action="Give more rows, or another column",
+            )
+        return replace(evaluation, judgement=judgement)
+
+    def labelled(self, rows: object) -> tuple[Table, Array]:
+        """Return the rows whose target can be read, and their targets."""
         table, task = self.read(rows), self.predictor.task
         table.require(task.target, "target")
         targets, bad = task.encode(table.frame[task.target])
         checked = table.without({position: (task.target, reason) for position, reason in bad.items()})
         checked.check_rejected()
         kept = np.setdiff1d(np.arange(len(table)), np.fromiter(bad, np.int64, len(bad)))
-        return evaluate(task, targets[kept], self.predictor.predict(checked).outputs, {})
+        return checked, targets[kept]
 
 
 def left_out(table: Table) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,9 @@ from luban.training import recipe
 from luban.training.fit import Job, fit, range_test, settle
 from luban.training.interrupt import interruptible
 from luban.training.lr_finder import RateCurve
+
+if TYPE_CHECKING:
+    from luban.evaluation.validated import Validated
 
 BASELINE_ROWS = 20_000
 CHANGEABLE = {"checkpoint_seconds", "workers", "preflight", "patience"}  # settings that a run may go on without
@@ -118,8 +121,11 @@ def write_config(run: Run, prepared: Prepared, settings: recipe.TrainConfig) -> 
 def judge(run: Run, predictor: Predictor, prepared: Prepared) -> Evaluation:
     """Score the test rows beside the baselines, and write predictions and scores."""
     from luban.evaluation.baselines import fit_baselines  # scikit-learn takes longer to import than all the rest
+    from luban.evaluation.judgement import judge as judge_rows
+    from luban.evaluation.judgement import try_out
 
     task, parts, train_set, test_set = prepared.task, prepared.parts, prepared.train, prepared.test
+    validated = learn_from_validation(run, predictor, prepared)
     outputs = predictor.outputs(test_set)
     chosen = np.arange(len(train_set))
     if len(chosen) > BASELINE_ROWS:
@@ -137,13 +143,39 @@ def judge(run: Run, predictor: Predictor, prepared: Prepared) -> Evaluation:
     table = parts.test.table.take(parts.test.rows)
     theirs = {baseline.name: baseline.predict(table, pixels(test_set)) for baseline in baselines}
     decider = run.config.train.metric
-    evaluation = evaluate(task, test_set.targets_array(), outputs, theirs, decider=decider, seed=run.config.seed)
+    targets, settings, seed = test_set.targets_array(), run.config.evaluate, run.config.seed
+    evaluation = evaluate(task, targets, outputs, theirs, decider=decider, seed=seed)
+    judgement = judge_rows(
+        task, table, targets, outputs, kinds, validated, level=settings.level, by=settings.fairness_column, seed=seed
+    )
+    if settings.fairness_column is not None and judgement.fairness is None:
+        text = f"evaluate.fairness_column: fewer than two groups of '{settings.fairness_column}' have test rows enough"
+        run.note("evaluate", text, warning=True)
+    fitted = (parts.train.table.take(parts.train.rows[chosen]), fitting.targets_array(), pixels(fitting))
+    tested = (table, targets, pixels(test_set))
+    trials = try_out(predictor, evaluation.decider, fitted, tested, outputs, theirs, kinds, settings, seed)
+    evaluation = replace(evaluation, judgement=judgement.with_trials(*trials))
     artifact.write_json(run.directory / artifact.METRICS, evaluation.to_json())
     rows = pl.DataFrame({"row": table.row_numbers, f"actual_{task.target}": table.frame[task.target]})
     with artifact.atomic(run.directory / artifact.PREDICTIONS) as path:
         rows.hstack(task.decode(outputs)).write_parquet(path)
     run.tell(events.Evaluated(evaluation.to_json()))
     return evaluation
+
+
+def learn_from_validation(run: Run, predictor: Predictor, prepared: Prepared) -> Validated:
+    """Fit the temperature, the threshold and the prediction sets on validation rows, and store them with the model."""
+    from luban.evaluation.validated import MAX_ROWS, Validated
+
+    rows = np.arange(len(prepared.validation))
+    if len(rows) > MAX_ROWS:
+        rows = np.sort(np.random.default_rng(run.config.seed).choice(rows, MAX_ROWS, replace=False))
+    chosen = prepared.validation.select(rows)
+    targets, config, seed = chosen.targets_array(), run.config.evaluate, run.config.seed
+    validated = Validated.fit(prepared.task, predictor.logits(chosen), targets, config, seed)
+    predictor.temperature = validated.temperature
+    artifact.write_json(run.directory / artifact.CALIBRATION, validated.to_json())
+    return validated
 
 
 def pixels(dataset: Dataset) -> dict[str, npt.NDArray[np.uint8]]:
@@ -162,6 +194,7 @@ def manifest(run: Run, prepared: Prepared) -> dict[str, Any]:
         "data": {
             "source": parts.train.table.name,
             "fingerprint": sources.fingerprint(parts.train.table),
+            "test_fingerprint": sources.fingerprint(parts.test.table),
             "rows": {role: len(getattr(parts, role).rows) for role in ("train", "validation", "test")},
         },
         "seconds": run.seconds,

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
+from luban.core.errors import ArtifactError
 from luban.core.runtime import autocast, choose_device, is_out_of_memory, product_seconds
 from luban.data.table import Table
 from luban.features import cache
@@ -43,10 +44,19 @@ class Prediction:
 
 
 class Predictor:
-    """A trained model, from a table to predictions."""
+    """A trained model, from a table to predictions. temperature: that its logits are divided by (calibration)."""
 
-    def __init__(self, schema: Schema, task: Task, spec: NetworkSpec, network: Network, device: torch.device) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        task: Task,
+        spec: NetworkSpec,
+        network: Network,
+        device: torch.device,
+        temperature: float = 1.0,
+    ) -> None:
         self.schema, self.task, self.spec, self.device = schema, task, spec, device
+        self.temperature = temperature
         self.network = network.to(device).eval()
         self.dtype = spec_dtype(spec, device)
 
@@ -69,9 +79,12 @@ class Predictor:
 
     def outputs(self, dataset: Dataset) -> Floats:
         """Return the task's outputs for every row, in order: probabilities (rows, C), or values (rows,)."""
-        logits = forward_all(self.network, dataset, self.device, self.dtype, self._forward)
-        found: Floats = self.task.outputs(logits).numpy()
+        found: Floats = self.task.outputs(self.logits(dataset) / self.temperature).numpy()
         return found
+
+    def logits(self, dataset: Dataset) -> Tensor:
+        """Return the head's outputs for every row, in order, (rows, output_dim), before the temperature."""
+        return forward_all(self.network, dataset, self.device, self.dtype, self._forward)
 
     @cached_property
     def _forward(self) -> nn.Module:
@@ -102,7 +115,22 @@ class Predictor:
         for module in network.modules():
             if isinstance(module, torch.nn.Conv2d):
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(schema, task, spec, network, choose_device(device))
+        return cls(schema, task, spec, network, choose_device(device), _temperature(run))
+
+
+def _temperature(run: RunDirectory) -> float:
+    """Return the temperature that a run stored, 1 where it stored none. Raises ArtifactError where it is no number."""
+    if not (run / artifact.CALIBRATION).is_file():
+        return 1.0
+    found = run.read_json(artifact.CALIBRATION).get("temperature")
+    if not isinstance(found, (int, float)) or not 0 < found < float("inf"):
+        raise ArtifactError(
+            str(run / artifact.CALIBRATION),
+            expected="a positive temperature",
+            found=repr(found)[:40],
+            action="Copy the run directory again",
+        )
+    return float(found)
 
 
 def spec_dtype(spec: NetworkSpec, device: torch.device) -> torch.dtype:

@@ -84,6 +84,7 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
     with run.stage("infer"):
         target = choose_target(run, table)
         task_type = infer_task(schema.profile(table, target), config.data.task)
+        check_judgement(run, read_tables.get("test", table), task_type)
         plans = plan_columns(run, table, target)
         run.note("infer", *(plan.note for plan in plans if plan.note))
         schema.require_inputs(table, plans)
@@ -172,6 +173,20 @@ def guess_target(table: Table) -> tuple[str, str]:
     named = [by_lower[name] for name in TARGET_NAMES if name in by_lower]
     target = named[0] if named else table.columns[-1]
     return target, f"target: '{target}', by its {'name' if named else 'place, the last column'} (set it with --target)"
+
+
+def check_judgement(run: Run, test: Table, task: type[Task]) -> None:
+    """Raise SchemaError or ConfigError, before time is spent, where the model cannot be judged as set."""
+    config = run.config.evaluate
+    if config.fairness_column is not None:
+        test.require(config.fairness_column, "evaluate.fairness_column")
+    if config.goal is not None and task.name not in ("binary", "multi_label"):
+        raise ConfigError(
+            "evaluate.goal",
+            expected="a task that decides by a threshold, binary or multi_label",
+            found=f"the task {task.name}",
+            action="Remove the setting, or set data.task",
+        )
 
 
 def plan_columns(run: Run, table: Table, target: str) -> list[ColumnPlan]:

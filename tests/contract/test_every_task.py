@@ -11,6 +11,10 @@ import pytest
 import torch
 
 from luban.core.errors import DataError
+from luban.data.table import Table
+from luban.evaluation.config import EvaluateConfig
+from luban.evaluation.judgement import judge
+from luban.evaluation.validated import Validated
 from luban.features.base import ColumnProfile
 from luban.tasks import TASKS, infer_task
 from luban.tasks.base import LossConfig, Task
@@ -161,3 +165,23 @@ def test_no_rows_encode_to_no_targets(task: Task) -> None:
 def test_a_target_without_cells_is_refused(task_type: type[Task]) -> None:
     with pytest.raises(DataError, match="target 'answer'"):
         task_type.fit(pl.Series("answer", [None] * 20, dtype=pl.String))
+
+
+def test_every_task_is_judged(task: Task) -> None:
+    rows = 120
+    target = pl.Series("answer", (TARGETS[task.name] * 30)[:rows])
+    encoded, _ = task.encode(target)
+    torch.manual_seed(0)
+    logits = torch.randn(rows, task.output_dim)
+    validated = Validated.fit(task, logits, encoded, EvaluateConfig())
+    frame = pl.DataFrame({"size": [place % 5 for place in range(rows)], "answer": target})
+    table = Table(frame, "rows", None, np.arange(1, rows + 1))
+    outputs = task.outputs(logits / validated.temperature).numpy()
+    found = judge(task, table, encoded, outputs, {"size": "number"}, validated, by="size").to_json()
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["mistakes"]
+    assert found["slices"]["looked_at"] >= 2
+    assert found["fairness"]["gaps"]
+    assert (found["calibration"] is None) == (not LABELS[task.name])
+    assert (found["conformal"] is None) == (task.name == "multi_label")
+    assert (found["threshold"] is None) == (task.name not in ("binary", "multi_label"))

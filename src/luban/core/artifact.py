@@ -24,6 +24,7 @@ FORMAT = 1  # raised when a run directory of an older format can no longer be re
 CONFIG, MANIFEST, NETWORK, FEATURES = "config.yaml", "manifest.json", "network.json", "features.json"
 WEIGHTS, HISTORY, METRICS, PREDICTIONS = "model.safetensors", "history.jsonl", "metrics.json", "predictions.parquet"
 REJECTED, TASK, CHECKPOINTS, AUDIT = "rejected_rows.csv", "task.json", "checkpoints", "audit.json"
+CALIBRATION = "calibration.json"  # what the validation rows tell of the finished model: its temperature, and more
 
 RATES, RATE_PLOT = "learning_rate.json", "learning_rate.svg"
 

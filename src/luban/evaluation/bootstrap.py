@@ -8,15 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from luban.tasks.base import Array, Floats, Metric, Task
 
 RESAMPLES = 1000
 LOW, HIGH = 2.5, 97.5  # percentiles
 CELLS_AT_ONCE = 2**21  # weights held in memory: 16 MiB
+NORMAL_ROWS = 10_000  # from here on the sums of resamples are drawn from the normal law that they tend to
+MAX_FLAGS = 8  # that are told apart as patterns
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,34 @@ def weights_of_resamples(rows: int, resamples: int, seed: int) -> Iterator[Float
     for start in range(0, resamples, at_once):
         drawn = (rng.integers(0, rows, rows) for _ in range(min(at_once, resamples - start)))
         yield np.stack([np.bincount(draw, minlength=rows) for draw in drawn]).astype(np.float64)
+
+
+def sums_of_resamples(columns: npt.NDArray[Any], resamples: int = RESAMPLES, seed: int = 0) -> Floats:
+    """Return the sums of the columns over resamples of the rows, (R, K), in bounded memory. columns: (rows, K).
+
+    Rows of up to 8 flags (bool) are drawn by how often each pattern occurs, which is the same law; 10,000 rows of
+    numbers or more by the multivariate normal law of their sums.
+    """
+    rows, width = columns.shape
+    rng = np.random.default_rng(seed)
+    if columns.dtype == np.bool_ and width <= MAX_FLAGS:
+        codes = np.packbits(columns, axis=1, bitorder="little")[:, 0]
+        counts = np.bincount(codes, minlength=2**width)
+        flags = (np.arange(2**width)[:, None] >> np.arange(width)) & 1
+        return (rng.multinomial(rows, counts / max(rows, 1), resamples) @ flags).astype(np.float64)
+    values = columns.astype(np.float64)
+    if rows < NORMAL_ROWS:
+        return np.concatenate([weights @ values for weights in weights_of_resamples(rows, resamples, seed)])
+    covariance = np.atleast_2d(np.cov(values, rowvar=False, bias=True)) * rows
+    return rng.multivariate_normal(values.sum(axis=0), covariance, resamples, method="eigh")
+
+
+def ratio(numerator: npt.NDArray[Any], denominator: npt.NDArray[Any]) -> Floats:
+    """Divide; NaN where the denominator is zero."""
+    shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
+    quotient: Floats = np.full(shape, np.nan)
+    np.divide(numerator, denominator, out=quotient, where=np.asarray(denominator) != 0)
+    return quotient
 
 
 def resample(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from luban.core.errors import DataError
 from luban.evaluation.bootstrap import RESAMPLES, Sampled, Score, resample
 from luban.tasks.base import Array, Floats, Metric, Task
 from luban.tasks.classification import Classification
+
+if TYPE_CHECKING:
+    from luban.evaluation.judgement import Judgement
 
 MAX_CONFUSION_CLASSES = 100
 
@@ -69,7 +72,8 @@ class Evaluation:
 
     scores: by metric. baselines: by baseline and metric. decider: the metric that decides. comparisons: one a baseline,
     the strongest first, and verdict is about that one. labels, confusion: of classification with up to 100 classes;
-    confusion[i][j] counts the rows of class i that are taken for class j.
+    confusion[i][j] counts the rows of class i that are taken for class j. judgement: what more is known, if it was
+    judged.
     """
 
     rows: int
@@ -81,6 +85,7 @@ class Evaluation:
     verdict: str
     labels: tuple[str, ...] = ()
     confusion: tuple[tuple[int, ...], ...] | None = None
+    judgement: Judgement | None = None
 
     @property
     def beats_baselines(self) -> bool:
@@ -99,6 +104,7 @@ class Evaluation:
             "verdict": {"text": self.verdict, "beats_baselines": self.beats_baselines},
             "labels": list(self.labels),
             "confusion": None if self.confusion is None else [list(counts) for counts in self.confusion],
+            **({} if self.judgement is None else self.judgement.to_json()),
         }
 
 

@@ -31,6 +31,7 @@ from luban.core.events import (
     TrainingStarted,
     Validated,
 )
+from luban.report.judgement_table import short_lines
 from luban.report.progress import LABEL_WIDTH, LiveLine, Pace, Piece, clock_time, fitted, short
 
 MAX_COLUMNS = 30  # columns of the data that are listed one by one
@@ -198,6 +199,8 @@ class Terminal(Listener):
         verdict = event.evaluation.get("verdict", {})
         if verdict:
             self.line("verdict", verdict["text"], "bold green" if verdict["beats_baselines"] else "bold yellow")
+        for label, text in short_lines(event.evaluation):
+            self.line(label, text)
 
     def saved(self, event: RunSaved) -> None:
         self.line("run", event.path, "bold")

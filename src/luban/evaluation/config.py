@@ -1,0 +1,30 @@
+"""Settings of the judgement of a model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from luban.evaluation.goal import parse_goal
+
+
+class EvaluateConfig(BaseModel):
+    """goal: what the decision threshold is chosen for. level: the coverage that prediction sets promise. sets: how they
+    are made. fairness_column: whose groups are compared. robustness, learning_curve: whether they are measured."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    goal: str | None = None
+    level: float = Field(0.9, gt=0, lt=1)
+    sets: Literal["lac", "aps"] = "lac"
+    fairness_column: str | None = None
+    robustness: bool = True
+    learning_curve: bool = True
+
+    @field_validator("goal")
+    @classmethod
+    def _is_a_goal(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_goal(value)
+        return value

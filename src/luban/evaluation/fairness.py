@@ -1,0 +1,124 @@
+"""Whether a model serves the groups of a column alike: rates of each group, and the widest gaps between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from luban.evaluation.bootstrap import Score, ratio, sums_of_resamples
+from luban.evaluation.quality import Quality
+from luban.evaluation.slices import MIN_ROWS, Cut, cut_category, cut_number
+from luban.features.number import parse_numbers
+from luban.tasks.base import Array, Floats, Task
+from luban.tasks.classification import Binary
+
+MAX_GROUP_NUMBERS = 10  # a column of numbers with more distinct ones is cut into bins
+
+Parts = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # numerator, denominator of a rate: (rows,) each
+
+
+@dataclass(frozen=True)
+class Group:
+    value: str
+    rows: int
+    rates: dict[str, Score]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """gap: how much higher the rate of the first group is than that of the second: the widest of all pairs."""
+
+    rate: str
+    gap: Score
+    between: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Fairness:
+    """Rates by the groups of a column."""
+
+    column: str
+    groups: tuple[Group, ...]
+    gaps: tuple[Gap, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "column": self.column,
+            "groups": [
+                {
+                    "value": group.value,
+                    "rows": group.rows,
+                    "rates": {name: score.to_json() for name, score in group.rates.items()},
+                }
+                for group in self.groups
+            ],
+            "gaps": [{"rate": gap.rate, "gap": gap.gap.to_json(), "between": list(gap.between)} for gap in self.gaps],
+        }
+
+
+def compare_groups(task: Task, targets: Array, outputs: Floats, cells: pl.Series, seed: int = 0) -> Fairness | None:
+    """Compare the groups that a column makes: its values, or bins of numbers, of 20 rows or more.
+
+    Of two classes the rates are how often the positive one is predicted, how often rightly of its own rows (TPR) and
+    wrongly of the others (FPR), and the accuracy (Hardt, Price and Srebro 2016); of other tasks the quality of a row.
+    Each group is resampled on its own. Returns None where there are not two such groups.
+    """
+    cut = _groups(cells)
+    sizes = np.bincount(cut.codes[cut.codes >= 0], minlength=len(cut.names))
+    big = [code for code in range(len(cut.names)) if sizes[code] >= MIN_ROWS]
+    if len(big) < 2:
+        return None
+    parts = _rates(task, targets, outputs)
+    groups, samples = [], []
+    for code in big:
+        rows = np.flatnonzero(cut.codes == code)
+        columns = np.stack([part[rows] for pair in parts.values() for part in pair], axis=1)
+        drawn = sums_of_resamples(columns, seed=seed + code)
+        sums = columns.sum(axis=0, dtype=np.float64)
+        rates = {name: ratio(drawn[:, 2 * i], drawn[:, 2 * i + 1]) for i, name in enumerate(parts)}
+        values = {name: float(ratio(sums[2 * i], sums[2 * i + 1])) for i, name in enumerate(parts)}
+        groups.append(Group(cut.names[code], len(rows), {name: Score.of(values[name], rates[name]) for name in parts}))
+        samples.append(rates)
+    return Fairness(str(cells.name), tuple(groups), tuple(_gaps(groups, samples)))
+
+
+def _gaps(groups: list[Group], samples: list[dict[str, Floats]]) -> list[Gap]:
+    gaps = []
+    for rate in groups[0].rates:
+        defined = [place for place, group in enumerate(groups) if not np.isnan(group.rates[rate].value)]
+        if len(defined) < 2:
+            continue
+        ordered = sorted(defined, key=lambda place: groups[place].rates[rate].value)
+        high, low = ordered[-1], ordered[0]
+        value = groups[high].rates[rate].value - groups[low].rates[rate].value
+        gap = Score.of(value, samples[high][rate] - samples[low][rate])
+        gaps.append(Gap(rate, gap, (groups[high].value, groups[low].value)))
+    return gaps
+
+
+def _groups(cells: pl.Series) -> Cut:
+    is_number = cells.dtype.is_numeric() or not parse_numbers(cells)[1].any()
+    return cut_number(cells) if is_number and cells.n_unique() > MAX_GROUP_NUMBERS else cut_category(cells)
+
+
+def _rates(task: Task, targets: Array, outputs: Floats) -> dict[str, Parts]:
+    if isinstance(task, Binary):
+        chosen, positive = outputs.argmax(axis=1) == 1, targets == 1
+        everyone = np.ones(len(targets), np.bool_)
+        return {
+            "selection_rate": (chosen, everyone),
+            "tpr": (chosen & positive, positive),
+            "fpr": (chosen & ~positive, ~positive),
+            "accuracy": (chosen == positive, everyone),
+        }
+    quality = Quality.of(task, targets, outputs)
+    if quality.is_share:
+        return {quality.metric: (quality.values.astype(np.bool_), np.ones(len(targets), np.bool_))}
+    rates: dict[str, Parts] = {quality.metric: (quality.values, np.ones(len(targets)))}
+    if quality.metric == "mae":
+        rates["mean_error"] = (outputs.astype(np.float64) - targets.astype(np.float64), np.ones(len(targets)))
+    return rates

@@ -1,0 +1,85 @@
+"""Would more data help: the linear baseline fitted on 10, 30 and 100 % of the training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from luban.data.table import Table
+from luban.evaluation.baselines import fit_baselines
+from luban.evaluation.bootstrap import Score, resample
+from luban.evaluation.evaluate import shown
+from luban.features.plain import Images
+from luban.tasks.base import Array, Floats, Metric, Task
+
+SHARES = (0.1, 0.3)
+MIN_ROWS = 20  # of the smallest fit
+MAX_TEST_ROWS = 5_000
+RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """points: rows and score, from few rows to all. verdict: one sentence."""
+
+    model: str
+    metric: str
+    points: tuple[tuple[int, float], ...]
+    verdict: str
+
+    def to_json(self) -> dict[str, Any]:
+        points = [{"rows": rows, "score": None if np.isnan(score) else score} for rows, score in self.points]
+        return {"model": self.model, "metric": self.metric, "points": points, "verdict": self.verdict}
+
+
+def learning_curve(
+    task: Task,
+    metric: Metric,
+    fitting: tuple[Table, Array, Images],
+    test: tuple[Table, Array, Images],
+    of_all: Floats,
+    kinds: Mapping[str, str],
+    seed: int = 0,
+) -> LearningCurve | None:
+    """Score the linear baseline of ever more training rows on up to 5,000 test rows.
+
+    fitting, test: a table, its targets and its images, as `fit_baselines` takes them. of_all: the outputs for the test
+    rows of the baseline that is fitted on all of `fitting`. Returns None where there are too few rows.
+    """
+    table, targets, images = fitting
+    rng = np.random.default_rng(seed)
+    order, count = rng.permutation(len(table)), len(table)
+    chosen = np.arange(len(test[0]))
+    if len(chosen) > MAX_TEST_ROWS:
+        chosen = np.sort(rng.choice(chosen, MAX_TEST_ROWS, replace=False))
+    if int(SHARES[0] * count) < MIN_ROWS:
+        return None
+    test_table, truth = test[0].take(chosen), test[1][chosen]
+    test_images = {name: pixels[chosen] for name, pixels in test[2].items()}
+    outputs, sizes = [], []
+    for share in SHARES:
+        rows = np.sort(order[: int(share * count)])
+        few = {name: pixels[rows] for name, pixels in images.items()}
+        fitted = fit_baselines(task, table.take(rows), targets[rows], kinds, few, seed)
+        linear = [baseline for baseline in fitted if baseline.name == "linear"]
+        if not linear:
+            return None
+        outputs.append(linear[0].predict(test_table, test_images))
+        sizes.append(len(rows))
+    sampled = [resample([metric], truth, found, RESAMPLES, seed)[metric.name] for found in (*outputs, of_all[chosen])]
+    sign = 1 if metric.higher_is_better else -1
+    gain = Score.of(sign * (sampled[-1].value - sampled[-2].value), sign * (sampled[-1].samples - sampled[-2].samples))
+    points = tuple((rows, one.value) for rows, one in zip((*sizes, count), sampled, strict=True))
+    return LearningCurve("linear", metric.name, points, _verdict(metric.name, points, gain))
+
+
+def _verdict(metric: str, points: Sequence[tuple[int, float]], gain: Score) -> str:
+    (few, before), (rows, after) = points[-2:]
+    name = metric.replace("_", " ")
+    found = f"a linear model goes from {name} {shown(before)} on {few:,} training rows to {shown(after)} on {rows:,}"
+    if gain.low > 0:
+        return f"More rows would probably help: {found}, still getting better (the linear model's curve)."
+    return f"More rows alone would probably help little: {found}, no more than chance (the linear model's curve)."

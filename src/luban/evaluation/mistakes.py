@@ -1,0 +1,98 @@
+"""The rows that a model is most sure of and wrong about, and the classes that it takes for each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from luban.data.table import Table
+from luban.evaluation.quality import Quality
+from luban.features.cells import strings
+from luban.tasks.base import Array, Floats, Task
+from luban.tasks.classification import Classification
+from luban.tasks.multi_label import MultiLabel
+
+MAX_MISTAKES = 20
+MAX_CHARACTERS = 300
+MEDIA = ("image", "audio")
+
+
+def find_mistakes(
+    task: Task, table: Table, targets: Array, outputs: Floats, kinds: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the wrong rows, the most confident first; of numbers those of the largest errors.
+
+    kinds: of the columns that are shown. A row of several labels is as confident as its surest wrong label.
+    """
+    surety = _surety(task, targets, outputs)
+    count = min(MAX_MISTAKES, int((surety > 0).sum()))
+    if not count:
+        return []
+    worst = np.argpartition(-surety, count - 1)[:count]
+    worst = worst[np.lexsort((worst, -surety[worst]))].astype(np.int64)
+    rows = table.take(worst)
+    predicted = shown(task.decode(outputs[worst])[f"predicted_{task.target}"])
+    actual = shown(rows.frame[task.target])
+    is_sure = isinstance(task, Classification | MultiLabel)
+    cells = {name: shown(rows.frame[name]) for name, kind in kinds.items() if kind not in MEDIA and kind != "sequence"}
+    media = {name: _paths(rows.frame[name]) for name, kind in kinds.items() if kind in MEDIA}
+    return [
+        {
+            "row": int(rows.row_numbers[place]),
+            "actual": actual[place],
+            "predicted": predicted[place],
+            "confidence": float(surety[worst[place]]) if is_sure else None,
+            "cells": {name: texts[place] for name, texts in cells.items()},
+            "media": {name: paths[place] for name, paths in media.items()},
+        }
+        for place in range(count)
+    ]
+
+
+def _surety(task: Task, targets: Array, outputs: Floats) -> Floats:
+    """(rows,): zero where the row is right."""
+    if isinstance(task, MultiLabel):
+        truth = targets.astype(np.bool_)
+        wrong = (outputs >= 0.5) != truth
+        of_labels: Floats = np.where(wrong, np.where(truth, 1 - outputs, outputs), 0.0).max(axis=1)
+        return of_labels
+    quality = Quality.of(task, targets, outputs)
+    if quality.is_share:
+        of_classes: Floats = np.where(quality.values == 0, outputs.max(axis=1), 0.0)
+        return of_classes
+    return quality.values
+
+
+def shown(cells: pl.Series) -> list[str]:
+    """Return cells as text, 300 characters at most; empty where missing."""
+    if cells.dtype == pl.List(pl.String):
+        cells = cells.list.join(";")
+    return strings(cells).fill_null("").str.slice(0, MAX_CHARACTERS).to_list()
+
+
+def _paths(cells: pl.Series) -> list[str | None]:
+    return [str(Path(cell)) if isinstance(cell, str) and cell else None for cell in cells.to_list()]
+
+
+def find_confusions(task: Task, targets: Array, outputs: Floats, limit: int = 10) -> list[dict[str, Any]]:
+    """Return which classes are taken for which others, the commonest first. share: of the actual class's rows."""
+    if not isinstance(task, Classification):
+        return []
+    actual: npt.NDArray[np.int64] = targets.astype(np.int64)
+    predicted, width = outputs.argmax(axis=1), len(task.labels)
+    wrong = actual != predicted
+    pairs, counts = np.unique(actual[wrong] * width + predicted[wrong], return_counts=True)
+    totals = np.bincount(actual, minlength=width)
+    found = []
+    for index in np.lexsort((pairs, -counts))[:limit].tolist():
+        one, other = divmod(int(pairs[index]), width)
+        rows = int(counts[index])
+        found.append(
+            {"actual": task.names[one], "predicted": task.names[other], "rows": rows, "share": rows / int(totals[one])}
+        )
+    return found

@@ -1,0 +1,62 @@
+"""How good the answer of each single row is: what scores of slices and of groups are means of."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest, rankdata
+
+from luban.evaluation.bootstrap import Score, sums_of_resamples
+from luban.tasks.base import Array, Floats, Task
+from luban.tasks.classification import Classification
+from luban.tasks.metrics import LABEL_THRESHOLD
+from luban.tasks.multi_label import MultiLabel
+
+
+@dataclass(frozen=True, eq=False)
+class Quality:
+    """values: (rows,) whose mean is the metric. is_share: whether they are 0 and 1."""
+
+    metric: str
+    values: Floats
+    higher_is_better: bool
+    is_share: bool
+
+    @classmethod
+    def of(cls, task: Task, targets: Array, outputs: Floats) -> Quality:
+        """Of classes whether the answer is right, of several labels the row's own F1, of numbers the absolute error."""
+        if isinstance(task, Classification):
+            return cls("accuracy", (outputs.argmax(axis=1) == targets).astype(np.float64), True, True)
+        if isinstance(task, MultiLabel):
+            present, predicted = targets.astype(np.bool_), outputs >= LABEL_THRESHOLD
+            sizes = (present.sum(axis=1) + predicted.sum(axis=1)).astype(np.float64)
+            both = 2.0 * (present & predicted).sum(axis=1)
+            # A row without labels for which none is predicted is right.
+            return cls("row_f1", np.divide(both, sizes, out=np.ones(len(sizes)), where=sizes > 0), True, False)
+        return cls("mae", np.abs(outputs.astype(np.float64) - targets.astype(np.float64)), False, False)
+
+    @cached_property
+    def ranks(self) -> Floats:
+        """(rows,) from 1; ties share their mean."""
+        found: Floats = rankdata(self.values)
+        return found
+
+    def score(self, rows: npt.NDArray[np.int64]) -> Score:
+        """Return the mean over some rows: with Wilson's interval where it is a share, else by the bootstrap."""
+        chosen = self.values[rows]
+        if self.is_share:
+            return proportion(int(chosen.sum()), len(rows))
+        resamples = int(np.clip(1_000_000 // max(1, len(rows)), 200, 1000))
+        return Score.of(float(chosen.mean()), sums_of_resamples(chosen[:, None], resamples)[:, 0] / len(rows))
+
+
+def proportion(successes: int, rows: int) -> Score:
+    """Return a share of rows with Wilson's 95 % interval, which also holds near 0 and 1."""
+    if not rows:
+        return Score(math.nan, math.nan, math.nan)
+    interval = binomtest(successes, rows).proportion_ci(method="wilson")
+    return Score(successes / rows, float(interval.low), float(interval.high))

@@ -1,0 +1,166 @@
+"""The decision threshold: chosen on validation rows for a stated goal, scored on test rows beside the usual 0.5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from luban.evaluation.bootstrap import RESAMPLES, Score, ratio, sums_of_resamples
+from luban.evaluation.goal import Goal
+from luban.tasks.base import Array, Floats, Task
+from luban.tasks.classification import Binary
+from luban.tasks.metrics import LABEL_THRESHOLD
+from luban.tasks.multi_label import MultiLabel
+
+DEFAULT_GOAL = "f1"
+CURVE = np.linspace(0.02, 0.98, 49)
+MIN_ROWS = 20  # that a threshold is chosen on
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A threshold chosen on validation rows; what is at least as probable is predicted. met: whether its goal can be
+    met there."""
+
+    goal: str
+    threshold: float
+    met: bool
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """label: the positive one. scores, default_scores: at the chosen threshold and at 0.5. curve: one threshold
+    each."""
+
+    label: str
+    choice: Choice
+    scores: dict[str, Score]
+    default_scores: dict[str, Score]
+    curve: list[dict[str, float | None]]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "label": self.label,
+            "goal": self.choice.goal,
+            "met": self.choice.met,
+            "threshold": self.choice.threshold,
+            "default": LABEL_THRESHOLD,
+            "scores": {name: score.to_json() for name, score in self.scores.items()},
+            "default_scores": {name: score.to_json() for name, score in self.default_scores.items()},
+            "curve": self.curve,
+        }
+
+
+def has_threshold(task: Task | type[Task]) -> bool:
+    """Tell whether a task decides by a threshold."""
+    return issubclass(task if isinstance(task, type) else type(task), Binary | MultiLabel)
+
+
+def choose(task: Task, targets: Array, outputs: Floats, goal: Goal) -> Choice | None:
+    """Choose the threshold that serves a goal best on validation rows; one for all labels where a row has several.
+
+    Halfway between the neighbouring probabilities. Returns None where there are too few rows, or rows of one kind only.
+    """
+    if not has_threshold(task) or len(targets) < MIN_ROWS:
+        return None
+    probability, present = _decisions(task, targets, outputs)
+    order = np.argsort(-probability.reshape(-1), kind="stable")
+    ranked, truth = probability.reshape(-1)[order], present.reshape(-1)[order]
+    if truth.all() or not truth.any():
+        return None
+    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # of equal probabilities
+    found = np.cumsum(truth)[last].astype(np.float64)
+    false = last + 1 - found
+    best, met = _best(goal, found, false, float(truth.sum()), float((~truth).sum()))
+    below = ranked[last[best] + 1] if last[best] + 1 < len(ranked) else 0.0
+    return Choice(goal.text, (float(ranked[last[best]]) + float(below)) / 2, met)
+
+
+def _best(goal: Goal, found: Floats, false: Floats, positives: float, negatives: float) -> tuple[int, bool]:
+    """Return the place of the best threshold among those from high to low, and whether it meets the goal."""
+    recall, precision = found / positives, found / (found + false)
+    if goal.kind == "recall":
+        reached = recall >= goal.least
+        return int(np.argmax(np.where(reached, precision, -1))), bool(reached.any())
+    if goal.kind == "precision":
+        reached = precision >= goal.least
+        if not reached.any():
+            return int(np.argmax(precision)), False
+        return int(np.argmax(np.where(reached, recall, -1))), True
+    if goal.kind == "cost":
+        return int(np.argmin(goal.false_positive * false + goal.false_negative * (positives - found))), True
+    if goal.kind == "balanced_accuracy":
+        return int(np.argmax(recall - false / negatives)), True
+    return int(np.argmax(2 * found / (found + false + positives))), True
+
+
+def score_threshold(
+    task: Task, targets: Array, outputs: Floats, choice: Choice, goal: Goal, seed: int = 0
+) -> Threshold | None:
+    """Score a chosen threshold on other rows."""
+    probability, present = _decisions(task, targets, outputs)
+    at = {threshold: _scores(probability, present, threshold, goal, seed) for threshold in (choice.threshold, 0.5)}
+    label = task.names[-1] if isinstance(task, Binary) else "any label"
+    return Threshold(label, choice, at[choice.threshold], at[LABEL_THRESHOLD], _curve(probability, present))
+
+
+def _decisions(task: Task, targets: Array, outputs: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """(rows, L) each: the probability of each label that is decided on, and whether the row has it."""
+    if isinstance(task, MultiLabel):
+        return outputs, targets.astype(np.bool_)
+    return outputs[:, 1:2], (targets == 1)[:, None]
+
+
+def _counts(probability: Floats, present: npt.NDArray[np.bool_], threshold: float) -> npt.NDArray[Any]:
+    """(rows, 4): how many labels of each row are found, false, missed and rightly left out; bool for one label."""
+    predicted = probability >= threshold
+    parts = (predicted & present, predicted & ~present, ~predicted & present, ~predicted & ~present)
+    if probability.shape[1] == 1:
+        return np.concatenate(parts, axis=1)
+    return np.stack([part.sum(axis=1) for part in parts], axis=1)
+
+
+def _scores(
+    probability: Floats, present: npt.NDArray[np.bool_], threshold: float, goal: Goal, seed: int
+) -> dict[str, Score]:
+    counts = _counts(probability, present, threshold)
+    values = _rates(counts.sum(axis=0, keepdims=True).astype(np.float64), goal)
+    samples = _rates(sums_of_resamples(counts, RESAMPLES, seed), goal)
+    return {name: Score.of(float(values[name][0]), samples[name]) for name in values}
+
+
+def _rates(sums: Floats, goal: Goal) -> dict[str, Floats]:
+    """(R, 4) -> scores, (R,) each. cost: of a row, in the goal's unit."""
+    found, false, missed, rest = sums.T
+    recall, specificity = ratio(found, found + missed), ratio(rest, rest + false)
+    rates = {
+        "precision": ratio(found, found + false),
+        "recall": recall,
+        "f1": ratio(2 * found, 2 * found + false + missed),
+        "balanced_accuracy": (recall + specificity) / 2,
+        "accuracy": ratio(found + rest, sums.sum(axis=1)),
+    }
+    if goal.kind == "cost":
+        rates["cost"] = ratio(goal.false_positive * false + goal.false_negative * missed, sums.sum(axis=1))
+    return rates
+
+
+def _curve(probability: Floats, present: npt.NDArray[np.bool_]) -> list[dict[str, float | None]]:
+    points = []
+    ranked = np.sort(probability.reshape(-1))
+    own = np.sort(probability[present])
+    for threshold in CURVE:
+        chosen = len(ranked) - np.searchsorted(ranked, threshold)
+        found = len(own) - np.searchsorted(own, threshold)
+        points.append(
+            {
+                "threshold": round(float(threshold), 2),
+                "precision": float(found / chosen) if chosen else None,
+                "recall": float(found / len(own)) if len(own) else None,
+                "f1": float(2 * found / (chosen + len(own))) if chosen + len(own) else None,
+            }
+        )
+    return points

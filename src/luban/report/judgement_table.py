@@ -1,0 +1,64 @@
+"""The judgement of a model in a few lines of a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LARGE_DROP = 0.05  # of the deciding metric
+
+
+def judgement_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return a label and a sentence for each part of a judgement."""
+    lines = short_lines(evaluation)
+    if found := evaluation.get("threshold"):
+        usual, chosen = found["default_scores"], found["scores"]
+        shown = ", ".join(f"{name} {_number(chosen[name])} ({_number(usual[name])} at 0.5)" for name in TOLD)
+        lines.append(("threshold", f"{found['threshold']:.3f} for {found['goal']}: {shown}"))
+    if found := evaluation.get("conformal"):
+        lines.append(("sets", found["sentence"]))
+    for gap in (evaluation.get("fairness") or {"gaps": []})["gaps"]:
+        ends = f"{gap['gap']['low']:.3f} to {gap['gap']['high']:.3f}"
+        name = gap["rate"].replace("_", " ")
+        lines.append(
+            ("gap", f"{name}: {gap['gap']['value']:.3f} [{ends}] from {gap['between'][0]} to {gap['between'][1]}")
+        )
+    return lines
+
+
+TOLD = ("precision", "recall", "f1")
+
+
+def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return four lines at most: calibration, the worst slice, the commonest confusion, the largest loss."""
+    lines = []
+    if found := evaluation.get("calibration"):
+        temperature = found["temperature"]
+        how = (
+            ""
+            if temperature == 1
+            else f" (at temperature {temperature:.2f}; {_number(found['ece_uncalibrated'])} without)"
+        )
+        lines.append(("calibration", f"probabilities are off by {_number(found['ece'])} on average{how}"))
+    worse = [item for item in (evaluation.get("slices") or {"found": []})["found"] if item["worse"]]
+    if worse:
+        first, metric = worse[0], evaluation["slices"]["metric"]
+        overall = evaluation["slices"]["overall"]
+        text = (
+            f"{metric} {_number(first['score'])} where {first['column']} is {first['value']} ({first['rows']:,} rows)"
+        )
+        lines.append(("worst slice", f"{text}, {overall:.3f} on all"))
+    if confusions := evaluation.get("confusions"):
+        first = confusions[0]
+        text = f"'{first['actual']}' is taken for '{first['predicted']}' in {first['rows']:,} rows"
+        text += f", {first['share']:.0%} of its own"
+        lines.append(("confusion", text))
+    losses = evaluation.get("robustness") or []
+    if losses and losses[0]["score"]["value"] is not None and abs(losses[0]["difference"]) >= LARGE_DROP:
+        first = losses[0]
+        text = f"{first['corruption']} in '{first['column']}' changes {evaluation['decider'].replace('_', ' ')}"
+        lines.append(("robustness", f"{text} by {first['difference']:+.3f}"))
+    return lines
+
+
+def _number(score: dict[str, float | None]) -> str:
+    return "-" if score["value"] is None else f"{score['value']:.3f}"
