@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import platform
 import time
@@ -16,6 +17,7 @@ from luban.core.errors import ConfigError
 
 Precision = Literal["auto", "float32", "bfloat16"]
 EMULATED = 3.0  # times as long as in float32
+PLAIN_GAIN = 1.4  # or loss, that a second measurement would not turn
 BFLOAT16_GAIN = 1.15  # how much faster a bfloat16 step must be measured before it is chosen
 
 
@@ -82,28 +84,31 @@ def faster_dtype(step: Callable[[torch.dtype], None], device: torch.device, repe
     """Time `step` in float32 and bfloat16 and return the dtype to use.
 
     A step is not tried in bfloat16 where a small matrix product takes several times as long in it, as on processors
-    that have to emulate it. The minimum over the repeats is compared, after one warm-up each, so that a busy machine
-    does not decide. A step that cannot be done in bfloat16 is done in float32.
+    that have to emulate it. After one warm-up each they take turns, and the minima are compared, so that a busy machine
+    does not decide; a gain or loss that is plain after the first turn needs no other. A step that cannot be done in
+    bfloat16 is done in float32.
     """
     if product_seconds(torch.bfloat16, device) > EMULATED * product_seconds(torch.float32, device):
         return torch.float32
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
+    dtypes = (torch.float32, torch.bfloat16)
+    for dtype in dtypes:
         try:
             step(dtype)
         except RuntimeError as error:
             if dtype == torch.float32 or is_out_of_memory(error):
                 raise
             return torch.float32  # some layers exist in float32 alone on processors without bfloat16
-        synchronize()
-        timings = []
-        for _ in range(repeats):
+    synchronize()
+    seconds = dict.fromkeys(dtypes, math.inf)
+    for _ in range(repeats):
+        for dtype in dtypes:
             start = time.perf_counter()
             step(dtype)
             synchronize()
-            timings.append(time.perf_counter() - start)
-        seconds[dtype] = min(timings)
-    gain = seconds[torch.float32] / seconds[torch.bfloat16]
+            seconds[dtype] = min(seconds[dtype], time.perf_counter() - start)
+        gain = seconds[torch.float32] / seconds[torch.bfloat16]
+        if max(gain, 1 / gain) > PLAIN_GAIN:
+            break
     return torch.bfloat16 if gain > BFLOAT16_GAIN else torch.float32
 
 

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
 from scipy.sparse import csr_array, hstack, issparse
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from torch.nn import functional as F
 
 from luban.features.cells import cjk_share, strings
 from luban.features.date import find_formats, parse_dates
 from luban.features.labels import find_separator, split_labels
 from luban.features.number import parse_numbers
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import CountVectorizer
 
 Matrix: TypeAlias = Any  # (rows, D) float32, a NumPy array or a csr_array, for which SciPy has no types
 Pixels = npt.NDArray[np.uint8]
@@ -40,6 +42,8 @@ IMAGES_AT_ONCE = 1024
 def fit_text(cells: pl.Series) -> Transform | None:
     """TF-IDF of words and pairs of words; of one to three characters in Chinese and Japanese."""
     is_cjk = cjk_share(strings(cells.head(1000)).drop_nulls()) >= CJK_SHARE
+    from sklearn.feature_extraction.text import TfidfVectorizer  # loads for a second: not before the first step
+
     vectorizer = TfidfVectorizer(
         analyzer="char" if is_cjk else "word",
         ngram_range=(1, 3) if is_cjk else (1, 2),
@@ -67,6 +71,8 @@ def fit_labels(cells: pl.Series) -> Transform | None:
 
 
 def _bag() -> CountVectorizer:
+    from sklearn.feature_extraction.text import CountVectorizer
+
     return CountVectorizer(analyzer=list, binary=True, dtype=np.float32)
 
 
