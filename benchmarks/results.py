@@ -63,9 +63,10 @@ def new_entry(threads: int) -> dict[str, Any]:
     }
 
 
-def place(entry: dict[str, Any]) -> tuple[str, int, str]:
-    """Return what makes two entries the same one."""
-    return (entry["hardware"]["processor"], entry["hardware"]["threads"], entry["date"])
+def place(entry: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what makes two entries the same one; some processors of different kinds have one name."""
+    hardware = entry["hardware"]
+    return (hardware["processor"], tuple(hardware.get("instructions", ())), hardware["threads"], entry["date"])
 
 
 def merge(entries: list[dict[str, Any]], entry: dict[str, Any]) -> list[dict[str, Any]]:
