@@ -109,5 +109,9 @@ def test_a_network_joins_categories_alike_in_training_and_in_prediction() -> Non
     network = Network(specify(NetworkConfig(hidden=(4,)), specs, 1))
     inputs = {"city": torch.tensor([0, 4]), "age": torch.ones(2, 2), "job": torch.tensor([8, 1])}
     joined = network.train().join(inputs)
+    heard: list[str] = []
+    for name in ("city", "job"):
+        network.encoder(name).register_forward_hook(lambda *_, name=name: heard.append(name))
     assert torch.equal(joined, network.eval().join(inputs))
     assert torch.equal(joined[:, :2], inputs["age"])
+    assert heard == ["city", "job"], "whoever traces or explains a prediction listens to the modules"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import Tensor, nn
 
@@ -193,7 +192,7 @@ class Network(nn.Module):
 
     def join(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:
         """Return the encoders' vectors side by side, (B, D), those of categories last."""
-        vectors, ids, tables = list[Tensor](), list[Tensor](), list[Tensor]()
+        vectors, ids, categories = list[Tensor](), list[Tensor](), list[CategoryEmbedding]()
         for name, encoder in zip(self.names, self.encoders, strict=True):
             given = inputs.get(vector_name(name))
             if isinstance(given, Tensor):
@@ -202,13 +201,14 @@ class Network(nn.Module):
                 column = inputs[name]
                 assert isinstance(column, Tensor)
                 ids.append(column)
-                tables.append(encoder.embedding.weight)
+                categories.append(encoder)
             else:
                 vectors.append(encoder(inputs[name]).float())
+        tables = [encoder.embedding.weight for encoder in categories]
         if self.training and can_look_up_together(ids, tables):
             vectors.append(look_up(ids, tables))
-        else:
-            vectors += [F.embedding(column, table) for column, table in zip(ids, tables, strict=True)]
+        else:  # through the modules, since whoever explains or traces a network listens to them
+            vectors += [encoder(column) for encoder, column in zip(categories, ids, strict=True)]
         return torch.cat(vectors, dim=1)
 
     def forward(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:
