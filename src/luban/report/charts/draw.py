@@ -103,10 +103,9 @@ def intervals(title: str, rows: Sequence[tuple[str, Interval]], x_label: str, co
 def matrix(title: str, labels: Sequence[str], counts: Sequence[Sequence[int]], actual: str, predicted: str) -> Chart:
     """Draw a confusion matrix, each cell as dark as its share of the actual class."""
     size, numbered = len(labels), len(labels) <= MAX_NUMBERED_CLASSES
-    left = 20 + 6.4 * max(len(cut(label, 16)) for label in labels) + 12 if numbered else 30
-    plot = Plot(
-        title, (0.0, size), (0.0, size), "", actual, left=int(left), height=400, bottom=34 if not numbered else 92
-    )
+    longest = max(len(cut(label, 12)) for label in labels) if numbered else 0
+    left = 32 + 6.4 * max(len(cut(label, 16)) for label in labels) if numbered else 30
+    plot = Plot(title, (0.0, size), (0.0, size), "", actual, left=int(left), height=400, bottom=int(34 + 4.2 * longest))
     for row, line in enumerate(counts):
         total = sum(line) or 1
         for column, count in enumerate(line):
@@ -137,6 +136,7 @@ def matrix(title: str, labels: Sequence[str], counts: Sequence[Sequence[int]], a
                 ).format(f"{x + 4:.1f}", floor + 14, cut(label, 12))
             )
     plot.label((plot.left + plot.width - RIGHT) / 2, plot.height - 6, predicted, anchor="middle", css="name")
+    plot.label(4, 9, f"{actual} ↓", css="name")
     rows = [(labels[index], *line) for index, line in enumerate(counts)] if numbered else []
     return plot.chart((f"{actual} \\ {predicted}", *labels) if rows else (), rows)
 

@@ -84,12 +84,12 @@ def facts(content: Content, words: Words) -> list[tuple[str, object]]:
 
 
 def architecture(content: Content) -> str:
-    """Return the names of the architectures in the configuration."""
-    model = content.config.get("model", {})
-    encoders = model.get("encoders") if isinstance(model, dict) else None
-    named = [item.get("architecture") for item in (encoders or {}).values() if isinstance(item, dict)]
-    single = model.get("architecture") if isinstance(model, dict) else model
-    return ", ".join(dict.fromkeys(str(name) for name in [*named, single] if name))
+    """Return the architectures of the inputs; of a network that only joins its inputs, `mlp`."""
+    model = content.config.get("model") or {}
+    if not isinstance(model, dict):
+        return str(model)
+    named = [part.get("architecture") for part in model.values() if isinstance(part, dict)]
+    return ", ".join(dict.fromkeys(str(name) for name in named if name)) or "mlp"
 
 
 def told(worry: Worry, words: Words) -> Markup:
