@@ -252,6 +252,54 @@ def compare(
 
 
 @app.command()
+def report(
+    run: RunPath,
+    lang: Annotated[str, typer.Option(help="The language of the page: en or zh.")] = "en",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="An .html file; report.html in the run.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the page if it exists.")] = False,
+) -> None:
+    """Write what is known of a run as one self-contained page, and its model card."""
+    from luban.core import artifact
+    from luban.core.artifact import RunDirectory
+    from luban.interface import check_output
+    from luban.report.card import write_card
+    from luban.report.page import write_report
+    from luban.report.words import words
+
+    directory = RunDirectory.open(run)
+    words(lang)
+    place = output or directory / artifact.REPORT
+    check_output(place, overwrite, (".html",))
+    typer.echo(str(write_report(directory, lang, place)))
+    if not (directory / artifact.CARD).exists():
+        write_card(directory)
+
+
+@app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of run directories.")] = Path("runs"),
+    sort: Annotated[str, typer.Option(help="A metric, date or seconds.")] = "date",
+    filter_: Annotated[list[str] | None, typer.Option("--filter", metavar="NAME=VALUE", help="Keep these.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page that compares them.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the page if it exists.")] = False,
+) -> None:
+    """List the runs in a folder, sorted and filtered, and compare them on one page."""
+    from rich.console import Console
+
+    from luban.interface import check_output
+    from luban.report.runs import listing, select, table, write_comparison
+
+    found = select(listing(folder), sort, filter_ or [])
+    Console(highlight=False).print(table(found))
+    if html is not None:
+        check_output(html, overwrite, (".html",))
+        write_comparison(found, html)
+        typer.echo(str(html))
+
+
+@app.command()
 def samples(fetch: Annotated[str | None, typer.Option(help="Fetch this sample and print its folder.")] = None) -> None:
     """List the named data sets and pretrained models, or fetch one."""
     from luban.data.samples import SAMPLES

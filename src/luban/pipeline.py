@@ -59,10 +59,11 @@ def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model
     predictor.save(run.directory)
     with run.stage("evaluate"):
         evaluation = judge(run, predictor, prepared)
+    page = report(run, prepared)
     with run.stage("save"):
         run.directory.seal(manifest(run, prepared))
         job.clear_checkpoints()
-    run.tell(events.RunSaved(str(run.directory.path)))
+    run.tell(events.RunSaved(str(run.directory.path), page))
     return Model(predictor, run.directory, evaluation.to_json())
 
 
@@ -176,6 +177,23 @@ def learn_from_validation(run: Run, predictor: Predictor, prepared: Prepared) ->
     predictor.temperature = validated.temperature
     artifact.write_json(run.directory / artifact.CALIBRATION, validated.to_json())
     return validated
+
+
+def report(run: Run, prepared: Prepared) -> str | None:
+    """Write the page and the model card of the run; whatever goes wrong there, the model is saved."""
+    from luban.report.card import write_card
+    from luban.report.page import write_report
+
+    with run.stage("report"):
+        try:
+            facts = manifest(run, prepared)
+            write_card(run.directory, facts)
+            return str(write_report(run.directory, manifest=facts))
+        except Exception as error:  # noqa: BLE001 - a page is not worth a model
+            path = run.directory.path
+            text = f"no report could be made ({error}); the model is saved: try `luban report {path} --overwrite`"
+            run.note("report", text, warning=True)
+            return None
 
 
 def pixels(dataset: Dataset) -> dict[str, npt.NDArray[np.uint8]]:

@@ -23,7 +23,10 @@ from luban.core.errors import ArtifactError
 FORMAT = 1  # raised when a run directory of an older format can no longer be read
 CONFIG, MANIFEST, NETWORK, FEATURES = "config.yaml", "manifest.json", "network.json", "features.json"
 WEIGHTS, HISTORY, METRICS, PREDICTIONS = "model.safetensors", "history.jsonl", "metrics.json", "predictions.parquet"
-REJECTED, TASK, CHECKPOINTS, AUDIT = "rejected_rows.csv", "task.json", "checkpoints", "audit.json"
+REJECTED, TASK, CHECKPOINTS = "rejected_rows.csv", "task.json", "checkpoints"
+AUDIT, EXPLANATIONS = "audit.json", "explanations.json"
+REPORT, CARD = "report.html", "README.md"
+DERIVED = (REPORT, CARD)  # made from the other files, and made again at any time: not sealed
 CALIBRATION = "calibration.json"  # what the validation rows tell of the finished model: its temperature, and more
 
 RATES, RATE_PLOT = "learning_rate.json", "learning_rate.svg"
@@ -210,8 +213,11 @@ class RunDirectory:
         return dict(content)
 
     def seal(self, manifest: dict[str, Any]) -> None:
-        """Write the manifest, with the hash of every other file; from here on the run is finished."""
-        files = sorted(p for p in self.path.iterdir() if p.is_file() and p.name != MANIFEST and p.suffix != ".partial")
+        """Write the manifest, with the hashes of all files that are not derived; from here on the run is finished."""
+        unsealed = (MANIFEST, *DERIVED)
+        files = sorted(
+            p for p in self.path.iterdir() if p.is_file() and p.name not in unsealed and p.suffix != ".partial"
+        )
         hashes = {file.name: sha256(file) for file in files}
         write_json(self.path / MANIFEST, {"format": FORMAT, **manifest, "files": hashes})
 

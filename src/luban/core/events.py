@@ -161,7 +161,10 @@ class Evaluated(Event):
 
 @dataclass(frozen=True)
 class RunSaved(Event):
+    """report: the path of its page; None where it could not be made."""
+
     path: str
+    report: str | None = None
 
 
 class Listener(ABC):

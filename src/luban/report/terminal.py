@@ -204,6 +204,8 @@ class Terminal(Listener):
 
     def saved(self, event: RunSaved) -> None:
         self.line("run", event.path, "bold")
+        if event.report is not None:
+            self.line("report", event.report, "bold")
         self.line("", f"luban predict {event.path} new.csv -o predictions.csv")
 
     HANDLERS: ClassVar[dict[type[Event], Any]] = {

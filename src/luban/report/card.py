@@ -1,0 +1,83 @@
+"""The model card: README.md in the layout that Hugging Face shows, from the files that the report is made from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from luban.core import artifact
+from luban.core.artifact import RunDirectory
+from luban.report.content import Content, read_content
+from luban.report.sections import usage, verdict
+from luban.report.sections.cost import duration
+from luban.report.words import words
+from luban.report.worries import worries
+
+TASK_NAMES = {"binary": "classification", "multiclass": "classification", "multi_label": "classification"}
+SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~>&<$-])")
+
+
+def write_card(directory: RunDirectory, manifest: dict[str, Any] | None = None) -> Path:
+    """Write README.md into a run and return its path. manifest: of a run that is not sealed yet."""
+    path = directory / artifact.CARD
+    artifact.write_bytes(path, card(read_content(directory, manifest)).encode())
+    return path
+
+
+def escaped(text: object) -> str:
+    """Return text that Markdown shows as it is, and that no HTML comes out of."""
+    marked = SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+    return marked.replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
+
+
+def card(content: Content) -> str:
+    """Return the card of a run."""
+    language, at = words("en"), content.figures
+    view = verdict.build(content, language)
+    task = content.metrics.get("task", "")
+    scores = content.metrics["scores"]
+    front = {
+        "library_name": "luban",
+        "tags": ["luban", task],
+        "metrics": list(scores),
+        "model-index": [
+            {
+                "name": content.name,
+                "results": [
+                    {
+                        "task": {"type": f"tabular-{TASK_NAMES.get(task, task)}"},
+                        "dataset": {"type": "custom", "name": content.manifest.get("data", {}).get("source", "")},
+                        "metrics": [
+                            {"type": name, "value": score["value"]}
+                            for name, score in scores.items()
+                            if score["value"] is not None
+                        ],
+                    }
+                ],
+            }
+        ],
+    }
+    lines = [f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---", f"# {escaped(content.name)}"]
+    lines += ["\n".join(f"- {escaped(name)}: {escaped(value)}" for name, value in view["facts"])]
+    names = list(content.metrics.get("baselines", {}))
+    head = ["metric", "model (95 % interval)", *names]
+    rows = [
+        [name, at.interval("scores", name), *(at("baselines", other, name, "value") for other in names)]
+        for name in scores
+    ]
+    cells = ["| " + " | ".join(escaped(cell) for cell in row) + " |" for row in (head, *rows)]
+    lines += ["## Evaluation", "\n".join([cells[0], "|" + " --- |" * len(head), *cells[1:]])]
+    told = []
+    for worry in worries(content):
+        values = {name: escaped(value) for name, value in verdict.localised(worry, language).items()}
+        told.append("- " + re.sub(r"</?b>", "**", language.plain(f"worry.{worry.key}", **values)))
+    lines += ["## Limits", "\n".join(told) or language.plain("worry_none")]
+    used = usage.build(content, language)
+    lines += ["## Use", "```sh\n" + "\n".join([*used["use"][:2], used["repeat"]]) + "\n```"]
+    seconds = content.manifest.get("seconds") or {}
+    if seconds:
+        lines += ["## Training", f"It took {duration(sum(seconds.values()))} in all."]
+    return "\n\n".join(lines) + "\n"

@@ -1,0 +1,147 @@
+"""What the report is made from: the files of a run directory, each of which but the scores may be missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from luban.core import artifact
+from luban.core.artifact import RunDirectory
+from luban.report.figures import Figures
+
+MAX_STEPS = 4_000  # steps of the history that are read: more than a chart can show
+STEP_MARK = b'"event": "StepDone"'
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step, or the mean of as many as were read together."""
+
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    rows_per_second: float
+
+
+@dataclass(frozen=True)
+class Content:
+    """directory: of the run. metrics, audit, explanations: the files of that name, empty where there is none.
+    events: the history without its steps. steps: at most 4,000 of them, drawn evenly."""
+
+    directory: Path
+    config: dict[str, Any]
+    manifest: dict[str, Any]
+    metrics: dict[str, Any]
+    audit: dict[str, Any]
+    explanations: dict[str, Any]
+    state: dict[str, Any]  # of the task
+    events: tuple[dict[str, Any], ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def name(self) -> str:
+        return self.directory.resolve().name
+
+    @property
+    def figures(self) -> Figures:
+        return Figures(self.metrics)
+
+    @property
+    def decider(self) -> str:
+        return str(self.metrics["decider"])
+
+    @property
+    def target(self) -> str:
+        return str(self.state.get("target") or self.config.get("data", {}).get("target") or "")
+
+    def all_of(self, event: str) -> list[dict[str, Any]]:
+        """Return the events of a name, in order."""
+        return [record for record in self.events if record["event"] == event]
+
+    def last(self, event: str) -> dict[str, Any]:
+        """Return the last event of a name, or an empty one."""
+        found = self.all_of(event)
+        return found[-1] if found else {}
+
+    def predictions(self) -> pl.DataFrame | None:
+        """Return the predictions of the test rows, where there are any."""
+        path = self.directory / artifact.PREDICTIONS
+        return pl.read_parquet(path) if path.is_file() else None
+
+
+def read_content(directory: RunDirectory, manifest: dict[str, Any] | None = None) -> Content:
+    """Read a run. manifest: of a run that is not sealed yet. Raises ArtifactError for a file that cannot be read."""
+
+    def optional(name: str) -> dict[str, Any]:
+        return directory.read_json(name) if (directory / name).is_file() else {}
+
+    config = directory / artifact.CONFIG
+    events, steps = read_history(directory / artifact.HISTORY)
+    return Content(
+        directory=directory.path,
+        config=yaml.safe_load(config.read_text("utf-8")) if config.is_file() else {},
+        manifest=directory.read_json(artifact.MANIFEST) if manifest is None else manifest,
+        metrics=directory.read_json(artifact.METRICS),
+        audit=optional(artifact.AUDIT),
+        explanations=optional(artifact.EXPLANATIONS),
+        state=optional(artifact.TASK).get("state", {}),
+        events=tuple(events),
+        steps=tuple(steps),
+    )
+
+
+def read_history(path: Path) -> tuple[list[dict[str, Any]], list[Step]]:
+    """Return the events and an even draw of the steps; torn lines are passed over."""
+    if not path.is_file():
+        return [], []
+    with path.open("rb") as lines:
+        count = sum(STEP_MARK in line for line in lines)
+    stride = max(1, -(-count // MAX_STEPS))
+    events: list[dict[str, Any]] = []
+    steps: list[Step] = []
+    seen = 0
+    for line in _lines(path):
+        is_step = STEP_MARK in line
+        seen += is_step
+        if is_step and (seen - 1) % stride:
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(record, dict) or "event" not in record:
+            continue
+        if is_step:
+            steps.append(_step(record))
+        else:
+            events.append(record)
+    return events, steps
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as lines:
+        yield from lines
+
+
+def _step(record: dict[str, Any]) -> Step:
+    seconds = record.get("seconds") or 0.0
+    return Step(
+        int(record["step"]),
+        int(record["epoch"]),
+        _number(record.get("loss")),
+        _number(record.get("learning_rate")),
+        _number(record.get("grad_norm")),
+        record.get("rows", 0) / seconds if seconds > 0 else float("nan"),
+    )
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else float("nan")

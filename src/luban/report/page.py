@@ -1,0 +1,62 @@
+"""The report: one self-contained HTML page out of a run directory's files."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from luban.core import artifact
+from luban.core.artifact import RunDirectory
+from luban.report.content import Content, read_content
+from luban.report.sections import SECTIONS, verdict
+from luban.report.words import Words, words
+
+
+def write_report(
+    directory: RunDirectory, lang: str = "en", output: Path | None = None, manifest: dict[str, Any] | None = None
+) -> Path:
+    """Write the page and return its path, `report.html` in the run if None is given.
+
+    manifest: of a run that is not sealed yet. Raises ConfigError for an unknown language, ArtifactError for files that
+    cannot be read or written.
+    """
+    page = render(read_content(directory, manifest), words(lang))
+    path = output or directory / artifact.REPORT
+    artifact.write_bytes(path, page.encode())
+    return path
+
+
+def render(content: Content, language: Words) -> str:
+    """Return the page of a run."""
+    views = [(section.name, section.build(content, language)) for section in SECTIONS]
+    shown = [(name, view) for name, view in views if view is not None]
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            name=content.name, words=language, verdict=verdict.build(content, language), sections=shown, style=style()
+        )
+    )
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates; all that is put into one is escaped, and what a file of the run lacks shows as nothing."""
+    return Environment(
+        loader=PackageLoader("luban.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def style() -> Markup:
+    """Return the style sheet, which is ours and so needs no escaping."""
+    loader = environment().loader
+    assert loader is not None
+    return Markup(loader.get_source(environment(), "style.css")[0])

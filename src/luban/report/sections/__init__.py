@@ -1,0 +1,18 @@
+"""The sections of the report in their order: a new one is a file, a template and a line here."""
+
+from __future__ import annotations
+
+from luban.report.sections import cost, data, evaluation, explanations, mistakes, preflight, slices, training, usage
+from luban.report.sections.base import Section
+
+SECTIONS = (
+    Section("data", data.build),
+    Section("training", training.build),
+    Section("evaluation", evaluation.build),
+    Section("slices", slices.build),
+    Section("mistakes", mistakes.build),
+    Section("explanations", explanations.build),
+    Section("preflight", preflight.build),
+    Section("cost", cost.build),
+    Section("usage", usage.build),
+)

@@ -1,0 +1,21 @@
+"""What a section of the report is made from, and what it hands to its template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from luban.report.content import Content
+from luban.report.words import Words
+
+Build = Callable[[Content, Words], dict[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class Section:
+    """name: of its title (`section.NAME`) and template (`NAME.html`). build: returns what the template shows, or None
+    where the run has nothing of it."""
+
+    name: str
+    build: Build

@@ -1,0 +1,31 @@
+"""How to use the model and how to make it again."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import yaml
+
+from luban.report.content import Content
+from luban.report.words import Words
+
+
+def build(content: Content, words: Words) -> dict[str, Any]:
+    path = shlex.quote(str(content.directory))
+    return {
+        "use": [
+            f"luban predict {path} new.csv -o predictions.csv",
+            f"luban evaluate {path} labelled.csv",
+            f"luban report {path} --lang zh -o report.zh.html",
+        ],
+        "python": f"import luban\n\nmodel = luban.load({str(content.directory)!r})\nmodel.predict('new.csv')",
+        "repeat": f"luban train {shlex.quote(str(content.directory / 'config.yaml'))}",
+        "config": yaml.safe_dump(content.config, sort_keys=False, allow_unicode=True),
+        "facts": [
+            ("Luban", content.manifest.get("luban", "")),
+            ("torch", content.manifest.get("torch", "")),
+            (words.plain("fact.fingerprint"), content.manifest.get("data", {}).get("fingerprint", "")),
+            (words.plain("fact.seed"), content.config.get("seed", "")),
+        ],
+    }

@@ -1,0 +1,63 @@
+"""The words of the report in one language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+from markupsafe import Markup
+
+from luban.core.errors import ConfigError, listed, nearest
+
+LANGUAGES = {"en": "en", "zh": "zh-Hans"}  # and the tag of the page
+
+
+class Words:
+    """Texts by key: `words("verdict.rows", rows=3)`. Only the texts are trusted; what is put into them is escaped."""
+
+    def __init__(self, language: str, texts: Mapping[str, str]) -> None:
+        self.language, self.tag, self.texts = language, LANGUAGES[language], texts
+
+    def __call__(self, key: str, **values: object) -> Markup:
+        return Markup(self.texts[key]).format(**values)
+
+    def plain(self, key: str, **values: object) -> str:
+        """Return the text without escaping, for Markdown and terminals, which escape in their own way."""
+        return str(self.texts[key]).format(**values)
+
+    def name(self, kind: str, name: str) -> str:
+        """Return what a metric, stage, baseline... is called, or its own name where this language has none."""
+        return str(self.texts.get(f"{kind}.{name}", name.replace("_", " ")))
+
+    def has(self, key: str) -> bool:
+        return key in self.texts
+
+
+@cache
+def words(language: str) -> Words:
+    """Return the words of a language. Raises ConfigError for one that there is not."""
+    if language not in LANGUAGES:
+        raise ConfigError(
+            "--lang",
+            expected=f"one of {listed(LANGUAGES)}",
+            found=f"'{language}'",
+            action=f"{nearest(language, LANGUAGES)}Choose one of them",
+        )
+    return Words(language, texts_of(language))
+
+
+def texts_of(language: str) -> dict[str, str]:
+    """Return the texts of a language by key, the levels of the file joined by dots."""
+    content = (resources.files("luban.report") / "texts" / f"{language}.yaml").read_text("utf-8")
+    return dict(_flat(yaml.safe_load(content), ""))
+
+
+def _flat(content: dict[str, Any], prefix: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for key, value in content.items():
+        path = f"{prefix}{key}"
+        found += _flat(value, f"{path}.") if isinstance(value, dict) else [(path, str(value))]
+    return found

@@ -1,0 +1,264 @@
+"""The page of a run: what it shows is in the run's files, and nothing of the data can run in it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from luban.core.artifact import RunDirectory
+from luban.report.words import texts_of
+
+EVIL = "<script>alert(1)</script>"
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-logging=stderr",
+    "--v=0",
+    "--dump-dom",
+]
+SCORE = {"value": 0.7, "low": 0.6, "high": 0.8}
+WEAK = {"column": EVIL, "value": EVIL, "rows": 9, "score": SCORE, "difference": -0.2, "p_adjusted": 0.01, "worse": True}
+FULL_METRICS = {
+    "calibration": {
+        "metric": "ece",
+        "ece": {"value": 0.1, "low": 0.08, "high": 0.12},
+        "ece_uncalibrated": SCORE,
+        "temperature": 1.5,
+        "fitted_rows": 9,
+        "bins": [{"low": 0, "high": 1, "rows": 9, "confidence": 0.8, "accuracy": 0.7}],
+    },
+    "threshold": {
+        "label": EVIL,
+        "goal": EVIL,
+        "threshold": 0.4,
+        "default": 0.5,
+        "scores": {"f1": SCORE},
+        "default_scores": {"f1": SCORE},
+        "curve": [{"threshold": t / 9, "precision": 0.5, "recall": 1 - t / 9, "f1": 0.4} for t in range(10)],
+    },
+    "conformal": {
+        "level": 0.9,
+        "coverage": SCORE,
+        "sizes": {"1": 9},
+        "mean_size": 1.0,
+        "half_width": None,
+        "fitted_rows": 9,
+        "holds": False,
+    },
+    "slices": {"metric": "accuracy", "overall": 0.9, "looked_at": 3, "found": [WEAK]},
+    "mistakes": [
+        {"row": 3, "actual": EVIL, "predicted": EVIL, "confidence": 0.99, "cells": {EVIL: EVIL}, "media": {EVIL: EVIL}}
+    ],
+    "confusions": [{"actual": EVIL, "predicted": EVIL, "rows": 3, "share": 0.3}],
+    "robustness": [{"corruption": EVIL, "column": EVIL, "score": SCORE, "difference": -0.3}],
+    "learning_curve": {
+        "model": EVIL,
+        "metric": "accuracy",
+        "verdict": EVIL,
+        "points": [{"rows": 5, "score": 0.5}, {"rows": 9, "score": None}, {"rows": 20, "score": 0.6}],
+    },
+    "fairness": {
+        "column": EVIL,
+        "groups": [{"value": EVIL, "rows": 9, "rates": {"accuracy": SCORE}}],
+        "gaps": [{"rate": "accuracy", "gap": SCORE, "between": [EVIL, EVIL]}],
+    },
+}
+AUDIT = {
+    "name": EVIL,
+    "rows": 9,
+    "seconds": 0.1,
+    "checks": ["x"],
+    "findings": [
+        {
+            "severity": "warning",
+            "check": "x",
+            "column": EVIL,
+            "message": EVIL,
+            "rows": 1,
+            "action": EVIL,
+            "setting": EVIL,
+            "examples": [{"row": 1, "cells": {EVIL: EVIL}}, {"row": 2, "note": EVIL}],
+        }
+    ],
+    "suspects": [{"row": 1, "label": EVIL, "suggested": EVIL, "probability": 0.9, "cells": {EVIL: EVIL}}],
+}
+EXPLANATIONS = {
+    "importance": [{"column": EVIL, "drop": SCORE}],
+    "metric": "accuracy",
+    "rows": [
+        {
+            "row": 1,
+            "predicted": EVIL,
+            "probability": 0.9,
+            "method": EVIL,
+            "inputs": [
+                {
+                    "column": EVIL,
+                    "kind": "text",
+                    "parts": [{"text": EVIL, "weight": -0.5}],
+                    "image": {"heat": EVIL, "picture": "https://example.org/x.png"},
+                }
+            ],
+            "check": {"deletion": 0.1, "random": 0.2, "stability": None, "passes": False, "sentence": EVIL},
+        }
+    ],
+}
+
+
+def write_rows(path: Path, rows: int = 240) -> None:
+    """A table whose cells, labels and column name are scripts."""
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=rows)
+    pl.DataFrame(
+        {
+            EVIL: x.round(4),
+            "kind": [EVIL if v > 0 else "b" for v in draw.normal(size=rows)],
+            "y": [EVIL if v > 0 else "<img src=x onerror=alert(2)>" for v in x],
+        }
+    ).write_csv(path)
+
+
+@pytest.fixture
+def run(luban, tmp_path: Path) -> Path:
+    write_rows(tmp_path / "<script>rows.csv")
+    result = luban("train", "<script>rows.csv", "--target", "y", "--name", "<b>run", "--set", "train.epochs=2")
+    assert result.code == 0, result.err
+    assert "report.html" in result.out
+    return tmp_path / "runs" / "<b>run"
+
+
+def complete(run: Path) -> None:
+    """Give a run every block that the other stages may write."""
+    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
+    (run / "metrics.json").write_text(json.dumps(metrics | FULL_METRICS), "utf-8")
+    (run / "audit.json").write_text(json.dumps(AUDIT), "utf-8")
+    (run / "explanations.json").write_text(json.dumps(EXPLANATIONS), "utf-8")
+
+
+def assert_inert(page: str) -> None:
+    assert "<script" not in page
+    assert "onerror=alert(2)>" not in page
+    assert "https:" not in page
+    assert "http:" not in page
+    assert "default-src 'none'" in page
+
+
+def assert_figures(page: str, run: Path) -> int:
+    """Assert that every figure is in the file that it names; return how many there are."""
+    found = re.findall(r'<data value="([^"]*)" data-source="([^"]*)">', page)
+    for value, source in found:
+        name, *path = unescape(source).split(".")
+        content = json.loads((run / f"{name}.json").read_text("utf-8"))
+        for part in path:
+            content = content[int(part)] if isinstance(content, list) else content[part]
+        assert float(value) == content, source
+    return len(found)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_block_is_shown_and_escaped(run: Path, language: str) -> None:
+    from luban.report.page import write_report
+
+    page = (run / "report.html").read_text("utf-8")
+    assert_inert(page)
+    assert_figures(page, run)
+    complete(run)
+    page = write_report(RunDirectory(run), language).read_text("utf-8")
+    assert_inert(page)
+    assert assert_figures(page, run) > 40
+    for name in ("data", "training", "evaluation", "slices", "mistakes", "explanations", "preflight", "cost", "usage"):
+        assert f'<section id="{name}"' in page
+    levels = [int(level) for level in re.findall(r"<h(\d)", page)]
+    assert levels[0] == 1
+    assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
+    assert page.count("<svg") == page.count('role="img" aria-label="')
+    assert len(page) < 3_000_000
+
+
+def test_card_is_escaped_and_run_stays_sealed(run: Path, luban) -> None:
+    card = (run / "README.md").read_text("utf-8")
+    assert card.startswith("---\nlibrary_name: luban\n")
+    body = card.split("---\n", 2)[2].split("```")[0]
+    assert "<" not in body
+    assert luban("report", run, "--lang", "zh", "--overwrite").code == 0
+    assert 'lang="zh-Hans"' in (run / "report.html").read_text("utf-8")
+    RunDirectory.open(run)
+
+
+def test_languages_have_the_same_texts() -> None:
+    assert texts_of("en").keys() == texts_of("zh").keys()
+    for key, text in texts_of("en").items():
+        assert set(re.findall(r"{(\w+)}", text)) == set(re.findall(r"{(\w+)}", texts_of("zh")[key])), key
+
+
+def test_failure_of_the_report_keeps_the_model(luban, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from luban.report import page
+
+    monkeypatch.setattr(page, "render", lambda *_: 1 / 0)
+    write_rows(tmp_path / "rows.csv")
+    result = luban("train", "rows.csv", "--target", "y", "--set", "train.epochs=1")
+    assert result.code == 0
+    assert "no report could be made (division by zero); the model is saved" in result.out
+    RunDirectory.open(tmp_path / "runs" / "rows")
+
+
+def test_bad_input(run: Path, luban, tmp_path: Path) -> None:
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished" / "config.yaml").write_text("{}")
+    for arguments, words in [
+        (("report", tmp_path), ("run directory", "none")),
+        (("report", "unfinished"), ("did not finish",)),
+        (("report", run), ("report.html", "--overwrite")),
+        (("report", run, "--lang", "fr", "--overwrite"), ("--lang", "'fr'")),
+        (("report", run, "-o", "page.pdf"), ("'.pdf'",)),
+        (("runs", "unfinished"), ("finished runs",)),
+        (("runs", "runs", "--sort", "acuracy"), ("--sort", "Did you mean 'accuracy'?")),
+        (("runs", "runs", "--filter", "tusk=binary"), ("--filter", "Did you mean 'task'?")),
+        (("runs", "runs", "--filter", "task=regression"), ("--filter", "none")),
+    ]:
+        result = luban(*arguments)
+        assert result.code == 1, arguments
+        assert result.err.startswith("luban: "), arguments
+        assert len(result.err.strip().splitlines()) == 1, result.err
+        for word in words:
+            assert word in result.err
+
+
+def test_runs_are_listed_and_compared(run: Path, luban, tmp_path: Path) -> None:
+    shutil.copytree(run, run.parent / "other")
+    result = luban("runs", "runs", "--sort", "log_loss", "--filter", "task=binary", "--html", "all.html")
+    assert result.code == 0, result.err
+    assert "other" in result.out
+    assert max(map(len, result.out.splitlines())) <= 80
+    assert_inert((tmp_path / "all.html").read_text("utf-8"))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_browser_shows_it_without_a_complaint(run: Path, tmp_path: Path) -> None:
+    from luban.report.page import write_report
+
+    complete(run)
+    path = write_report(RunDirectory(run), output=tmp_path / "page.html")
+    assert CHROMIUM is not None
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "CONSOLE" not in done.stderr
+    assert len(re.findall(r"<svg[^>]* aria-label=", done.stdout)) >= 10
+    assert "<script" not in done.stdout
