@@ -176,6 +176,18 @@ def stored_sets(directory: RunDirectory, level: float) -> PredictionSets:
     return PredictionSets.load(directory, level)
 
 
+def rows_of(text: str | None) -> list[int] | None:
+    """Return the numbers in `0,5,9`. Raises ConfigError where they are none."""
+    if text is None:
+        return None
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise ConfigError(
+            "--rows", expected="numbers of rows, counted from 0", found=f"'{text}'", action="Write them like 0,5,9"
+        ) from None
+
+
 def free_name(name: str, taken: set[str]) -> str:
     """Return the name, lengthened where the user's data have a column of that name."""
     return name if name not in taken else free_name(f"{name}_2", taken)

@@ -193,11 +193,11 @@ class Network(nn.Module):
 
     def join(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:
         """Return the encoders' vectors side by side, (B, D), those of categories last."""
-        vectors, ids, tables = list[Tensor](), list[Tensor](), list[Tensor]()
+        vectors, categories, ids, tables = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
         for name, encoder in zip(self.names, self.encoders, strict=True):
             given = inputs.get(vector_name(name))
             if isinstance(given, Tensor):
-                vectors.append(given.float())
+                (categories if isinstance(encoder, CategoryEmbedding) else vectors).append(given.float())
             elif isinstance(encoder, CategoryEmbedding):
                 column = inputs[name]
                 assert isinstance(column, Tensor)
@@ -205,6 +205,8 @@ class Network(nn.Module):
                 tables.append(encoder.embedding.weight)
             else:
                 vectors.append(encoder(inputs[name]).float())
+        assert not (categories and ids), "all categories are brought as vectors, or none is"
+        vectors += categories
         if self.training and can_look_up_together(ids, tables):
             vectors.append(look_up(ids, tables))
         else:
