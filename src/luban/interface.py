@@ -176,16 +176,21 @@ def stored_sets(directory: RunDirectory, level: float) -> PredictionSets:
     return PredictionSets.load(directory, level)
 
 
-def rows_of(text: str | None) -> list[int] | None:
-    """Return the numbers in `0,5,9`. Raises ConfigError where they are none."""
-    if text is None:
-        return None
+def positions_of(text: str, count: int) -> list[int]:
+    """Return the positions from 0 of the rows `1,6,10`, counted from 1. Raises ConfigError where they are none of the
+    `count` rows."""
     try:
-        return [int(number) for number in text.split(",")]
+        positions = [int(number) - 1 for number in text.split(",")]
     except ValueError:
+        positions = [-1]
+    if not all(0 <= position < count for position in positions):
         raise ConfigError(
-            "--rows", expected="numbers of rows, counted from 0", found=f"'{text}'", action="Write them like 0,5,9"
-        ) from None
+            "--rows",
+            expected=f"numbers of rows from 1 to {count}",
+            found=f"'{text}'",
+            action="Write them like 1,6,10",
+        )
+    return positions
 
 
 def free_name(name: str, taken: set[str]) -> str:

@@ -26,6 +26,7 @@ from luban.tasks.base import Metric
 
 DEFAULT_ROWS = 3
 NAMED_PARTS = 3  # in the sentence
+NAMED_SHARE = 0.1  # of the largest weight, that a part needs to be named
 
 
 def explain_table(
@@ -160,8 +161,9 @@ def _sentence(question: Question, weights: Tensor, checked: Check) -> str:
     answer = question.answer
     sure = "" if answer.probability is None else f" (probability {answer.probability:.2f})"
     order = weights.argsort(descending=True).tolist()
-    helping = [_named(question, place) for place in order if weights[place] > 0][:NAMED_PARTS]
-    hindering = [_named(question, place) for place in order[::-1] if weights[place] < 0][:NAMED_PARTS]
+    least = NAMED_SHARE * float(weights.abs().max()) if len(weights) else 0.0
+    helping = [_named(question, place) for place in order if weights[place] > least][:NAMED_PARTS]
+    hindering = [_named(question, place) for place in order[::-1] if weights[place] < -least][:NAMED_PARTS]
     if answer.position is None:
         for_it, against = "what raises it most is", "what lowers it most is"
     else:

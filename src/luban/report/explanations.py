@@ -56,12 +56,19 @@ def _show_row(console: Console, row: RowExplanation, width: int) -> None:
             f"{change.column} {change.before} -> {change.after}" if change.after else f"without '{change.before}'"
             for change in row.edit.changes
         )
-        console.print(Text(f"  it would say {row.edit.predicted} with: {changes}"), width=width)
+        console.print(
+            Padding(
+                Text(
+                    f"it would say {row.edit.predicted} {'' if row.edit.changes[0].after == '' else 'with '}{changes}"
+                ),
+                (0, 0, 0, 2),
+            ),
+            width=width,
+        )
     for neighbour in row.nearest:
         cells = ", ".join(f"{name} {cell}" for name, cell in neighbour.cells.items())
-        console.print(
-            Text(f"  like row {neighbour.row} of training ({neighbour.similarity:.2f}): {cells}"), width=width
-        )
+        like = Text(f"like row {neighbour.row} of training ({neighbour.similarity:.2f}): {cells}")
+        console.print(Padding(like, (0, 0, 0, 2)), width=width)
     style = "green" if row.check.passes else "yellow"
     console.print(Padding(Text(row.sentence, style), (0, 0, 0, 2)), width=width)
 
@@ -82,7 +89,7 @@ def _show_words(console: Console, column: ColumnExplanation, width: int) -> None
     console.print(Padding(words, (0, 0, 0, 4)), width=width)
     if column.attention:
         looked = ", ".join(f"{part.part.label} {part.weight:.0%}" for part in _largest(column.attention, 5))
-        console.print(Text(f"    attention ({ATTENTION_NOTE}): {looked}", "dim"), width=width)
+        console.print(Padding(Text(f"attention ({ATTENTION_NOTE}): {looked}", "dim"), (0, 0, 0, 4)), width=width)
 
 
 def _largest(parts: Iterable[Weighted], count: int) -> list[Weighted]:
