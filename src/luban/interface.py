@@ -176,6 +176,23 @@ def stored_sets(directory: RunDirectory, level: float) -> PredictionSets:
     return PredictionSets.load(directory, level)
 
 
+def positions_of(text: str, count: int) -> list[int]:
+    """Return the positions from 0 of the rows `1,6,10`, counted from 1. Raises ConfigError where they are none of the
+    `count` rows."""
+    try:
+        positions = [int(number) - 1 for number in text.split(",")]
+    except ValueError:
+        positions = [-1]
+    if not all(0 <= position < count for position in positions):
+        raise ConfigError(
+            "--rows",
+            expected=f"numbers of rows from 1 to {count}",
+            found=f"'{text}'",
+            action="Write them like 1,6,10",
+        )
+    return positions
+
+
 def free_name(name: str, taken: set[str]) -> str:
     """Return the name, lengthened where the user's data have a column of that name."""
     return name if name not in taken else free_name(f"{name}_2", taken)

@@ -1,11 +1,12 @@
-"""A trained model as a person uses it: predict, evaluate."""
+"""A trained model as a person uses it: predict, evaluate, explain."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -13,12 +14,15 @@ import yaml
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.errors import DataError, listed
+from luban.core.errors import ConfigError, DataError, listed
 from luban.data import samples, sources
 from luban.data.table import Table
 from luban.evaluation.evaluate import Evaluation, evaluate
 from luban.predictor import Prediction, Predictor
 from luban.tasks.base import Array
+
+if TYPE_CHECKING:
+    from luban.explain.result import Explanations
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,47 @@ class Model:
         checked.check_rejected()
         kept = np.setdiff1d(np.arange(len(table)), np.fromiter(bad, np.int64, len(bad)))
         return checked, targets[kept]
+
+    def explain(
+        self, rows: object, which: Sequence[int] | None = None, *, method: str = "auto", nearest: int = 0
+    ) -> Explanations:
+        """Say why the model predicts what it does, of every row of a table or path, or of those at the positions in
+        `which`, counted from 0; each explanation comes with its check.
+
+        method: `auto`, `integrated-gradients`, `occlusion`, `lime` or `kernel-shap`. nearest: how many like rows of the
+        training source are shown, which must still be where it was. Raises ConfigError, DataError, SchemaError.
+        """
+        from luban.explain.explain import explain_table
+
+        table = self.read(rows)
+        return explain_table(
+            self.predictor,
+            table,
+            range(len(table)) if which is None else which,
+            method=method,
+            metric=self.metrics["decider"],
+            source=self.training_source() if nearest else None,
+            neighbours=nearest,
+        )
+
+    def training_source(self) -> Table:
+        """Read the rows that the model was trained on, without those that it was tested on.
+
+        Raises ConfigError where they came from memory, DataError where the source is not there any more.
+        """
+        data = yaml.safe_load((self.directory / artifact.CONFIG).read_text("utf-8"))["data"]
+        if data.get("train") is None:
+            raise ConfigError(
+                str(self.directory.path),
+                expected="data.train in its configuration, to find like rows of the training",
+                found="none, since it was trained on a table in memory",
+                action="Leave out nearest",
+            )
+        table = self.read(data["train"])
+        if data.get("test") is not None:
+            return table
+        tested = pl.read_parquet(self.directory / artifact.PREDICTIONS)["row"].to_numpy()
+        return table.take(np.flatnonzero(~np.isin(table.row_numbers, tested)))
 
 
 def left_out(table: Table) -> list[str]:

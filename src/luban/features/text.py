@@ -100,7 +100,7 @@ class TextFeature(Feature):
                 action="Take the tokenizer.json that belongs to the model",
             ) from None
         measured = frame[np.unique(np.linspace(0, max(len(frame) - 1, 0), MEASURED_ROWS, dtype=np.int64))[: len(frame)]]
-        lengths = encoder.lengths(_texts(columns, measured, max_length))
+        lengths = encoder.lengths(texts_of(columns, measured, max_length))
         return cls(
             name=name,
             columns=columns,
@@ -114,7 +114,7 @@ class TextFeature(Feature):
 
     def encode(self, frame: pl.DataFrame, folder: Path | None = None) -> Encoded:
         """Make (N,) int32 token ids; for pairs (N, 2): token ids and type ids."""
-        ids, types, offsets = self.encoder.encode(_texts(self.columns, frame, self.max_length))
+        ids, types, offsets = self.encoder.encode(texts_of(self.columns, frame, self.max_length))
         values = np.stack([ids, types], axis=1) if self.is_pair else ids
         return Encoded(EncodedColumn(self.tensor_kind, values, offsets))
 
@@ -155,7 +155,7 @@ class TextFeature(Feature):
         return ", ".join(parts)
 
 
-def _texts(columns: tuple[str, ...], frame: pl.DataFrame, max_length: int) -> Texts:
+def texts_of(columns: tuple[str, ...], frame: pl.DataFrame, max_length: int) -> Texts:
     """The texts of each row, one or a pair; a missing cell is an empty text."""
     cells = frame.select(strings(frame[column]).alias(column) for column in columns)
     cells = cells.select(

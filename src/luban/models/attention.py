@@ -169,6 +169,21 @@ def attention(
     return output_NHK
 
 
+def attention_weights(q_NHK: Tensor, k_NHK: Tensor, packing: Packing, *, causal: bool = False) -> list[Tensor]:
+    """Return what `attention` mixes the values of each row by, (H, T, T) a row: from each token to each token.
+
+    Only to be looked at: all weights of a row are in memory, which `attention` avoids.
+    """
+    weights = []
+    for start, end in zip(packing.offsets[:-1].tolist(), packing.offsets[1:].tolist(), strict=True):
+        q_HTK, k_HTK = q_NHK[start:end].transpose(0, 1), k_NHK[start:end].transpose(0, 1)
+        scores_HTT = q_HTK @ k_HTK.transpose(1, 2) * q_NHK.shape[-1] ** -0.5
+        if causal:
+            scores_HTT = scores_HTT.masked_fill(torch.ones_like(scores_HTT).triu(1) > 0, -torch.inf)
+        weights.append(scores_HTT.softmax(-1))
+    return weights
+
+
 def _padded_attention(
     q_PHK: Tensor, k_PHK: Tensor, v_PHK: Tensor, bucket: Bucket, causal: bool, dropout: float
 ) -> Tensor:

@@ -26,6 +26,11 @@ class Encoder(nn.Module):
     def forward(self, inputs: Tensor | Ragged) -> Tensor:
         raise NotImplementedError
 
+    @property
+    def token_embedding(self) -> nn.Module:
+        """Of encoders of TOKENS: the module that turns ids (N,) into vectors (N, D)."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Architecture:

@@ -188,6 +188,10 @@ class TextCNN(Encoder):
         out_BD: Tensor = self.dropout(torch.cat(maxima, dim=1))
         return out_BD
 
+    @property
+    def token_embedding(self) -> nn.Module:
+        return self.embedding
+
 
 def build_lenet(config: LeNetConfig, spec: InputSpec) -> Encoder:
     """Build a LeNet of a GRID input; raises ConfigError where the images are too small for its poolings."""

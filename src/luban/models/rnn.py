@@ -79,6 +79,10 @@ class RNNEncoder(Encoder):
         out_BD = pooled_BD.new_zeros(len(inputs), self.output_dim)
         return out_BD.index_copy(0, filled.to(x_ND.device), pooled_BD)
 
+    @property
+    def token_embedding(self) -> nn.Module:
+        return self.embedding
+
     def states(self, x_TBD: Tensor, lengths_B: Tensor) -> Tensor:
         """Return the last layer's states (T, B, output_dim), both directions in the order of time."""
         time_T1 = torch.arange(len(x_TBD))[:, None]

@@ -192,6 +192,10 @@ class TransformerEncoder(Encoder):
         first_BD = _first(hidden_ND, packing)
         return first_BD if self.pooler is None else torch.tanh(self.pooler(first_BD)).float()
 
+    @property
+    def token_embedding(self) -> nn.Module:
+        return self.backbone.embeddings.tokens
+
     def _check_length(self, longest: int) -> None:
         limit = self.config.max_positions
         assert limit is not None

@@ -1,0 +1,26 @@
+"""How a row's input of each kind of column is taken apart: one line a kind, each in its own file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from luban.explain.audio import audio_view
+from luban.explain.category import category_view
+from luban.explain.date import date_view
+from luban.explain.image import image_view
+from luban.explain.labels import labels_view
+from luban.explain.number import number_view
+from luban.explain.sequence import sequence_view
+from luban.explain.text import text_view
+from luban.explain.view import RowInput, View
+
+ATTRIBUTIONS: dict[str, Callable[[RowInput], View]] = {
+    "image": image_view,
+    "audio": audio_view,
+    "sequence": sequence_view,
+    "date": date_view,
+    "number": number_view,
+    "labels": labels_view,
+    "category": category_view,
+    "text": text_view,
+}

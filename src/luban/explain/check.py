@@ -1,0 +1,119 @@
+"""Whether an explanation holds: does deleting what it names change the prediction more than deleting at random?
+
+The deletion curve is that of Samek et al. 2017 (arXiv:1509.06321) and RISE (Petsiuk et al. 2018, arXiv:1806.07421).
+Shapes: K parts · S steps · R random orders
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.stats import spearmanr
+
+from luban.explain.question import Question
+
+STEPS = 5  # of the curve: a tenth of the parts at a time, up to a half
+LARGEST_SHARE = 0.5
+RANDOM_ORDERS = 20
+BEATEN_SHARE = 0.95  # of the random orders must change the prediction no more than the explanation's
+SMALLEST_CHANGE = 1e-3  # in probability, or in standard deviations of the target
+STABLE = 0.6  # rank correlation with the weights of another seed
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Check:
+    """deletion, random: the mean change over the deletion curve, in probability, or in standard deviations of the
+    target; stability: the rank correlation with another seed's weights, None of methods that draw nothing."""
+
+    deletion: float
+    random: float
+    stability: float | None
+    passes: bool
+    sentence: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "deletion": self.deletion,
+            "random": self.random,
+            "stability": self.stability,
+            "passes": self.passes,
+            "sentence": self.sentence,
+        }
+
+
+def check(question: Question, weights: Floats, other: Floats | None, seed: int) -> Check:
+    """Check the weights (K,) of a row's parts. other: the weights for another seed, of methods that draw."""
+    count = len(weights)
+    if count < 2:
+        what = (
+            "no part that could be deleted" if count == 0 else "only one part, so that every order of deletion is alike"
+        )
+        return Check(0.0, 0.0, None, False, f"It cannot be checked: the row has {what}.")
+    draw = np.random.default_rng(seed)
+    orders = np.stack([order_of(question, weights), *(draw.permutation(count) for _ in range(RANDOM_ORDERS))])
+    areas = deletion_areas(question, orders)
+    deletion, random = float(areas[0]), float(areas[1:].mean())
+    beaten = float(np.mean(areas[0] >= areas[1:] - 1e-9))
+    stability = None if other is None else rank_correlation(weights, other)
+    tells = deletion > random + SMALLEST_CHANGE and beaten >= BEATEN_SHARE
+    is_stable = stability is None or stability >= STABLE
+    unit = "in probability" if question.answer.position is not None else "standard deviations"
+    figures = f"by {deletion:.3f} {unit} on average, {random:.3f} at random"
+    if tells and is_stable:
+        sentence = f"It holds: deleting what it names changes the prediction more than deleting at random ({figures})."
+    elif tells:
+        sentence = (
+            f"It does not hold: another seed ranks the parts differently (rank correlation {stability:.2f}), "
+            "so do not rely on it."
+        )
+    else:
+        sentence = (
+            f"It does not hold: deleting what it names changes the prediction hardly more than deleting at random "
+            f"({figures}), so do not rely on it."
+        )
+    return Check(deletion, random, stability, tells and is_stable, sentence)
+
+
+def order_of(question: Question, weights: Floats) -> npt.NDArray[np.int64]:
+    """Return in which order to delete the parts: of a label what speaks most for it first; of a value what moves it
+    most in the direction in which all parts together do."""
+    direction = 1.0
+    if question.answer.position is None:
+        keep = torch.tensor([[True], [False]]).expand(2, len(weights))
+        whole, empty = question.level(keep).tolist()
+        direction = math.copysign(1.0, whole - empty)
+    return np.argsort(-direction * weights, kind="stable").astype(np.int64)
+
+
+def deletion_areas(question: Question, orders: npt.NDArray[np.int64]) -> Floats:
+    """Return (R,): how far the prediction changes as parts are deleted in each order (R, K), a mean over steps."""
+    count = orders.shape[1]
+    steps = np.unique(np.ceil(np.linspace(0, LARGEST_SHARE, STEPS + 1)[1:] * count).astype(int)).clip(1, count - 1)
+    keep = torch.ones(len(orders), len(steps), count, dtype=torch.bool)
+    for row, order in enumerate(orders):
+        for place, deleted in enumerate(steps):
+            keep[row, place, order[:deleted].copy()] = False
+    whole = torch.ones(1, count, dtype=torch.bool)
+    asked = torch.cat([whole, keep.flatten(0, 1)])
+    variants, inverse = asked.unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
+    levels = question.level(variants)[inverse].double().numpy()
+    changes = levels[0] - levels[1:].reshape(len(orders), len(steps))
+    if question.answer.position is None:
+        changes = np.abs(changes)
+    areas: Floats = changes.mean(axis=1)
+    return areas
+
+
+def rank_correlation(left: Floats, right: Floats) -> float:
+    """Spearman's; 1 where nothing differs, 0 where it is not defined."""
+    if np.array_equal(left, right):
+        return 1.0
+    if np.ptp(left) == 0 or np.ptp(right) == 0:
+        return 0.0
+    return float(spearmanr(left, right).statistic)

@@ -1,0 +1,123 @@
+"""The smallest edit found that changes the answer: one or two cells of a table, or words that are taken out.
+
+A greedy search: what it finds changes the answer for sure, but a smaller edit may exist (Wachter et al. 2017,
+arXiv:1711.00399, call such rows counterfactuals).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from luban.data.table import Table
+from luban.explain.question import Question
+from luban.features import cache
+from luban.features.cells import quoted
+from luban.features.dataset import Dataset
+
+CELL_KINDS = ("number", "category", "date", "labels")
+VALUES_A_COLUMN = 24
+MOST_CELLS, MOST_WORDS = 2, 5
+
+
+@dataclass(frozen=True)
+class Change:
+    """before, after: as text; a word that is taken out has nothing after it."""
+
+    column: str
+    before: str
+    after: str
+
+    def to_json(self) -> dict[str, str]:
+        return {"column": self.column, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True)
+class Edit:
+    """predicted: after the changes."""
+
+    changes: tuple[Change, ...]
+    predicted: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"changes": [change.to_json() for change in self.changes], "predicted": self.predicted}
+
+
+def smallest_edit(question: Question, cells: pl.DataFrame, reference: Table) -> Edit | None:
+    """Search for an edit; None where none was found, or where the answer is a number. reference: rows whose cells are
+    tried in place of this row's. cells: the row, one row of a table."""
+    if question.answer.position is None:
+        return None
+    return _other_cells(question, cells, reference) or _fewer_words(question)
+
+
+def _other_cells(question: Question, cells: pl.DataFrame, reference: Table) -> Edit | None:
+    """Change the cell that lowers the probability most, and then another."""
+    schema = question.predictor.schema
+    columns = [feature.columns[0] for feature in schema.features if feature.kind in CELL_KINDS]
+    row, changes = cells.select(schema.columns), list[Change]()
+    for _ in range(MOST_CELLS):
+        free = [name for name in columns if name not in {change.column for change in changes}]
+        tried = [(name, value) for name in free for value in _values(reference.frame[name], row.item(0, name))]
+        if not tried:
+            return None
+        variants = pl.concat([row] * len(tried))
+        for name in free:
+            places = [place for place, (column, _) in enumerate(tried) if column == name]
+            values = pl.Series([value for column, value in tried if column == name], dtype=row.schema[name])
+            variants = variants.with_columns(variants[name].scatter(places, values))
+        table = Table(variants, reference.name, reference.folder, np.arange(len(variants)))
+        inputs, _ = cache.encode(schema, table, None, None)
+        outputs = question.predictor.outputs(Dataset.of(schema, inputs, None))
+        best = int(outputs[:, question.answer.position].argmin())
+        name, value = tried[best]
+        changes.append(Change(name, _shown(row.item(0, name)), _shown(value)))
+        predicted = _decoded(question, outputs[best : best + 1])
+        if predicted != question.answer.text:
+            return Edit(tuple(changes), predicted)
+        row = variants[best]
+    return None
+
+
+def _values(column: pl.Series, own: object) -> list[object]:
+    """Return values of a column, other than the row's own, spread evenly over it: the commonest, or the quantiles."""
+    present = column.drop_nulls()
+    if present.dtype.is_numeric() or present.dtype.is_temporal():
+        ordered = present.unique().sort()
+        places = np.unique(np.linspace(0, max(len(ordered) - 1, 0), VALUES_A_COLUMN).astype(int))[: len(ordered)]
+        found = ordered.gather(places).to_list()
+    else:
+        counts = present.rename("cell").value_counts(sort=True)
+        found = counts["cell"].head(VALUES_A_COLUMN).to_list()
+    return [value for value in found if value != own]
+
+
+def _fewer_words(question: Question) -> Edit | None:
+    """Take out the word whose absence lowers the probability most, and then another."""
+    words = [place for place, part in enumerate(question.parts) if part.form == "text"]
+    keep = torch.ones(len(question.parts), dtype=torch.bool)
+    taken: list[int] = []
+    for _ in range(min(MOST_WORDS, len(words) - 1)):
+        left = [place for place in words if place not in taken]
+        variants = keep.repeat(len(left), 1)
+        variants[range(len(left)), left] = False
+        best = int(question.level(variants).argmin())
+        taken.append(left[best])
+        keep = variants[best]
+        predicted = _decoded(question, question.outputs(keep[None]))
+        if predicted != question.answer.text:
+            parts = [question.parts[place] for place in taken]
+            return Edit(tuple(Change(part.column, part.label, "") for part in parts), predicted)
+    return None
+
+
+def _decoded(question: Question, outputs: Any) -> str:
+    return str(question.predictor.task.decode(outputs).item(0, 0))
+
+
+def _shown(cell: object) -> str:
+    return "(missing)" if cell is None or cell == "" else quoted(cell).strip("'")

@@ -1,0 +1,211 @@
+"""Explanations of rows, of every kind of input at once, each with its check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from luban.core.errors import ConfigError, DataError
+from luban.core.tensors import Ragged
+from luban.data.table import Table
+from luban.explain.attention import attention_rollout
+from luban.explain.check import Check, check
+from luban.explain.edit import smallest_edit
+from luban.explain.importance import Importance, permutation_importance
+from luban.explain.methods import AUTO, Method, choose
+from luban.explain.nearest import Neighbour, nearest_rows
+from luban.explain.question import Question, ask, fixed
+from luban.explain.result import ColumnExplanation, Explanations, RowExplanation, Weighted
+from luban.features import cache
+from luban.features.dataset import Dataset
+from luban.predictor import Predictor
+from luban.tasks.base import Metric
+
+DEFAULT_ROWS = 3
+NAMED_PARTS = 3  # in the sentence
+NAMED_SHARE = 0.1  # of the largest weight, that a part needs to be named
+
+
+def explain_table(
+    predictor: Predictor,
+    table: Table,
+    rows: Sequence[int] | None = None,
+    *,
+    method: str = AUTO,
+    metric: str | None = None,
+    source: Table | None = None,
+    neighbours: int = 0,
+    seed: int = 0,
+) -> Explanations:
+    """Explain rows of a table, by their positions from 0, the first three if None; where the table has the target, also
+    how much each column matters.
+
+    metric: the task's first if None. source: the training rows, which `neighbours` of are shown for each row.
+    Raises ConfigError for rows that are not there or a method that does not fit, SchemaError for missing columns.
+    """
+    predictor.schema.check(table)
+    positions = _positions(table, rows)
+    kinds = {feature.kind for feature in predictor.schema.features}
+    chosen = choose(method, kinds)
+    task = predictor.task
+    inputs, bad = cache.encode(predictor.schema, table, None, None)
+    _check_readable(table, positions, bad)
+    dataset = Dataset.of(predictor.schema, inputs, None)
+    deciding = {item.name: item for item in task.metrics}[metric or task.metrics[0].name]
+    importance: tuple[Importance, ...] = ()
+    if task.target in table.columns:
+        targets, unreadable = task.encode(table.frame[task.target])
+        kept = np.setdiff1d(np.arange(len(table)), np.fromiter([*unreadable, *bad], np.int64))
+        if len(kept) > 1:
+            scored = Dataset.of(predictor.schema, inputs, targets).select(kept)
+            importance = permutation_importance(predictor, scored, deciding, seed=seed)
+    near: list[tuple[Neighbour, ...]] = [()] * len(positions)
+    if source is not None and neighbours:
+        near = nearest_rows(predictor, dataset.select(np.array(positions)), source, neighbours, seed)
+    found = [
+        explain_row(predictor, dataset, position, table, chosen, near=own, seed=seed)
+        for position, own in zip(positions, near, strict=True)
+    ]
+    return Explanations(importance, deciding.name, tuple(found))
+
+
+def explain_run(
+    predictor: Predictor, dataset: Dataset, table: Table, metric: Metric, *, rows: int = DEFAULT_ROWS, seed: int = 0
+) -> Explanations:
+    """Explain the first rows of a test set that is encoded already, and how much each column matters.
+
+    dataset: with targets. table: the same rows, in the same order.
+    """
+    importance = permutation_importance(predictor, dataset, metric, seed=seed)
+    kinds = {feature.kind for feature in predictor.schema.features}
+    chosen = choose(AUTO, kinds)
+    found = [
+        explain_row(predictor, dataset, position, table, chosen, seed=seed) for position in range(min(rows, len(table)))
+    ]
+    return Explanations(importance, metric.name, tuple(found))
+
+
+def explain_row(
+    predictor: Predictor,
+    dataset: Dataset,
+    position: int,
+    table: Table,
+    method: Method,
+    *,
+    near: tuple[Neighbour, ...] = (),
+    seed: int = 0,
+) -> RowExplanation:
+    """Explain the prediction of one row of a data set and the table that it was made of."""
+    cells = table.frame[position]
+    with fixed(predictor):
+        question = ask(predictor, dataset, position, cells)
+        if not question.parts:
+            weights, points, other = torch.zeros(0), tuple(view.point * 0 for view in question.views), None
+        else:
+            weighed = method.weigh(question, seed)
+            weights, points = weighed.of_parts, weighed.of_points
+            other = method.weigh(question, seed + 1).of_parts if method.is_sampled else None
+        numbers = weights.double().numpy()
+        checked = check(question, numbers, None if other is None else other.double().numpy(), seed)
+        columns = _columns(question, weights, points)
+        edit = smallest_edit(question, cells, table)
+    answer = question.answer
+    return RowExplanation(
+        row=int(table.row_numbers[position]),
+        predicted=answer.text,
+        probability=answer.probability,
+        method=method.name,
+        unit=answer.unit,
+        columns=columns,
+        check=checked,
+        sentence=_sentence(question, weights, checked),
+        edit=edit,
+        nearest=near,
+    )
+
+
+def _columns(question: Question, weights: Tensor, points: tuple[Tensor, ...]) -> tuple[ColumnExplanation, ...]:
+    found, start = [], 0
+    for feature, view, point in zip(question.predictor.schema.features, question.views, points, strict=True):
+        own = weights[start : start + len(view.parts)].tolist()
+        start += len(view.parts)
+        attention = _attention(question, feature.name, view.groups, len(view.parts))
+        pictures = None if view.draw is None else view.draw(point)
+        for column in feature.columns:
+            places = [place for place, part in enumerate(view.parts) if part.column == column]
+            looked = None if attention is None else tuple(Weighted(view.parts[i], attention[i]) for i in places)
+            parts = tuple(Weighted(view.parts[i], own[i]) for i in places)
+            found.append(ColumnExplanation(column, view.kind, parts, pictures, looked))
+    return tuple(found)
+
+
+def _attention(question: Question, name: str, groups: Tensor, count: int) -> list[float] | None:
+    """Return the attention that each word gets, or None for what has none."""
+    tokens = question.inputs[name]
+    if not isinstance(tokens, Ragged):
+        return None
+    flow_T = attention_rollout(question.predictor.network.encoder(name), tokens)
+    if flow_T is None:
+        return None
+    words_T = groups.flatten()
+    total = flow_T.new_zeros(count + 1).index_add_(0, words_T.where(words_T >= 0, count), flow_T)
+    return [float(share) for share in total[:-1]]
+
+
+def _sentence(question: Question, weights: Tensor, checked: Check) -> str:
+    """Say what speaks most for the answer and against it, and whether that holds."""
+    target = question.predictor.task.target
+    answer = question.answer
+    sure = "" if answer.probability is None else f" (probability {answer.probability:.2f})"
+    order = weights.argsort(descending=True).tolist()
+    least = NAMED_SHARE * float(weights.abs().max()) if len(weights) else 0.0
+    helping = [_named(question, place) for place in order if weights[place] > least][:NAMED_PARTS]
+    hindering = [_named(question, place) for place in order[::-1] if weights[place] < -least][:NAMED_PARTS]
+    if answer.position is None:
+        for_it, against = "what raises it most is", "what lowers it most is"
+    else:
+        for_it, against = "what speaks most for it is", "what speaks most against it is"
+    clauses = [f"The model predicts {target} = {answer.text}{sure}"]
+    clauses += [f"{for_it} {', '.join(helping)}"] if helping else []
+    clauses += [f"{against} {', '.join(hindering)}"] if hindering else []
+    return f"{'; '.join(clauses)}. {checked.sentence}"
+
+
+def _named(question: Question, place: int) -> str:
+    part = question.parts[place]
+    if part.form == "text":
+        return f"the word '{part.label}'"
+    return f"{part.column} = {part.label}" if part.form == "value" else f"{part.column} at {part.label}"
+
+
+def _positions(table: Table, rows: Sequence[int] | None) -> list[int]:
+    if not len(table):
+        raise DataError(table.name, expected="rows to explain", found="none", action="Give a table that has rows")
+    if rows is None:
+        return list(range(min(DEFAULT_ROWS, len(table))))
+    if not rows:
+        raise ConfigError("rows", expected="the numbers of rows", found="none", action="Write them like 0,5,9")
+    for row in rows:
+        if not 0 <= row < len(table):
+            raise ConfigError(
+                f"{table.name}, rows",
+                expected=f"numbers from 0 to {len(table) - 1}, counted from 0",
+                found=str(row),
+                action="Choose rows that the data have",
+            )
+    return list(rows)
+
+
+def _check_readable(table: Table, positions: list[int], bad: dict[int, tuple[str, str]]) -> None:
+    for position in positions:
+        if position in bad:
+            column, reason = bad[position]
+            raise DataError(
+                f"{table.name}, row {table.row_numbers[position]}, column '{column}'",
+                expected="a cell that can be read, to explain what it says",
+                found=f"'{reason}'",
+                action="Mend the cell or choose other rows",
+            )

@@ -1,0 +1,62 @@
+"""The training rows that the model takes for most alike: nearest in the vector space that its encoders make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.neighbors import NearestNeighbors
+
+from luban.data.table import Table
+from luban.features import cache
+from luban.features.cells import quoted
+from luban.features.dataset import Dataset
+from luban.predictor import Predictor, forward_all
+
+MAX_ROWS = 2_000  # that are looked through, drawn at random
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """row: its number in the training source. similarity: the cosine of the two vectors. cells: as text."""
+
+    row: int
+    similarity: float
+    cells: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"row": self.row, "similarity": self.similarity, "cells": self.cells}
+
+
+def nearest_rows(
+    predictor: Predictor, dataset: Dataset, source: Table, count: int, seed: int = 0
+) -> list[tuple[Neighbour, ...]]:
+    """Return the nearest rows of a source for each row of a data set."""
+    if len(source) > MAX_ROWS:
+        source = source.take(np.sort(np.random.default_rng(seed).choice(len(source), MAX_ROWS, replace=False)))
+    inputs, _ = cache.encode(predictor.schema, source, None, None)
+    theirs = _vectors(predictor, Dataset.of(predictor.schema, inputs, None))
+    search = NearestNeighbors(n_neighbors=min(count, len(source)), metric="cosine").fit(theirs)
+    distances, places = search.kneighbors(_vectors(predictor, dataset))
+    names = [*predictor.schema.columns, predictor.task.target]
+    shown = [name for name in names if name in source.columns]
+    return [
+        tuple(
+            Neighbour(
+                int(source.row_numbers[place]),
+                1 - float(distance),
+                {name: quoted(source.frame[int(place), name]).strip("'") for name in shown},
+            )
+            for distance, place in zip(*found, strict=True)
+        )
+        for found in zip(distances, places, strict=True)
+    ]
+
+
+def _vectors(predictor: Predictor, dataset: Dataset) -> np.ndarray[Any, np.dtype[np.float32]]:
+    found: np.ndarray[Any, np.dtype[np.float32]] = forward_all(
+        predictor.network, dataset, predictor.device, torch.float32, predictor.network.join
+    ).numpy()
+    return found

@@ -1,0 +1,156 @@
+"""What is explained of one row: its prediction, as a function of which parts are there.
+
+Shapes: B rows · S variants of the row · K parts of all inputs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from luban.explain.attributions import ATTRIBUTIONS
+from luban.explain.view import Inputs, Part, RowInput, View
+from luban.features.dataset import Dataset
+from luban.predictor import Predictor
+from luban.tasks.base import Floats, Task
+from luban.tasks.classification import Binary, Classification
+from luban.tasks.regression import Regression
+
+VARIANTS_AT_ONCE = 64
+SMALLEST = 1e-6  # probabilities are kept off 0 and 1 by so much before their log odds are taken
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The prediction that is explained. position: of its label among the outputs, None of a value. unit: of the
+    weights."""
+
+    text: str
+    position: int | None
+    probability: float | None
+    unit: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """views: one an input. inputs: of the row as it is, for the network."""
+
+    predictor: Predictor
+    answer: Answer
+    views: tuple[View, ...]
+    inputs: Inputs
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return tuple(part for view in self.views for part in view.parts)
+
+    def score(self, keep: Tensor) -> Tensor:
+        """(S, K) bool, false where a part is deleted -> (S,): log odds of the explained label, or the value."""
+        return self._of_masks(keep, lambda logits: score_of(self.predictor.task, self.answer, logits))
+
+    def level(self, keep: Tensor) -> Tensor:
+        """The same as what people see: (S,) the probability, or the value in standard deviations of the target."""
+        return self._of_masks(keep, lambda logits: level_of(self.predictor.task, self.answer, logits))
+
+    def outputs(self, keep: Tensor) -> Floats:
+        """Return the task's outputs for variants (S, K), rows first."""
+        found: Floats = self._of_masks(keep, self.predictor.task.outputs).numpy()
+        return found
+
+    def score_at(self, *points: Tensor) -> Tensor:
+        """Return the score (S,) of points (S, ...), one for each view, with gradients."""
+        inputs: Inputs = {}
+        for view, point in zip(self.views, points, strict=True):
+            inputs |= view.lift(point)
+        return score_of(self.predictor.task, self.answer, self._logits(inputs))
+
+    def masked(self, keep: Tensor) -> Inputs:
+        """Return the inputs of the variants, (S, K) bool."""
+        inputs: Inputs = {}
+        start = 0
+        for view in self.views:
+            inputs |= view.masked(keep[:, start : start + len(view.parts)])
+            start += len(view.parts)
+        return inputs
+
+    def _of_masks(self, keep: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        keep = keep.to(self.predictor.device)
+        with torch.no_grad():
+            starts = range(0, len(keep), VARIANTS_AT_ONCE)
+            chunks = [self._logits(self.masked(keep[start : start + VARIANTS_AT_ONCE])) for start in starts]
+            return function(torch.cat(chunks)).cpu()
+
+    def _logits(self, inputs: Inputs) -> Tensor:
+        return calibrated(self.predictor, self.predictor.network(inputs))
+
+
+def ask(predictor: Predictor, dataset: Dataset, position: int, cells: pl.DataFrame) -> Question:
+    """Take one row of a data set apart. cells: its row of the table."""
+    rows = np.array([position])
+    inputs = dataset.batch(rows).to(predictor.device).inputs
+    views = []
+    for feature in predictor.schema.features:
+        stored = dataset.inputs[feature.name].take(dataset.index[rows])
+        row = RowInput(
+            feature,
+            predictor.network.encoder(feature.name),
+            cells.select(feature.columns),
+            stored,
+            inputs[feature.name],
+        )
+        views.append(ATTRIBUTIONS[feature.kind](row))
+    with torch.no_grad():
+        outputs = predictor.task.outputs(calibrated(predictor, predictor.network(inputs)).cpu())
+    return Question(predictor, _answer(predictor.task, outputs), tuple(views), inputs)
+
+
+def calibrated(predictor: Predictor, logits: Tensor) -> Tensor:
+    """Return the logits as predictions are made of them."""
+    return logits.float() / predictor.temperature
+
+
+def score_of(task: Task, answer: Answer, logits: Tensor) -> Tensor:
+    """Return (S,) log odds of the explained label, or values."""
+    if isinstance(task, Binary):
+        return logits[:, 0] if answer.position == 1 else -logits[:, 0]
+    if isinstance(task, Classification):
+        others = [label for label in range(logits.shape[1]) if label != answer.position]
+        return logits[:, answer.position] - logits[:, others].logsumexp(dim=1)
+    outputs = task.outputs(logits)
+    if answer.position is None:
+        return outputs
+    return torch.logit(outputs[:, answer.position], SMALLEST)
+
+
+def level_of(task: Task, answer: Answer, logits: Tensor) -> Tensor:
+    outputs = task.outputs(logits)
+    if answer.position is not None:
+        return outputs[:, answer.position]
+    return (outputs - task.mean) / task.std if isinstance(task, Regression) else outputs
+
+
+def _answer(task: Task, outputs: Tensor) -> Answer:
+    text = str(task.decode(outputs.numpy()).item(0, 0))
+    if outputs.ndim == 1:
+        return Answer(f"{float(outputs[0]):.6g}", None, None, f"{task.target}, in its own unit")
+    position = int(outputs[0].argmax())
+    return Answer(text, position, float(outputs[0, position]), "log odds of the prediction, in nats")
+
+
+@contextmanager
+def fixed(predictor: Predictor) -> Iterator[None]:
+    """Let no gradient be computed for weights."""
+    trained = [parameter for parameter in predictor.network.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
