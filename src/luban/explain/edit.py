@@ -21,7 +21,7 @@ from luban.features.dataset import Dataset
 
 CELL_KINDS = ("number", "category", "date", "labels")
 VALUES_A_COLUMN = 24
-MOST_CELLS, MOST_WORDS = 2, 5
+MOST_CELLS, MOST_WORDS = 2, 3
 
 
 @dataclass(frozen=True)

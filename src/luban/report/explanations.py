@@ -21,7 +21,9 @@ def show_explanations(console: Console, found: Explanations) -> None:
     """Print what matters in general, and then why of each row."""
     width = min(console.width, WIDTH)
     if found.importance:
-        console.print(Text(f"how much {found.metric.replace('_', ' ')} falls without a column", "bold"), width=width)
+        console.print(
+            Text(f"how much worse {found.metric.replace('_', ' ')} becomes without a column", "bold"), width=width
+        )
         table = _table()
         largest = max(abs(item.drop.value) for item in found.importance) or 1.0
         for item in found.importance:
