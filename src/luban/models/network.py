@@ -192,11 +192,12 @@ class Network(nn.Module):
 
     def join(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:
         """Return the encoders' vectors side by side, (B, D), those of categories last."""
-        vectors, ids, categories = list[Tensor](), list[Tensor](), list[CategoryEmbedding]()
+        vectors, given_last, ids = list[Tensor](), list[Tensor](), list[Tensor]()
+        categories = list[CategoryEmbedding]()
         for name, encoder in zip(self.names, self.encoders, strict=True):
             given = inputs.get(vector_name(name))
             if isinstance(given, Tensor):
-                vectors.append(given.float())
+                (given_last if isinstance(encoder, CategoryEmbedding) else vectors).append(given.float())
             elif isinstance(encoder, CategoryEmbedding):
                 column = inputs[name]
                 assert isinstance(column, Tensor)
@@ -204,6 +205,8 @@ class Network(nn.Module):
                 categories.append(encoder)
             else:
                 vectors.append(encoder(inputs[name]).float())
+        assert not (given_last and ids), "all categories are brought as vectors, or none is"
+        vectors += given_last
         tables = [encoder.embedding.weight for encoder in categories]
         if self.training and can_look_up_together(ids, tables):
             vectors.append(look_up(ids, tables))
