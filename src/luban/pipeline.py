@@ -59,6 +59,8 @@ def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model
     predictor.save(run.directory)
     with run.stage("evaluate"):
         evaluation = judge(run, predictor, prepared)
+    with run.stage("explain"):
+        weigh_columns(run, predictor, prepared, evaluation.decider)
     page = report(run, prepared)
     with run.stage("save"):
         run.directory.seal(manifest(run, prepared))
@@ -177,6 +179,18 @@ def learn_from_validation(run: Run, predictor: Predictor, prepared: Prepared) ->
     predictor.temperature = validated.temperature
     artifact.write_json(run.directory / artifact.CALIBRATION, validated.to_json())
     return validated
+
+
+def weigh_columns(run: Run, predictor: Predictor, prepared: Prepared, decider: str) -> None:
+    """Write how much the score depends on each column, where there are several."""
+    from luban.explain.importance import permutation_importance
+    from luban.explain.result import Explanations
+
+    if len(prepared.schema.features) < 2:
+        return
+    metric = {metric.name: metric for metric in prepared.task.metrics}[decider]
+    importance = permutation_importance(predictor, prepared.test, metric, seed=run.config.seed)
+    artifact.write_json(run.directory / artifact.EXPLANATIONS, Explanations(importance, decider, ()).to_json())
 
 
 def report(run: Run, prepared: Prepared) -> str | None:

@@ -20,6 +20,10 @@ def test_train_evaluate_by_and_predict_sets(luban, tmp_path: Path) -> None:
     assert metrics["conformal"]["level"] == 0.9
     assert {item["corruption"] for item in metrics["robustness"]} == {"noise", "dropped"}
     assert len(metrics["learning_curve"]["points"]) == 3
+    explanations = json.loads((tmp_path / "runs/people/explanations.json").read_text())
+    assert explanations["metric"] == metrics["decider"]
+    assert "chart.importance" not in (page := (tmp_path / "runs/people/report.html").read_text("utf-8"))
+    assert all(item["column"] in page for item in explanations["importance"])
     assert luban("evaluate", "runs/people", "people.csv", "--by", "city", "-o", "scores.json").code == 0
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert {group["value"] for group in scores["fairness"]["groups"]} == {"'北京'", "'上海'", "'Paris'"}

@@ -22,7 +22,6 @@ from luban.explain.result import ColumnExplanation, Explanations, RowExplanation
 from luban.features import cache
 from luban.features.dataset import Dataset
 from luban.predictor import Predictor
-from luban.tasks.base import Metric
 
 DEFAULT_ROWS = 3
 NAMED_PARTS = 3  # in the sentence
@@ -70,22 +69,6 @@ def explain_table(
         for position, own in zip(positions, near, strict=True)
     ]
     return Explanations(importance, deciding.name, tuple(found))
-
-
-def explain_run(
-    predictor: Predictor, dataset: Dataset, table: Table, metric: Metric, *, rows: int = DEFAULT_ROWS, seed: int = 0
-) -> Explanations:
-    """Explain the first rows of a test set that is encoded already, and how much each column matters.
-
-    dataset: with targets. table: the same rows, in the same order.
-    """
-    importance = permutation_importance(predictor, dataset, metric, seed=seed)
-    kinds = {feature.kind for feature in predictor.schema.features}
-    chosen = choose(AUTO, kinds)
-    found = [
-        explain_row(predictor, dataset, position, table, chosen, seed=seed) for position in range(min(rows, len(table)))
-    ]
-    return Explanations(importance, metric.name, tuple(found))
 
 
 def explain_row(
