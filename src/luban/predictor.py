@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ArtifactError
-from luban.core.runtime import autocast, choose_device, is_out_of_memory, product_seconds
+from luban.core.runtime import autocast, choose_device, emulates_bfloat16, is_out_of_memory
 from luban.data.table import Table
 from luban.features import cache
 from luban.features.dataset import Dataset
@@ -134,11 +134,10 @@ def _temperature(run: RunDirectory) -> float:
 
 
 def spec_dtype(spec: NetworkSpec, device: torch.device) -> torch.dtype:
-    """Return the precision to predict in: that of the training, unless this device is slower in it."""
-    is_slower = spec.precision == "bfloat16" and product_seconds(torch.bfloat16, device) > product_seconds(
-        torch.float32, device
-    )
-    return torch.float32 if spec.precision == "float32" or is_slower else torch.bfloat16
+    """Return the precision to predict in: that of the training, unless this device has to emulate it."""
+    if spec.precision == "float32" or emulates_bfloat16(device):
+        return torch.float32
+    return torch.bfloat16
 
 
 def inference_batches(lengths: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:

@@ -88,7 +88,7 @@ def faster_dtype(step: Callable[[torch.dtype], None], device: torch.device, repe
     does not decide; a gain or loss that is plain after the first turn needs no other. A step that cannot be done in
     bfloat16 is done in float32.
     """
-    if product_seconds(torch.bfloat16, device) > EMULATED * product_seconds(torch.float32, device):
+    if emulates_bfloat16(device):
         return torch.float32
     dtypes = (torch.float32, torch.bfloat16)
     for dtype in dtypes:
@@ -110,6 +110,11 @@ def faster_dtype(step: Callable[[torch.dtype], None], device: torch.device, repe
         if max(gain, 1 / gain) > PLAIN_GAIN:
             break
     return torch.bfloat16 if gain > BFLOAT16_GAIN else torch.float32
+
+
+def emulates_bfloat16(device: torch.device) -> bool:
+    """Tell whether products in bfloat16 take several times as long as in float32, by more than noise."""
+    return product_seconds(torch.bfloat16, device) > EMULATED * product_seconds(torch.float32, device)
 
 
 def product_seconds(dtype: torch.dtype, device: torch.device, repeats: int = 3) -> float:

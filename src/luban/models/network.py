@@ -114,7 +114,7 @@ def complete(config: NetworkConfig, kinds: set[TensorKind], *, chinese: bool) ->
 class NetworkSpec(BaseModel):
     """All that is needed to build the network again, with no data and no checkpoint at hand.
 
-    precision: in which it was trained, and predicts wherever that is no slower.
+    precision: in which it was trained, and predicts unless the machine has to emulate it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
