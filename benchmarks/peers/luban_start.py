@@ -11,6 +11,7 @@ from side import Stopwatch, answer, read_job
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 import luban_side
+from luban.cli import rest_collector
 
 
 class FirstStepDone(Exception):  # noqa: N818 - it is no error
@@ -24,6 +25,7 @@ def stop(event: Any) -> None:
 
 def main() -> None:
     job = read_job()
+    rest_collector()  # as the command line does
     stopwatch = Stopwatch()
     try:
         luban_side.watch(luban_side.settings(job), stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -351,8 +352,14 @@ def demo(runs: Annotated[str, typer.Option(help="The folder for run directories.
     run_demo(runs)
 
 
+def rest_collector() -> None:
+    """Let the collector of reference cycles look less often at the million objects that imports make, and that stay."""
+    gc.set_threshold(50_000)
+
+
 def main() -> None:
     """Run the command line; a mistake of the user's prints one sentence and exits with 1."""
+    rest_collector()
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     from luban.core.errors import LubanError

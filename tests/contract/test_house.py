@@ -27,13 +27,23 @@ def test_module_is_small_named_and_documented(path: Path) -> None:
     assert source.startswith('"""')
 
 
-@pytest.mark.parametrize(
-    "code", ["import luban", "import luban.cli, sys; sys.argv = ['luban', '--help']; luban.cli.main()"]
-)
-def test_start_loads_nothing_heavy(code: str) -> None:
+def loaded_by(code: str) -> set[str]:
+    """Return the modules that a fresh process has loaded after some code."""
     report = "import atexit, sys; atexit.register(lambda: print('LOADED', *sys.modules))\n"
     result = subprocess.run([sys.executable, "-c", report + code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     loaded = set(result.stdout.rsplit("LOADED", 1)[1].split())
     assert "luban" in loaded
-    assert not loaded & set(HEAVY)
+    return loaded
+
+
+@pytest.mark.parametrize(
+    "code", ["import luban", "import luban.cli, sys; sys.argv = ['luban', '--help']; luban.cli.main()"]
+)
+def test_start_loads_nothing_heavy(code: str) -> None:
+    assert not loaded_by(code) & set(HEAVY)
+
+
+def test_what_a_training_needs_at_last_is_not_loaded_first() -> None:
+    loaded = loaded_by("import luban, luban.pipeline, luban.interface")
+    assert not loaded & {"scipy.stats", "scipy.sparse", "scipy.fft", "sklearn", "matplotlib", "transformers", "captum"}

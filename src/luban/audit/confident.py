@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import issparse
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -55,6 +54,7 @@ def out_of_fold(matrix: Any, labels: Codes, num_classes: int, seed: int) -> Floa
 
     matrix: (rows, D), sparse or dense. The fit is stopped early: a ranking does not need the optimum.
     """
+    from scipy.sparse import issparse
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 Pairs = npt.NDArray[np.int64]  # (pairs, 2), the smaller position first
 MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -43,5 +41,8 @@ def banded_pairs(bands: npt.NDArray[Any]) -> Pairs:
 
 def components(pairs: Pairs, rows: int) -> npt.NDArray[np.int64]:
     """Return (rows,) a number for each row, equal for rows that pairs connect."""
+    from scipy.sparse import coo_array  # takes long to import: not before the first step
+    from scipy.sparse.csgraph import connected_components
+
     links = coo_array((np.ones(len(pairs), np.bool_), (pairs[:, 0], pairs[:, 1])), shape=(rows, rows))
     return np.asarray(connected_components(links, directed=False)[1], np.int64)

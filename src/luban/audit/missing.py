@@ -52,8 +52,6 @@ def audit_missing_cells(subject: Subject) -> list[Finding]:
 def _effect(subject: Subject, is_missing: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:
     """Return how strongly missing cells go with the target, 0 where that may be chance: Cramér's V of the classes, the
     correlation with numbers."""
-    from scipy.stats import chi2_contingency, pearsonr
-
     if min(is_missing.sum(), (~is_missing).sum()) < MIN_ROWS or subject.target is None:
         return 0.0
     if subject.task == "regression":
@@ -61,6 +59,8 @@ def _effect(subject: Subject, is_missing: np.ndarray[tuple[int], np.dtype[np.boo
         known = np.isfinite(values)
         if min(is_missing[known].sum(), (~is_missing[known]).sum()) < MIN_ROWS or np.ptp(values[known]) == 0:
             return 0.0
+        from scipy.stats import pearsonr  # takes most of a second to import, and few tables need it
+
         found = pearsonr(is_missing[known].astype(float), values[known] / (np.abs(values[known]).max() or 1.0))
         return abs(float(found.statistic)) if found.pvalue < SMALLEST_P else 0.0
     if not subject.has_classes:
@@ -73,5 +73,7 @@ def _effect(subject: Subject, is_missing: np.ndarray[tuple[int], np.dtype[np.boo
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2 or (table.sum(axis=1) == 0).any() or table.shape[1] > MIN_ROWS + len(subject) // 10:
         return 0.0
+    from scipy.stats import chi2_contingency
+
     statistic, p, _, _ = chi2_contingency(table)
     return float(np.sqrt(statistic / table.sum())) if p < SMALLEST_P else 0.0

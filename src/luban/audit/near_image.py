@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import dctn
 
 from luban.audit.hamming import Pairs, banded_pairs
 from luban.audit.pictures import Pixels
@@ -62,6 +61,8 @@ def _normal(pixels: Pixels) -> npt.NDArray[np.float32]:
 
 
 def _bits(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    from scipy.fft import dctn  # takes long to import: not before the first step
+
     side = int(np.sqrt(grey.shape[1]))
     low = dctn(grey.reshape(-1, side, side), axes=(1, 2))[:, :LOW, :LOW].reshape(len(grey), -1)[:, 1:]
     return np.asarray(low > np.median(low, axis=1, keepdims=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.sparse import csr_array
 
 from luban.audit.hamming import Pairs, banded_pairs
 from luban.features.cells import strings
@@ -114,6 +113,8 @@ def jaccard(
     """Return (pairs,) the exact share of distinct shingles that two texts have in common."""
     if not len(pairs):
         return np.zeros(0)
+    from scipy.sparse import csr_array  # takes long to import: not before the first step
+
     wanted = np.unique(pairs)
     hashes = np.concatenate([piece for piece, _ in pieces])
     sizes = np.concatenate([np.diff(offsets) for _, offsets in pieces])

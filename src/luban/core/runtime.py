@@ -80,8 +80,10 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype != torch.float32)
 
 
-def faster_dtype(step: Callable[[torch.dtype], None], device: torch.device, repeats: int = 3) -> torch.dtype:
-    """Time `step` in float32 and bfloat16 and return the dtype to use.
+def faster_dtype(
+    step: Callable[[torch.dtype], None], device: torch.device, repeats: int = 3
+) -> tuple[torch.dtype, float | None]:
+    """Time `step` in float32 and bfloat16 and return the dtype to use, with the seconds of a step where they are known.
 
     A step is not tried in bfloat16 where a small matrix product takes several times as long in it, as on processors
     that have to emulate it. After one warm-up each they take turns, and the minima are compared, so that a busy machine
@@ -89,7 +91,7 @@ def faster_dtype(step: Callable[[torch.dtype], None], device: torch.device, repe
     bfloat16 is done in float32.
     """
     if emulates_bfloat16(device):
-        return torch.float32
+        return torch.float32, None
     dtypes = (torch.float32, torch.bfloat16)
     for dtype in dtypes:
         try:
@@ -97,7 +99,7 @@ def faster_dtype(step: Callable[[torch.dtype], None], device: torch.device, repe
         except RuntimeError as error:
             if dtype == torch.float32 or is_out_of_memory(error):
                 raise
-            return torch.float32  # some layers exist in float32 alone on processors without bfloat16
+            return torch.float32, None  # some layers exist in float32 alone on processors without bfloat16
     synchronize()
     seconds = dict.fromkeys(dtypes, math.inf)
     for _ in range(repeats):
@@ -109,7 +111,8 @@ def faster_dtype(step: Callable[[torch.dtype], None], device: torch.device, repe
         gain = seconds[torch.float32] / seconds[torch.bfloat16]
         if max(gain, 1 / gain) > PLAIN_GAIN:
             break
-    return torch.bfloat16 if gain > BFLOAT16_GAIN else torch.float32
+    chosen = torch.bfloat16 if gain > BFLOAT16_GAIN else torch.float32
+    return chosen, seconds[chosen]
 
 
 def emulates_bfloat16(device: torch.device) -> bool:

@@ -14,8 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from luban.core.errors import ConfigError, DataError, listed
 from luban.data.contents import contents, holds_files
@@ -222,6 +220,9 @@ def _stratified(table: Table, target: str, alike: Rows, limit: int, seed: int) -
 
 def _by_group(table: Table, column: str, alike: Rows, limit: int, seed: int) -> _Units:
     """Join the groups that share a row with the same inputs; a row without a group is one of its own."""
+    from scipy.sparse import coo_array  # takes long to import, and few runs split by groups
+    from scipy.sparse.csgraph import connected_components
+
     cells = table.frame[column]
     groups = group_ids(table.frame.select(column))
     missing = np.flatnonzero(_missing(cells))

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from scipy.sparse import csr_array, hstack, issparse
 from torch.nn import functional as F
 
 from luban.features.cells import cjk_share, strings
@@ -77,6 +76,8 @@ def _bag() -> CountVectorizer:
 
 
 def _fit_vectorizer(vectorizer: Any, cells: pl.Series, documents: Callable[[pl.Series], list[Any]]) -> Transform | None:
+    from scipy.sparse import csr_array  # takes long to import: not before the first step
+
     try:
         vectorizer.fit(documents(cells))
     except ValueError:  # no word in any cell
@@ -141,6 +142,8 @@ class SimpleFeatures:
 
     def matrix(self, frame: pl.DataFrame, images: Images) -> Matrix:
         """Return (rows, D): sparse where a column is, dense otherwise."""
+        from scipy.sparse import csr_array, hstack, issparse
+
         blocks: list[Matrix] = [transform(frame[column]) for column, transform in self.transforms.items()]
         blocks += [shrink(images[name], self.side) - mean for name, mean in self.image_means.items()]
         if any(issparse(block) for block in blocks):

@@ -14,7 +14,6 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
 from luban.tasks.base import Array, Floats, Metric
 
@@ -44,6 +43,8 @@ def _total(weights: Floats) -> Floats:
 
 def _class_sums(weights: Floats, classes: Integers, num_classes: int) -> Floats:
     """Return the weight of each class, (R, C); classes: (rows,), and rows of a negative class count for none."""
+    from scipy.sparse import csr_array  # takes long to import: not before the first step
+
     rows = np.flatnonzero(classes >= 0)
     members = csr_array((np.ones(len(rows)), (classes[rows], rows)), shape=(num_classes, len(classes)))
     sums: Floats = (members @ weights.T).T
@@ -135,6 +136,8 @@ def _weight_below(columns: Floats, order: Integers, places: Integers) -> Floats:
 
     columns: (rows, R). Only the sums between neighbouring places are formed, which a sparse product does in one pass.
     """
+    from scipy.sparse import csr_array
+
     ends, inverse = np.unique(places, return_inverse=True)
     last = int(ends[-1])
     between = csr_array((np.ones(last), order[:last], np.append(0, ends)), shape=(len(ends), len(order)))

@@ -24,7 +24,7 @@ from luban.training.batch_size import BatchSize, choose_batch_size, timed
 from luban.training.checkpoint import Checkpoints
 from luban.training.clipping import clip_grad_norm
 from luban.training.combined import TAKE_SPARSE, build_optimizer
-from luban.training.compilation import Trial, has_compiler, require_compiler, try_compiling
+from luban.training.compilation import LONG_SECONDS, Trial, has_compiler, require_compiler, try_compiling
 from luban.training.interrupt import Interrupt
 from luban.training.loader import epoch_batches, num_batches
 from luban.training.loop import Loop
@@ -100,15 +100,17 @@ class Job:
 def settle(job: Job, asked: TrainConfig, tell: Tell) -> None:
     """Replace each `auto` of the settings by what is measured to be best: the written settings repeat the run."""
     job.network.to(job.device)
+    step_seconds = None
     if job.config.precision == "auto":
-        job.settle(precision=str(choose_precision(job)).removeprefix("torch."))
+        dtype, step_seconds = choose_precision(job)
+        job.settle(precision=str(dtype).removeprefix("torch."))
     if asked.batch_size == "auto":
         chosen = batch_size_for(job)
         tell(Noted("train", f"{chosen.reason} (train.batch_size)"))
         job.settle(batch_size=chosen.size)
     if asked.compile == "auto":
         try:
-            trial = trial_of_compiling(job)
+            trial = trial_of_compiling(job, None if asked.batch_size == "auto" else step_seconds)
         except RuntimeError as error:  # as all of torch.compile's own are
             trial = None
             tell(Noted("train", f"torch.compile fails here and is not used: {str(error).splitlines()[0][:200]}"))
@@ -224,15 +226,17 @@ def takes_sparse(config: TrainConfig) -> bool:
     return config.optim.optimizer in TAKE_SPARSE and not config.ema and not config.swa
 
 
-def choose_precision(job: Job) -> torch.dtype:
-    """Return the precision whose step is measured to be faster; small networks gain too little to be measured."""
+def choose_precision(job: Job) -> tuple[torch.dtype, float | None]:
+    """Return the precision whose step is measured to be faster, and the seconds of one where they were measured; small
+    networks gain too little to be measured."""
     parameters, size = sum(parameter.numel() for parameter in job.network.parameters()), job.rows_per_part
     if not precision_matters(parameters, size):
-        return torch.float32
+        return torch.float32, None
     trial = copy.deepcopy(job.network)  # batch statistics of the network itself stay as they are
     while True:
         try:
-            return faster_dtype(step_by_dtype(job, trial, job.first_batch(size)), job.device)
+            dtype, seconds = faster_dtype(step_by_dtype(job, trial, job.first_batch(size)), job.device)
+            return dtype, seconds if size == job.rows_per_part else None
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or size <= SMALLEST_PART:
                 raise
@@ -265,9 +269,14 @@ def batch_size_for(job: Job) -> BatchSize:
     )
 
 
-def trial_of_compiling(job: Job) -> Trial | None:
-    """Measure what torch.compile would save, where there is a compiler and the training is long."""
+def trial_of_compiling(job: Job, step_seconds: float | None) -> Trial | None:
+    """Measure what torch.compile would save, where there is a compiler and the training is long.
+
+    step_seconds: of a part, where they are known already.
+    """
     if not has_compiler(job.device) or job.spec.frozen:
+        return None
+    if step_seconds is not None and step_seconds * job.steps * job.config.accumulate < LONG_SECONDS:
         return None
     batch = job.first_batch(job.rows_per_part)
     stepper = TrainStep(copy.deepcopy(job.network), job.task, job.config, job.seed, job.device, job.dtype)

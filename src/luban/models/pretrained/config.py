@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import torch
 from pydantic import Field, ValidationError, model_validator
 
 from luban.core.errors import CheckpointError, listed
@@ -74,13 +75,16 @@ def resolve(config: PretrainedConfig, directory: Path) -> PretrainedConfig:
 
 
 def build_pretrained(config: PretrainedConfig, spec: InputSpec) -> TransformerEncoder:
-    """Build the encoder of a resolved configuration; its weights come from `load_weights` or from a run directory.
+    """Build the encoder of a resolved configuration, whose weights are yet to be filled by `load_weights` or from a run
+    directory.
 
     Raises ConfigError where the input has more ids or longer rows than the checkpoint has tables for.
     """
     assert config.backbone is not None, "resolve the configuration first"
     check_fits(config.backbone, spec)
-    return TransformerEncoder(config.backbone).requires_grad_(not config.frozen)
+    with torch.device("meta"):  # no time is spent on drawing numbers that are replaced
+        encoder = TransformerEncoder(config.backbone)
+    return encoder.to_empty(device="cpu").requires_grad_(not config.frozen)
 
 
 def family_of(raw: Mapping[str, Any], directory: Path) -> Family:
