@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import time
@@ -66,6 +67,7 @@ def try_compiling(step: Callable[[], None], compile_it: Callable[[], None], step
     if (time.perf_counter() - start) * steps < LONG_SECONDS:
         return None
     plain = _seconds(step)
+    _hush()
     start = time.perf_counter()
     compile_it()
     compiling = time.perf_counter() - start
@@ -75,10 +77,16 @@ def try_compiling(step: Callable[[], None], compile_it: Callable[[], None], step
 def compiled(network: nn.Module, batch: Batch) -> nn.Module:
     """Return the network, compiled at its first call: once for all sizes of packed inputs, which differ at every step,
     else once for each size, so that the code does not depend on which sizes came before."""
+    _hush()
     packed = any(isinstance(value, Ragged) for value in batch.inputs.values())
     found = torch.compile(network, dynamic=packed)
     assert isinstance(found, nn.Module)
     return found
+
+
+def _hush() -> None:
+    """Keep advice to those who write networks off the terminal of those who train them; errors are shown."""
+    logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
 
 
 def _seconds(step: Callable[[], None]) -> float:
