@@ -10,7 +10,8 @@ import numpy.typing as npt
 from luban.audit.hamming import Pairs, banded_pairs
 from luban.data.table import Table
 from luban.features.audio import decode_clip, log_mel
-from luban.features.media import decode_cells, is_missing
+from luban.features.decoding import decode_cells
+from luban.features.media import is_missing
 
 SAMPLE_RATE, MAX_SECONDS = 8_000, 30.0  # Hz
 NUM_BANDS, NUM_STEPS = 17, 32  # mel bands and stretches of time: 16 x 31 bits

@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from luban.audit.subject import Subject
 from luban.data.table import Table
+from luban.features.decoding import decode_cells, shared_zeros
 from luban.features.image import ImageConfig, decode_image
-from luban.features.media import decode_cells, is_missing
+from luban.features.media import is_missing
 
 SIDE = 32  # pixels
 MAX_IMAGES = 200_000  # that are looked at: 0.6 GB
@@ -22,14 +23,15 @@ def small_images(subject: Subject, column: str, table: Table | None = None) -> t
     key = f"images {id(table)} {column}"
     if key not in subject.cache:
         cells = table.frame[column].head(MAX_IMAGES).to_list()
-        pixels = np.zeros((len(table), 3, SIDE, SIDE), np.uint8)
-        is_read = np.zeros(len(table), np.bool_)
+        pixels = shared_zeros((len(table), 3, SIDE, SIDE), np.uint8)
+        is_read = shared_zeros((len(table),), np.bool_)
 
         def decode(position: int, content: bytes) -> None:
             pixels[position] = decode_image(content, SIDE, 3, MAX_PIXELS)
             is_read[position] = True
 
-        decode_cells(cells, [at for at, cell in enumerate(cells) if not is_missing(cell)], table.folder, decode)
+        present = [at for at, cell in enumerate(cells) if not is_missing(cell)]
+        decode_cells(cells, present, table.folder, decode, is_shared=True)
         subject.cache[key] = pixels, is_read
     found: tuple[Pixels, npt.NDArray[np.bool_]] = subject.cache[key]
     return found

@@ -12,6 +12,11 @@ import torch
 UNLIMITED = 1 << 60  # version 1 of the control groups writes a number near 2**63 for "no limit"
 
 
+def num_cores() -> int:
+    """Return how many cores this process may use; tokenizers and decoders take all of them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def available_memory(device: torch.device, root: Path = Path("/")) -> int | None:
     """Return the bytes that this process can still take on a device, None where the system does not tell.
 

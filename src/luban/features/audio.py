@@ -22,7 +22,8 @@ from torch import Tensor
 from luban.core.errors import DataError
 from luban.core.tensors import EncodedColumn, InputSpec, Ragged, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
-from luban.features.media import UnreadableCellError, decode_cells, is_missing, match_files, sampled_cells
+from luban.features.decoding import decode_cells
+from luban.features.media import UnreadableCellError, is_missing, match_files, sampled_cells
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
 MAGICS = (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")  # the last three: an MP3 without a tag

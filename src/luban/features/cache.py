@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import time
 import zlib
@@ -21,6 +20,7 @@ import polars as pl
 
 from luban.core.cache import cache_limit, evict, mark_used
 from luban.core.errors import ArtifactError
+from luban.core.resources import num_cores
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.core.version import VERSION
 from luban.data.table import Table
@@ -76,11 +76,6 @@ def encode(
         rate = f"{len(table) / seconds:,.0f} rows/s, {num_cores()} cores"
         note(f"{len(table):,} rows of {table.name} in {seconds:,.0f} s, {rate}")
     return encoded
-
-
-def num_cores() -> int:
-    """Return how many cores this process may use; tokenizers and decoders take all of them."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _in_memory(schema: Schema, table: Table) -> Encoded:

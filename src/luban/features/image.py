@@ -21,7 +21,8 @@ from torch import Tensor
 from luban.core.errors import DataError
 from luban.core.tensors import EncodedColumn, InputSpec, Ragged, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
-from luban.features.media import UnreadableCellError, decode_cells, is_missing, match_files, sampled_cells
+from luban.features.decoding import decode_cells, shared_zeros
+from luban.features.media import UnreadableCellError, is_missing, match_files, sampled_cells
 
 # Only these decoders are ever tried: others call external programs (EPS) or see less care.
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
@@ -216,7 +217,7 @@ def _decode_all(
     cells: Sequence[object], size: int, channels: int, max_pixels: int, folder: Path | None
 ) -> tuple[Pixels, dict[int, str]]:
     """Decode all cells that are not missing into (rows, channels, size, size); the others stay black."""
-    pixels = np.zeros((len(cells), channels, size, size), np.uint8)
+    pixels = shared_zeros((len(cells), channels, size, size), np.uint8)
 
     def decode(position: int, content: bytes) -> None:
         pixels[position] = decode_image(content, size, channels, max_pixels)
@@ -225,7 +226,7 @@ def _decode_all(
     with warnings.catch_warnings():
         # What Pillow finds odd but can read (a damaged EXIF tag, say) is nothing a user could act on.
         warnings.filterwarnings("ignore", module="PIL")
-        return pixels, decode_cells(cells, present, folder, decode)
+        return pixels, decode_cells(cells, present, folder, decode, is_shared=True)
 
 
 @dataclass

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
@@ -15,8 +14,6 @@ MAX_FILE_BYTES = 256 * 2**20
 MATCHING_SHARE = 0.8  # of the sampled cells must look like files of a kind
 SURE_WITH_FILES, SURE_BY_NAME = 0.99, 0.9
 PROBED_PATHS = 5  # cells whose file is looked for on the disk
-NUM_SPANS = 64  # parts of a column that threads take in turn
-THREADED_BYTES = 3_000  # measured: from this mean size of a file on, two threads beat one
 
 
 class UnreadableCellError(Exception):
@@ -111,37 +108,3 @@ def read_cell(cell: object, folder: Path | None) -> bytes:
     if not content:
         raise UnreadableCellError("the file is empty (0 bytes)")
     return content
-
-
-def decode_cells(
-    cells: Sequence[object], positions: Iterable[int], folder: Path | None, decode: Callable[[int, bytes], None]
-) -> dict[int, str]:
-    """Call `decode(position, content)` for each position, on all cores where that pays; return why some failed.
-
-    `decode` stores its own result and must release the GIL for most of its time to gain from the threads.
-    """
-    bad: dict[int, str] = {}
-
-    def run(span: Sequence[int]) -> None:
-        for position in span:
-            try:
-                decode(position, read_cell(cells[position], folder))
-            except UnreadableCellError as error:
-                bad[position] = str(error)
-            except Exception as error:  # noqa: BLE001  # decoders of damaged files raise whatever they stumble over
-                bad[position] = f"the file cannot be decoded ({error or type(error).__name__})"
-
-    wanted = list(positions)
-    if _threads_pay(cells, wanted):
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(run, [wanted[start::NUM_SPANS] for start in range(NUM_SPANS)]))
-    else:
-        run(wanted)
-    return dict(sorted(bad.items()))
-
-
-def _threads_pay(cells: Sequence[object], positions: Sequence[int]) -> bool:
-    """Tell whether there are enough cells, and large enough: with small files, Python's own share of the work, which
-    holds the GIL, outweighs the decoding, and threads slow it down."""
-    sizes = [len(cell) for cell in (cells[position] for position in positions[:NUM_SPANS]) if isinstance(cell, bytes)]
-    return len(positions) >= NUM_SPANS and (not sizes or sum(sizes) / len(sizes) >= THREADED_BYTES)
