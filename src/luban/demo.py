@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from luban.interface import train_from_settings
 
@@ -29,6 +30,10 @@ def run_demo(runs: str) -> None:
     predictions = model.predict({"text": list(UNSEEN)})
     label, *probabilities = predictions.columns
     console.print("\n[bold]Three texts that it has not seen[/bold]")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", style="bold green")
+    table.add_column(justify="right")
+    table.add_column(style="dim", overflow="fold")
     for text, row in zip(UNSEEN, predictions.iter_rows(named=True), strict=True):
-        surest = max(row[name] for name in probabilities)
-        console.print(f"[bold green]{row[label]:>10}[/bold green] {surest:4.0%}  [dim]{escape(text)}[/dim]")
+        table.add_row(escape(row[label]), f"{max(row[name] for name in probabilities):.0%}", escape(text))
+    console.print(table)

@@ -109,7 +109,8 @@ class Terminal(Listener):
         passed, estimate = len(event.checks) - len(unsound), event.estimate
         parts = [f"{passed} checks passed" if not unsound else f"{passed} of {len(event.checks)} checks passed"]
         if estimate["seconds"] is not None:
-            parts.append(f"about {clock_time(estimate['seconds'])} ({estimate['epochs']} epochs)")
+            epochs = "1 epoch" if estimate["epochs"] == 1 else f"{estimate['epochs']} epochs"
+            parts.append(f"about {clock_time(estimate['seconds'])} ({epochs})")
         parts += [f"{_size(estimate['memory_bytes'])} memory", f"{_size(estimate['disk_bytes'])} disk"]
         self.line("preflight", ", ".join(parts))
         for check in unsound[:MAX_UNSOUND]:
