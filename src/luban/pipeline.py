@@ -13,6 +13,7 @@ import torch
 
 from luban.config import dump
 from luban.core import artifact, events
+from luban.core.cache import cache_folder
 from luban.core.runtime import choose_device, flushed_denormals, hardware, seeded
 from luban.core.tensors import TensorKind
 from luban.core.version import VERSION
@@ -105,6 +106,7 @@ def build(run: Run, prepared: Prepared, *, resume: bool) -> Job:
         folder=run.directory / artifact.CHECKPOINTS,
         row_numbers=prepared.parts.train.table.row_numbers,
         resume=resume,
+        cache=cache_folder() / "encoded",
     )
     settle(job, run.config.train, run.tell)
     job.facts = {

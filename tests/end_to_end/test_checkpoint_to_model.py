@@ -60,6 +60,31 @@ def test_fine_tuned_and_frozen_predict_alike_without_the_checkpoint(luban, tmp_p
     assert (again["probability_1"] - stored["probability_1"]).abs().max() < 0.05
 
 
+def test_vectors_of_a_frozen_encoder_are_kept_for_the_next_training(luban, tmp_path: Path) -> None:
+    reviews().write_csv(tmp_path / "reviews.csv")
+    frozen = ("--model", checkpoint(tmp_path / "tiny"), "--set", "model.tokens.frozen=true", "--set", "train.epochs=1")
+
+    def train(name: str, *more: object) -> tuple[int, bytes]:
+        """Return how often vectors came out of the cache, and the weights."""
+        result = luban("train", "reviews.csv", *frozen, "--name", name, *more)
+        assert result.code == 0, result.err
+        return result.out.count("taken from the cache") - result.out.count("encoded columns"), (
+            tmp_path / "runs" / name / "model.safetensors"
+        ).read_bytes()
+
+    taken, weights = train("first")
+    assert taken == 0
+    assert train("second") == (2, weights)  # training and validation rows
+    files = sorted((tmp_path / "cache" / "encoded").glob("vectors-*/vectors.npz"))
+    assert len(files) == 2
+    for file in files:
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    assert train("third") == (0, weights)
+    assert train("fourth", "--seed", 1)[0] == 0  # other rows
+
+
 def test_pairs_are_read_together(luban, tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     first, second = draw.integers(4, 6, 400), draw.integers(4, 6, 400)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from luban.training.lr_finder import STEPS, RateCurve, find_rate
 from luban.training.preflight import preflight
 from luban.training.recipe import TrainConfig
 from luban.training.step import Positions, TrainStep
+from luban.training.vectors import with_vectors
 from luban.training.vocabulary import used_vocabulary
 
 # From either on the faster precision is measured. Each row multiplies each weight of a dense layer once; below so many
@@ -49,6 +51,7 @@ class Job:
 
     config: completed by the recipe. folder: for checkpoints. row_numbers: of the training
     rows. resume: go on from the newest checkpoint. facts: what a resumed run must have in common with the first.
+    cache: a folder for vectors of frozen encoders.
     """
 
     network: Network
@@ -64,6 +67,7 @@ class Job:
     resume: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     interrupt: Interrupt = field(default_factory=Interrupt)
+    cache: Path | None = None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -127,8 +131,8 @@ def fit(job: Job, tell: Tell) -> None:
     network, spec, config = job.network, job.spec, job.config
     train, validation = job.train, job.validation
     if spec.frozen:
-        train = probe.with_vectors(network, train, spec.frozen, job.device, job.dtype)
-        validation = probe.with_vectors(network, validation, spec.frozen, job.device, job.dtype)
+        kept = partial(with_vectors, network, names=spec.frozen, device=job.device, dtype=job.dtype, cache=job.cache)
+        train, validation = (kept(part, note=lambda text: tell(Noted("train", text))) for part in (train, validation))
     fits_head = config.probe and not spec.hidden and len(spec.backbones) == len(spec.inputs)
     loop = Loop(
         network=network,
@@ -193,7 +197,7 @@ def loss_by_chance(task: Task, train: Dataset, config: TrainConfig) -> float:
 def range_test(job: Job) -> RateCurve:
     """Train a copy of the network at rising learning rates, one for all its parts, and propose one."""
     network, config = copy.deepcopy(job.network), job.config
-    train = probe.with_vectors(network, job.train, job.spec.frozen, job.device, job.dtype)
+    train = with_vectors(network, job.train, job.spec.frozen, job.device, job.dtype, job.cache)
     lengths = train.lengths
     batches = [
         rows

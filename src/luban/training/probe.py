@@ -1,19 +1,14 @@
-"""Pretrained encoders before they are trained: their vectors, computed once, and a head fitted on them."""
+"""A head fitted on the vectors of pretrained encoders, before they are trained."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
-
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from luban.core.runtime import generator, seeded
-from luban.core.tensors import EncodedColumn, Ragged, TensorKind
 from luban.features.dataset import Dataset
-from luban.models.base import Encoder
-from luban.models.network import Network, vector_name
+from luban.models.network import Network
 from luban.predictor import forward_all
 from luban.tasks.base import LossConfig, Task
 from luban.training.combined import light_optimizers
@@ -22,26 +17,6 @@ MAX_ROWS = 20_000
 ITERATIONS = 100
 MIN_SCALE = 0.2  # of the mean standard deviation of the components
 PENALTY = 1e-3  # on the squared weights of the standardised vectors, beside the mean loss
-
-
-def with_vectors(
-    network: Network, dataset: Dataset, names: list[str], device: torch.device, dtype: torch.dtype
-) -> Dataset:
-    """Replace inputs by what their encoders make of them, so that a frozen encoder runs once and not every epoch."""
-    inputs = dict(dataset.inputs)
-    for name in names:
-        vectors = forward_all(network, dataset, device, dtype, partial(_encode, network.encoder(name), name))
-        values = np.zeros((len(dataset.inputs[name]), network.encoder(name).output_dim), np.float32)
-        if len(dataset):
-            values[dataset.index] = vectors.numpy()
-        del inputs[name]
-        inputs[vector_name(name)] = EncodedColumn(TensorKind.DENSE, values)
-    return replace(dataset, inputs=inputs)
-
-
-def _encode(encoder: Encoder, name: str, inputs: dict[str, Tensor | Ragged]) -> Tensor:
-    vectors: Tensor = encoder(inputs[name])
-    return vectors
 
 
 def fit_head(
