@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_loop import small_loop, weights_after
+from small_loop import small_loop, weights_after, weights_of
 
 from luban.core.errors import ConfigError
 from luban.training import compilation
 from luban.training.compilation import Trial, has_compiler, require_compiler, try_compiling
+from luban.training.vocabulary import used_vocabulary
 
 
 def test_it_pays_where_it_saves_twice_its_own_cost() -> None:
@@ -43,9 +44,28 @@ def test_a_machine_without_a_compiler_is_told_of_it(monkeypatch: pytest.MonkeyPa
         require_compiler(torch.device("cpu"))
 
 
+needs_compiler = pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="there is no C++ compiler")
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of torch.compile's own making
-@pytest.mark.skipif(not has_compiler(torch.device("cpu")), reason="there is no C++ compiler")
+@needs_compiler
+def test_rows_of_a_token_table_that_are_caught_up_are_compiled_around() -> None:
+    found = []
+    for compile_it in (False, True):
+        torch.compiler.reset()
+        loop = small_loop(0.0, compile=compile_it, epochs=4)
+        with used_vocabulary(loop.network, [loop.train], sparse=True, min_sparse_rows=1):
+            for _ in loop.run():
+                pass
+        found.append(weights_of(loop))
+    for name, value in found[0].items():
+        torch.testing.assert_close(found[1][name], value, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@needs_compiler
 def test_a_compiled_training_ends_where_the_plain_one_does_and_resumes_to_the_same_bits(tmp_path: Path) -> None:
     plain = weights_after(small_loop(0.0))
     compiled = weights_after(small_loop(0.0, folder=tmp_path / "a", compile=True))

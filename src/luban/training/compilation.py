@@ -15,6 +15,7 @@ from torch import nn
 from luban.core.errors import ConfigError
 from luban.core.runtime import synchronize
 from luban.core.tensors import Batch, Ragged
+from luban.training.vocabulary import TrainedRows
 
 LONG_SECONDS = 1800.0  # of training, from which on compiling is tried: it takes up to a minute on a CPU
 REPEATS = 3
@@ -78,6 +79,9 @@ def compiled(network: nn.Module, batch: Batch) -> nn.Module:
     """Return the network, compiled at its first call: once for all sizes of packed inputs, which differ at every step,
     else once for each size, so that the code does not depend on which sizes came before."""
     _hush()
+    for module in network.modules():
+        if isinstance(module, TrainedRows):  # the optimizer catches up rows as they are read: that is no graph
+            module.forward = torch.compiler.disable(module.forward)  # type: ignore[method-assign,no-untyped-call]
     packed = any(isinstance(value, Ragged) for value in batch.inputs.values())
     found = torch.compile(network, dynamic=packed)
     assert isinstance(found, nn.Module)

@@ -115,9 +115,10 @@ def settle(job: Job, asked: TrainConfig, tell: Tell) -> None:
     if asked.compile == "auto":
         try:
             trial = trial_of_compiling(job, None if asked.batch_size == "auto" else step_seconds)
-        except RuntimeError as error:  # as all of torch.compile's own are
+        except Exception as error:  # noqa: BLE001 - torch.compile raises whatever it stumbles over
             trial = None
-            tell(Noted("train", f"torch.compile fails here and is not used: {str(error).splitlines()[0][:200]}"))
+            why = (str(error) or type(error).__name__).splitlines()[0][:200]
+            tell(Noted("train", f"torch.compile fails here and is not used: {why}"))
         if trial is not None:
             pays = trial.pays(job.steps)
             tell(Noted("train", f"{trial}: {'used' if pays else 'not used'} (train.compile)"))
@@ -283,12 +284,14 @@ def trial_of_compiling(job: Job, step_seconds: float | None) -> Trial | None:
     if step_seconds is not None and step_seconds * job.steps * job.config.accumulate < LONG_SECONDS:
         return None
     batch = job.first_batch(job.rows_per_part)
-    stepper = TrainStep(copy.deepcopy(job.network), job.task, job.config, job.seed, job.device, job.dtype)
+    network = copy.deepcopy(job.network)
+    stepper = TrainStep(network, job.task, job.config, job.seed, job.device, job.dtype)
 
     def step() -> None:
         stepper.loss(batch.to(job.device), 0).mean().backward()  # type: ignore[no-untyped-call]
 
-    return try_compiling(step, lambda: stepper.warm_up(batch), job.steps)
+    with used_vocabulary(network, [job.train], sparse=takes_sparse(job.config)):  # as in the training
+        return try_compiling(step, lambda: stepper.warm_up(batch), job.steps)
 
 
 def step_of(job: Job, network: Network, dtype: torch.dtype) -> Callable[[Batch], None]:
