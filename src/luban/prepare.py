@@ -152,6 +152,10 @@ def check_data(run: Run, subject: Subject) -> None:
     artifact.write_json(run.directory / artifact.AUDIT, report.to_json())
     for finding in report.findings:
         run.note("audit", str(finding), warning=finding.severity != "note")
+    if report.skipped:
+        command = f"luban audit {run.config.data.train or 'DATA'} --target {subject.target}"
+        seconds = f"about {report.skipped_seconds:.0f} s"
+        run.note("audit", f"left out, since they take {seconds}: {', '.join(report.skipped)}; `{command}` does them")
 
 
 TARGET_NAMES = ("target", "label", "labels", "class", "category", "y", "标签", "类别", "目标")

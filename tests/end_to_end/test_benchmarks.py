@@ -89,3 +89,13 @@ def test_step_is_taken_apart(script: str, tmp_path: Path, shared_data: Path, pre
         shares = [line["share"] for line in found["float32"]["operators"]]
         assert shares == sorted(shares, reverse=True)
         assert 0 < sum(shares) <= 1.001
+
+
+def test_audits_are_timed(tmp_path: Path) -> None:
+    (entry,) = run("audit", "--rows", 300, "--times", 1, "--output", tmp_path / "result.json")
+    for name, found in entry["claims"].items():
+        assert found["seconds"] == found["runs"][0]["process_seconds"] > found["runs"][0]["audit_seconds"], name
+        assert found["runs"][0]["rows"] == 300
+        assert found["before_training"]["skipped"] == []
+        assert "is_met" not in found
+    assert set(entry["claims"]) == {"adult", "mnist", "texts"}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from PIL import Image
 
-from luban.audit import CHECKS, AuditReport, Finding, Subject, audit
+from luban.audit import CHECKS, AuditReport, Finding, Subject, audit, too_slow
 from luban.audit.confident import doubt, out_of_fold
 from luban.audit.fixes import FIXES, apply_fixes
+from luban.audit.label_errors import audit_label_errors
 from luban.data import sources
 from luban.features import schema
 from luban.features.plain import fit_text
@@ -119,9 +119,15 @@ DEFECTS: dict[str, dict[str, list[Any]]] = {
 }
 
 
+@cache
+def audited(name: str) -> AuditReport:
+    """Return the audit of the rows with a defect, made once for the tests that read it."""
+    return audit(subject(DEFECTS[name]))
+
+
 @pytest.mark.parametrize("name", DEFECTS)
 def test_a_planted_defect_is_found_and_can_be_shown(name: str) -> None:
-    found = [finding for finding in audit(subject(DEFECTS[name])).findings if finding.check == name]
+    found = [finding for finding in audited(name).findings if finding.check == name]
     assert found
     assert all(finding.rows > 0 and str(finding).endswith(".") for finding in found)
     assert all(len(finding.examples) <= 3 for finding in found)
@@ -140,17 +146,20 @@ def test_a_fix_mends_what_its_check_found(name: str) -> None:
 def test_every_check_says_its_own_name() -> None:
     names = [check.name for check in CHECKS]
     assert len(set(names)) == len(names)
-    for columns in DEFECTS.values():
-        report = audit(subject(columns))
-        assert {finding.check for finding in report.findings} <= set(report.checks) == set(names)
+    alone = {check.name for check in CHECKS if not check.needs_others}
+    for name in DEFECTS:
+        report = audited(name)
+        assert {finding.check for finding in report.findings} <= set(report.checks) == alone
+    with_others = audit(subject(clean(), test=clean()))
+    assert {finding.check for finding in with_others.findings} <= set(with_others.checks) == set(names)
 
 
 def test_rows_of_the_test_table_are_found_and_removed() -> None:
     test = {name: cells[:30] for name, cells in clean().items()}
-    audited = subject(clean(), test=test)
-    (found,) = [finding for finding in audit(audited).findings if finding.check == "overlap"]
+    rows = subject(clean(), test=test)
+    (found,) = [finding for finding in audit(rows).findings if finding.check == "overlap"]
     assert (found.severity, found.rows) == ("warning", 30)
-    assert apply_fixes(audited, ["overlap"])[0].height == ROWS - 30
+    assert apply_fixes(rows, ["overlap"])[0].height == ROWS - 30
 
 
 def test_rows_to_predict_on_that_come_from_elsewhere_are_found() -> None:
@@ -159,28 +168,29 @@ def test_rows_to_predict_on_that_come_from_elsewhere_are_found() -> None:
     assert found == {"x", "colour"}
 
 
-def png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels.astype(np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def test_an_image_that_is_brighter_and_larger_is_a_near_duplicate() -> None:
-    draw = np.random.default_rng(0)
-    smooth = [np.kron(draw.integers(0, 200, (8, 8)), np.ones((6, 6))) for _ in range(60)]
-    images = [png(pixels) for pixels in smooth]
-    images += [png(np.kron(pixels + 30, np.ones((2, 2)))) for pixels in smooth[:3]]
-    audited = subject({"image": images, "y": ["a", "b", "c"] * 21})
-    (found,) = [finding for finding in audit(audited).findings if finding.check == "near-duplicates"]
-    assert found.rows == 3
-    assert apply_fixes(audited, ["near-duplicates"])[0].height == 60
-
-
-def test_a_training_waits_for_the_quick_checks_only() -> None:
-    columns = {name: cells * 30 for name, cells in clean().items()}
-    report = audit(subject(columns, quick=True))
-    assert {"overlap", "drift", "near-duplicates", "label-errors"} <= set(report.skipped)
+def test_a_training_leaves_out_the_costliest_checks_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = subject(clean(), quick=True)
+    assert audit(rows).skipped == ()
+    monkeypatch.setattr("luban.audit.QUICK_SECONDS", 0.02)
+    report = audit(rows)
+    assert set(report.skipped) == {"label-errors"}
     assert not set(report.skipped) & set(report.checks)
+    assert 0 < report.skipped_seconds < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "skipped"),
+    [
+        ("adult/adult.csv", "income", set()),
+        ("banking77/train.csv", "category", set()),
+        ("mrpc/train.csv", "label", set()),
+        ("mnist/train.parquet", "label", {"near-duplicates", "label-errors"}),
+        ("fsdd/train.csv", "digit", set()),
+    ],
+)
+def test_what_a_training_waits_for(shared_data: Path, name: str, target: str, skipped: set[str]) -> None:
+    rows = subject(shared_data / name, target, quick=True)
+    assert set(too_slow(rows, [check for check in CHECKS if not check.needs_others])) == skipped
 
 
 def test_planted_wrong_labels_of_banking77_lead_the_ranking(shared_data: Path) -> None:
@@ -195,6 +205,10 @@ def test_planted_wrong_labels_of_banking77_lead_the_ranking(shared_data: Path) -
     doubts = doubt(out_of_fold(transform(frame["text"]), labels, len(names), 0), labels)
     first = doubts.order[: int(0.08 * len(labels))]
     assert np.isin(wrong, first).mean() >= 0.7
+    mislabelled = frame.with_columns(names.gather(labels).alias("category"))
+    (found,) = audit_label_errors(subject(mislabelled, "category"))
+    assert found.severity == "warning"
+    assert "with odds of 50 to 1 and more" in found.message
 
 
 @pytest.mark.parametrize(

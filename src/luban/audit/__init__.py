@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from luban.audit.columns import audit_constant, audit_identifiers, audit_unique
+from luban.audit.cost import QUICK_SECONDS, Cost, label_error_seconds, language_seconds, near_seconds, per_cell, size_of
 from luban.audit.drift import audit_drift
 from luban.audit.duplicates import audit_conflicting, audit_duplicates
 from luban.audit.finding import SEVERITIES, AuditReport, Finding
@@ -27,12 +28,13 @@ __all__ = ["CHECKS", "AuditReport", "Check", "Finding", "Subject", "audit"]
 
 @dataclass(frozen=True)
 class Check:
-    """run: from the subject to its findings. quick_cells: before a training, it runs on tables with at most so many
-    cells of inputs; None has no limit."""
+    """run: from the subject to its findings. cost: before a training, it runs where the budget allows it; None always
+    runs. needs_others: it compares with the tables beside the audited one, and has nothing to do without."""
 
     name: str
     run: Callable[[Subject], list[Finding]]
-    quick_cells: int | None = None
+    cost: Cost | None = None
+    needs_others: bool = False
 
 
 CHECKS: tuple[Check, ...] = (
@@ -43,36 +45,49 @@ CHECKS: tuple[Check, ...] = (
     Check("label-case", audit_spelling),
     Check("leakage", audit_leakage),
     Check("order", audit_order),
-    Check("duplicates", audit_duplicates, 20_000_000),
-    Check("conflicting", audit_conflicting, 20_000_000),
-    Check("near-duplicates", audit_near, 5_000),
-    Check("overlap", audit_overlap, 0),
+    Check("duplicates", audit_duplicates, per_cell(1e-7)),
+    Check("conflicting", audit_conflicting, per_cell(1e-7)),
+    Check("near-duplicates", audit_near, near_seconds),
+    Check("overlap", audit_overlap, per_cell(1e-6), needs_others=True),
     Check("constant", audit_constant),
     Check("identifiers", audit_identifiers),
     Check("almost-unique", audit_unique),
-    Check("number-text", audit_number_text, 20_000_000),
-    Check("impossible", audit_impossible, 20_000_000),
-    Check("future-dates", audit_future, 1_000_000),
-    Check("missing-cells", audit_missing_cells, 20_000_000),
-    Check("encodings", audit_encodings, 1_000_000),
-    Check("languages", audit_languages, 5_000),
-    Check("label-errors", audit_label_errors, 5_000),
-    Check("drift", audit_drift, 0),
+    Check("number-text", audit_number_text, per_cell(1e-7)),
+    Check("impossible", audit_impossible, per_cell(1e-7)),
+    Check("future-dates", audit_future, per_cell(2e-6, "date")),
+    Check("missing-cells", audit_missing_cells, per_cell(1e-7)),
+    Check("encodings", audit_encodings, per_cell(3e-7, "text", "category")),
+    Check("languages", audit_languages, language_seconds),
+    Check("label-errors", audit_label_errors, label_error_seconds),
+    Check("drift", audit_drift, per_cell(2e-6), needs_others=True),
 )
 
 
 def audit(subject: Subject) -> AuditReport:
-    """Run the checks, before a training only those that are quick; raises nothing, see `AuditReport.check`."""
+    """Run the checks, before a training only as many as its budget allows; raises nothing, see `AuditReport.check`."""
     start = time.monotonic()
     findings: list[Finding] = []
-    ran, skipped = [], []
-    cells = len(subject) * max(len(subject.inputs), 1)
-    for check in CHECKS:
-        if subject.is_quick and check.quick_cells is not None and cells > check.quick_cells:
-            skipped.append(check.name)
-            continue
+    checks = [check for check in CHECKS if subject.others or not check.needs_others]
+    skipped = too_slow(subject, checks) if subject.is_quick else {}
+    ran = [check for check in checks if check.name not in skipped]
+    for check in ran:
         findings += check.run(subject)
-        ran.append(check.name)
     findings.sort(key=lambda found: SEVERITIES.index(found.severity))
-    seconds = time.monotonic() - start
-    return AuditReport(subject.table.name, len(subject), tuple(findings), tuple(ran), tuple(skipped), seconds)
+    names = tuple(check.name for check in ran)
+    seconds, left_out = time.monotonic() - start, sum(skipped.values())
+    return AuditReport(subject.table.name, len(subject), tuple(findings), names, tuple(skipped), seconds, left_out)
+
+
+def too_slow(subject: Subject, checks: Iterable[Check]) -> dict[str, float]:
+    """Return the checks for which a training does not wait, and their seconds: the costliest, until the others
+    together fit into its budget."""
+    size = size_of(subject)
+    costs = {check.name: check.cost(size) for check in checks if check.cost is not None}
+    kept = 0.0
+    skipped = {}
+    for name, seconds in sorted(costs.items(), key=lambda item: item[1]):
+        if kept + seconds > QUICK_SECONDS:
+            skipped[name] = seconds
+        else:
+            kept += seconds
+    return skipped

@@ -73,6 +73,7 @@ class AuditReport:
     checks: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     seconds: float = 0.0
+    skipped_seconds: float = 0.0
 
     @property
     def suspects(self) -> tuple[Suspect, ...]:

@@ -21,6 +21,7 @@ MAX_CLASSES = 100
 NEAR_PERFECT = 0.99  # of what a guess gets wrong, a model of one column gets right
 NEAR_PERFECT_R2 = 0.999
 TREE_LEAVES = 256
+GLANCE_ROWS, GLANCE_SKILL = 1_000, 0.5  # a column that tells less than this of so few rows is looked at no further
 
 
 def audit_leakage(subject: Subject) -> list[Finding]:
@@ -83,8 +84,14 @@ def _near_perfect(subject: Subject, column: str) -> str:
         counts = np.bincount(codes)
         if len(counts) > MAX_CLASSES or counts.max() == len(codes):
             return ""
+        guess = counts.max() / len(codes)
+        if kind == "number" and len(codes) > GLANCE_ROWS:
+            some = np.random.default_rng(subject.seed).permutation(len(codes))[:GLANCE_ROWS]
+            seen = _predict_classes(cells.gather(some), codes[some], kind, folds[some])
+            if (np.mean(seen == codes[some]) - guess) / (1 - guess) < GLANCE_SKILL:
+                return ""
         predicted = _predict_classes(cells, codes, kind, folds)
-        right, guess = float(np.mean(predicted == codes)), counts.max() / len(codes)
+        right = float(np.mean(predicted == codes))
         if (right - guess) / (1 - guess) < NEAR_PERFECT:
             return ""
         return f"it alone tells the target '{target}' in {right:.1%} of the rows (a guess: {guess:.1%})"

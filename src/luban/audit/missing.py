@@ -54,6 +54,8 @@ def _effect(subject: Subject, is_missing: np.ndarray[tuple[int], np.dtype[np.boo
     correlation with numbers."""
     if min(is_missing.sum(), (~is_missing).sum()) < MIN_ROWS or subject.target is None:
         return 0.0
+    from scipy.stats import chi2_contingency, pearsonr
+
     if subject.task == "regression":
         values, _ = parse_numbers(subject.frame[subject.target])
         known = np.isfinite(values)

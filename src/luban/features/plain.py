@@ -58,7 +58,20 @@ def fit_text(cells: pl.Series) -> Transform | None:
 
 def fit_category(cells: pl.Series) -> Transform | None:
     """One component a category; all zero for a new one."""
-    return _fit_vectorizer(_bag(), cells, lambda new: [[cell] for cell in strings(new).fill_null("").to_list()])
+    known = strings(cells).fill_null("").unique().sort().alias("cell").to_frame().with_row_index("column")
+    if not len(known):
+        return None
+
+    def transform(new: pl.Series) -> Matrix:
+        found = strings(new).fill_null("").alias("cell").to_frame()
+        columns = found.join(known, on="cell", how="left", maintain_order="left")["column"]
+        # Indices of 32 bits: some of scikit-learn's solvers take no others.
+        at = tuple(
+            part.to_numpy().astype(np.int32) for part in (columns.is_not_null().arg_true(), columns.drop_nulls())
+        )
+        return csr_array((np.ones(len(at[0]), np.float32), at), shape=(len(new), len(known)))
+
+    return transform
 
 
 def fit_labels(cells: pl.Series) -> Transform | None:
