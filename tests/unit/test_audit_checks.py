@@ -93,6 +93,7 @@ def test_clean_rows_have_nothing_worse_than_notes() -> None:
 DRAW = np.random.default_rng(1)
 WHEN = [f"20{year:02}-03-1{day}" for year in range(10, 20) for day in range(10)] * 3
 DEFECTS: dict[str, dict[str, list[Any]]] = {
+    "no-inputs": {"user_id": list(range(5000, 5000 + ROWS)), "y": clean()["y"]},
     "missing-target": planted(y={3: None}),
     "rare-classes": planted(y={3: "maybe"}),
     "imbalance": planted(y=["no"] * (ROWS - 4) + ["yes"] * 4),

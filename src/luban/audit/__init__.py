@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from luban.audit.columns import audit_constant, audit_identifiers, audit_unique
+from luban.audit.columns import audit_constant, audit_identifiers, audit_inputs, audit_unique
 from luban.audit.cost import QUICK_SECONDS, Cost, label_error_seconds, language_seconds, near_seconds, per_cell, size_of
 from luban.audit.drift import audit_drift
 from luban.audit.duplicates import audit_conflicting, audit_duplicates
@@ -38,6 +38,7 @@ class Check:
 
 
 CHECKS: tuple[Check, ...] = (
+    Check("no-inputs", audit_inputs),
     Check("one-class", audit_one_class),
     Check("missing-target", audit_missing),
     Check("rare-classes", audit_rare),

@@ -1,4 +1,4 @@
-"""Columns that say nothing about a row: constant, a name of the row, or nearly unique."""
+"""Columns that say nothing about a row, all of them or some: constant, a name of the row, or nearly unique."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ from luban.features import identifier
 from luban.features.cells import hashes, quoted
 
 NEARLY_UNIQUE = 0.5  # of a category's cells are different
+
+
+def audit_inputs(subject: Subject) -> list[Finding]:
+    """Find a table that has nothing to learn from."""
+    if subject.inputs:
+        return []
+    others = len(subject.kinds)
+    message = "every other column is set aside" if others else "there is no column but the target"
+    action = "Say what kind a column is in data.columns" if others else "Add columns, or choose another target"
+    return [Finding("error", "no-inputs", f"nothing to learn from: {message}", action, subject.target, len(subject))]
 
 
 def audit_constant(subject: Subject) -> list[Finding]:

@@ -131,7 +131,8 @@ def counted(rows: int, noun: str = "row") -> str:
 
 def percent(rows: float, total: int) -> str:
     """Return a share of rows with two significant digits, `0.032 %`."""
-    return f"{100 * rows / max(total, 1):.2g} %"
+    share = 100 * rows / max(total, 1)
+    return f"{share:.0f} %" if share >= 10 else f"{share:.2g} %"
 
 
 def later(groups: npt.NDArray[Any]) -> Rows:

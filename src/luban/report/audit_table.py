@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from luban.audit.finding import SEVERITIES, AuditReport, Finding
+from luban.audit.subject import counted
 
 STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 INDENT = 2
@@ -29,7 +30,7 @@ def show_audit(console: Console, report: AuditReport, notes: Iterable[str] = ())
             console.print(Text(f"{FOUND[severity] if len(findings) > 1 else severity}", style=STYLES[severity]))
         for finding in findings:
             _show(console, finding)
-    counts = [f"{report.count(severity)} {FOUND[severity]}" for severity in SEVERITIES if report.count(severity)]
+    counts = [counted(report.count(severity), severity) for severity in SEVERITIES if report.count(severity)]
     found = ", ".join(counts) or "nothing to mend"
     console.print()
     console.print(Text(f"{found}; {len(report.checks)} checks in {report.seconds:.1f} s", style="bold"))
