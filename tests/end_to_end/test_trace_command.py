@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 from test_bad_input import refused, table
 
 SCRIPT = "<script>alert(1)</script>"
@@ -56,3 +59,48 @@ def test_mistakes_get_one_sentence(luban, tmp_path: Path, run: Path) -> None:
     refused(luban("trace", run, 1), "nothing there any more", "--data")
     (run / "manifest.json").unlink()
     refused(luban("trace", run, 1), "did not finish")
+
+
+def images(count: int = 40) -> dict[str, list[object]]:
+    draw = np.random.default_rng(0)
+    cells: list[object] = []
+    for number in range(count):
+        buffer = io.BytesIO()
+        pixels = draw.integers(0, 120, (8, 8)) + 100 * (number % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(buffer, "PNG")
+        cells.append(buffer.getvalue())
+    return {"picture": cells, "y": ["dark", "light"] * (count // 2)}
+
+
+def texts(count: int = 60) -> dict[str, list[object]]:
+    words = ["card", "bank", "loan", "rate", "lost", "fee"]
+    draw = np.random.default_rng(0)
+    cells: list[object] = [" ".join(draw.choice(words, 6)) for _ in range(count)]
+    colours: list[object] = draw.choice(["red", "green"], count).tolist()
+    return {"remark": cells, "colour": colours, "y": ["yes" if "card" in str(cell) else "no" for cell in cells]}
+
+
+@pytest.mark.parametrize(
+    ("made", "model", "optimizer", "kinds"),
+    [
+        (images(), "{grid: {architecture: resnet, stem: 4, channels: [4], blocks: [1]}}", "momentum", {"Conv2d"}),
+        (texts(), "{tokens: {architecture: lstm, dim: 8, hidden: 8}}", "rmsprop", {"LSTM", "Embedding"}),
+    ],
+    ids=["image", "sequence"],
+)
+def test_networks_of_images_and_sequences(
+    luban, tmp_path: Path, made: dict[str, list[object]], model: str, optimizer: str, kinds: set[str]
+) -> None:
+    pl.DataFrame(made).write_parquet(tmp_path / "rows.parquet")
+    settings = ("--set", "train.epochs=1", "--set", f"model={model}")
+    result = luban("train", "rows.parquet", "--target", "y", "--no-preflight", "-q", *settings)
+    assert result.code == 0, result.err
+    result = luban("trace", "runs/rows", 2, "--optimizer", optimizer, "--json", "t.json")
+    assert result.code == 0, result.err
+    assert "gradients  passed" in result.out
+    trace = json.loads((tmp_path / "t.json").read_text("utf-8"))["trace"]
+    assert kinds <= {layer["kind"] for layer in trace["layers"]}
+    diagram = (tmp_path / "trace.html").read_text("utf-8").partition("<svg")[2].partition("</svg>")[0]
+    for column in set(made) - {"y"}:
+        assert f">{column}</text>" in diagram
+    assert "head · Linear" in diagram

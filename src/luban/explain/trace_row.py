@@ -38,11 +38,13 @@ MAX_ANSWERS = 12
 
 @dataclass(frozen=True)
 class InputTrace:
-    """An input of the network. tokens: the pieces of a text, as the tokenizer cut it; empty for other inputs."""
+    """An input of the network. encoder: what the names of its layers begin with. tokens: the pieces of a text, as the
+    tokenizer cut it; empty for other inputs."""
 
     name: str
     kind: str
     columns: tuple[str, ...]
+    encoder: str
     values: Statistics
     tokens: tuple[str, ...]
 
@@ -141,7 +143,10 @@ def trace_row(
         task=task.name,
         target=task.target,
         cells={column: _cell(table.frame[column][0]) for column in table.columns},
-        inputs=tuple(_input(feature, batch.inputs[feature.name]) for feature in predictor.schema.features),
+        inputs=tuple(
+            _input(feature, predictor.network.encoder_prefix(feature.name), batch.inputs[feature.name])
+            for feature in predictor.schema.features
+        ),
         before=_answer(predictor, trace.logits),
         after=_answer(predictor, trace.logits_after),
         notes=tuple(notes),
@@ -176,14 +181,14 @@ def _one_row(run: str, reading: dict[str, Any], data: str | Path | None, row: in
     return table.take(positions[:1]), []
 
 
-def _input(feature: Feature, value: torch.Tensor | Ragged) -> InputTrace:
+def _input(feature: Feature, encoder: str, value: torch.Tensor | Ragged) -> InputTrace:
     tensor = value.values if isinstance(value, Ragged) else value
     tokens: tuple[str, ...] = ()
     if isinstance(feature, TextFeature):
         ids = tensor[:, 0] if tensor.ndim == 2 else tensor
         pieces = (feature.encoder.tokenizer.id_to_token(int(each)) for each in ids[:MAX_TOKENS])
         tokens = tuple(str(piece) for piece in pieces)
-    return InputTrace(feature.name, feature.kind, feature.columns, statistics(tensor), tokens)
+    return InputTrace(feature.name, feature.kind, feature.columns, encoder, statistics(tensor), tokens)
 
 
 def _cell(value: object) -> str:

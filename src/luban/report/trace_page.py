@@ -22,7 +22,7 @@ def render(found: RowTrace, language: str = "en") -> str:
     )
     environment.filters |= {"number": number, "shown": shown, "bars": lambda counts: Markup(histogram(counts))}
     word = words(language)
-    svg = Markup(diagram(found.trace, word["svg"]))
+    svg = Markup(diagram(found, word["svg"]))
     return environment.get_template("trace.html.jinja").render(
         found=found, trace=found.trace, w=word, language=language, svg=svg
     )
