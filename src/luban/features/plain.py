@@ -61,6 +61,7 @@ def fit_category(cells: pl.Series) -> Transform | None:
     known = strings(cells).fill_null("").unique().sort().alias("cell").to_frame().with_row_index("column")
     if not len(known):
         return None
+    from scipy.sparse import csr_array
 
     def transform(new: pl.Series) -> Matrix:
         found = strings(new).fill_null("").alias("cell").to_frame()
