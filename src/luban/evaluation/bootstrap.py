@@ -16,6 +16,7 @@ import numpy.typing as npt
 from luban.tasks.base import Array, Floats, Metric, Task
 
 RESAMPLES = 1000
+FEW_RESAMPLES = 200  # of trials, of which there are many
 LOW, HIGH = 2.5, 97.5  # percentiles
 CELLS_AT_ONCE = 2**21  # weights held in memory: 16 MiB
 NORMAL_ROWS = 10_000  # from here on the sums of resamples are drawn from the normal law that they tend to
@@ -53,6 +54,13 @@ class Sampled:
     @property
     def score(self) -> Score:
         return Score.of(self.value, self.samples)
+
+
+def sample_rows(count: int, limit: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return the positions of all rows, or of `limit` of them drawn at random, in order."""
+    if count <= limit:
+        return np.arange(count)
+    return np.sort(rng.choice(count, limit, replace=False))
 
 
 def weights_of_resamples(rows: int, resamples: int, seed: int) -> Iterator[Floats]:

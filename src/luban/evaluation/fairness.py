@@ -107,7 +107,7 @@ def _groups(cells: pl.Series) -> Cut:
 
 def _rates(task: Task, targets: Array, outputs: Floats) -> dict[str, Parts]:
     if isinstance(task, Binary):
-        chosen, positive = outputs.argmax(axis=1) == 1, targets == 1
+        chosen, positive = task.decide(outputs) == 1, targets == 1
         everyone = np.ones(len(targets), np.bool_)
         return {
             "selection_rate": (chosen, everyone),
