@@ -83,10 +83,20 @@ class Model:
         by: a column whose groups are compared.
         """
         # scipy.stats takes longer to import than all that a prediction needs
+        from luban.evaluation.fairness import num_groups
         from luban.evaluation.judgement import judge
-        from luban.evaluation.slices import MIN_ROWS
+        from luban.evaluation.slices import MAX_VALUES, MIN_ROWS
 
         table, targets = self.labelled(rows)
+        if by is not None:
+            table.require(by)
+            if (found := num_groups(table.frame[by])) > MAX_VALUES:
+                raise DataError(
+                    f"{table.name}, column '{by}'",
+                    expected=f"at most {MAX_VALUES} groups of {MIN_ROWS} rows or more to compare",
+                    found=str(found),
+                    action="Give a column of fewer, wider groups",
+                )
         task, outputs = self.predictor.task, self.predictor.predict(table).outputs
         kinds = {column: feature.kind for feature in self.predictor.schema.features for column in feature.columns}
         evaluation = evaluate(task, targets, outputs, {})

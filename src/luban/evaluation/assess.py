@@ -12,10 +12,12 @@ from luban.evaluation.baselines import ROWS_AT_ONCE, Baseline, fit_baselines
 from luban.evaluation.bootstrap import sample_rows
 from luban.evaluation.config import EvaluateConfig
 from luban.evaluation.evaluate import Evaluation, evaluate
+from luban.evaluation.fairness import num_groups
 from luban.evaluation.judgement import judge
 from luban.evaluation.learning_curve import learning_curve
 from luban.evaluation.robustness import measure_robustness
 from luban.evaluation.rows import Rows
+from luban.evaluation.slices import MAX_VALUES
 from luban.evaluation.threshold import choose
 from luban.evaluation.validation import MAX_ROWS as VALIDATION_ROWS
 from luban.evaluation.validation import learn
@@ -97,6 +99,10 @@ def doubts(subject: Subject, validated: Validated, evaluation: Evaluation) -> li
     column = config.fairness_column
     if column is not None and evaluation.judgement is not None and evaluation.judgement.fairness is None:
         found.append(f"evaluate.fairness_column: fewer than two groups of '{column}' have test rows enough")
+    elif column is not None and (groups := num_groups(subject.test.table.frame[column])) > MAX_VALUES:
+        found.append(
+            f"evaluate.fairness_column: of {groups} groups of '{column}' the {MAX_VALUES} largest are compared"
+        )
     if config.goal is not None and validated.threshold is None:
         found.append(
             f"evaluate.goal: no threshold can be chosen for {config.goal} on {validated.rows} validation rows, "
