@@ -131,13 +131,14 @@ def predict_file(
 ) -> tuple[pl.DataFrame, list[str]]:
     """Predict every row of a source and write all its columns with the predictions beside them.
 
-    level: of the prediction sets or intervals that are added. Returns the rows as written, and what was unusual.
+    level: of the prediction sets or intervals that are added. Returns the rows as written, and what was unusual or
+    chosen.
     Raises ConfigError where the output exists, or the run has no sets of that level.
     """
     if output is not None:
         check_output(output, overwrite)
     model = Model.load(run)
-    sets = None if level is None else stored_sets(model.directory, level)
+    sets = None if level is None else stored_sets(model, level)
     table = model.read(str(data))
     prediction = model.prediction(table)
     if sets is not None:
@@ -147,7 +148,8 @@ def predict_file(
     frame = table.frame.hstack(
         prediction.frame.rename({name: free_name(name, taken) for name in prediction.frame.columns})
     )
-    notes = prediction.notes
+    decision = model.predictor.decision
+    notes = [*prediction.notes, *([] if decision is None else [decision])]
     if output is not None:
         write_table(frame, output)
     return frame, notes
@@ -169,11 +171,11 @@ def compare_runs(run_a: Path, run_b: Path, data: Path | None) -> RunComparison:
     return compare.compare(judged(run_a), judged(run_b))
 
 
-def stored_sets(directory: RunDirectory, level: float) -> PredictionSets:
+def stored_sets(model: Model, level: float) -> PredictionSets:
     """Return what a run knows of prediction sets of a level."""
     from luban.evaluation.prediction_sets import PredictionSets
 
-    return PredictionSets.load(directory, level)
+    return PredictionSets.load(model.directory, model.predictor.task, level)
 
 
 def positions_of(text: str, count: int) -> list[int]:

@@ -20,6 +20,7 @@ from luban.data.table import Table
 from luban.evaluation.evaluate import Evaluation, evaluate
 from luban.predictor import Prediction, Predictor
 from luban.tasks.base import Array
+from luban.tasks.validated import Validated
 
 if TYPE_CHECKING:
     from luban.explain.result import Explanations
@@ -82,15 +83,24 @@ class Model:
         by: a column whose groups are compared.
         """
         # scipy.stats takes longer to import than all that a prediction needs
+        from luban.evaluation.fairness import num_groups
         from luban.evaluation.judgement import judge
-        from luban.evaluation.slices import MIN_ROWS
-        from luban.evaluation.validated import Validated
+        from luban.evaluation.slices import MAX_VALUES, MIN_ROWS
 
         table, targets = self.labelled(rows)
+        if by is not None:
+            table.require(by)
+            if (found := num_groups(table.frame[by])) > MAX_VALUES:
+                raise DataError(
+                    f"{table.name}, column '{by}'",
+                    expected=f"at most {MAX_VALUES} groups of {MIN_ROWS} rows or more to compare",
+                    found=str(found),
+                    action="Give a column of fewer, wider groups",
+                )
         task, outputs = self.predictor.task, self.predictor.predict(table).outputs
         kinds = {column: feature.kind for feature in self.predictor.schema.features for column in feature.columns}
         evaluation = evaluate(task, targets, outputs, {})
-        judgement = judge(task, table, targets, outputs, kinds, Validated.load(self.directory), by=by)
+        judgement = judge(task, table, targets, outputs, kinds, Validated.load(self.directory, task), by=by)
         if by is not None and judgement.fairness is None:
             raise DataError(
                 f"{table.name}, column '{by}'",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 import torch
 
@@ -15,11 +13,10 @@ from luban.config import dump
 from luban.core import artifact, events
 from luban.core.cache import cache_folder
 from luban.core.runtime import choose_device, flushed_denormals, hardware, seeded
-from luban.core.tensors import TensorKind
 from luban.core.version import VERSION
 from luban.data import sources
-from luban.evaluation.evaluate import Evaluation, evaluate
-from luban.features.dataset import Dataset
+from luban.evaluation.evaluate import Evaluation
+from luban.evaluation.rows import Rows
 from luban.model import Model
 from luban.models import network as networks
 from luban.models import pretrained
@@ -33,10 +30,7 @@ from luban.training.fit import Job, fit, range_test, settle
 from luban.training.interrupt import interruptible
 from luban.training.lr_finder import RateCurve
 
-if TYPE_CHECKING:
-    from luban.evaluation.validated import Validated
-
-BASELINE_ROWS = 20_000
+ROLES = ("train", "validation", "test")
 CHANGEABLE = {"checkpoint_seconds", "workers", "preflight", "patience"}  # settings that a run may go on without
 
 
@@ -93,7 +87,7 @@ def build(run: Run, prepared: Prepared, *, resume: bool) -> Job:
         run.note("model", *pretrained.load_weights(network.encoder(name), prepared.checkpoint))
         network.encoder(name).requires_grad_(name not in spec.frozen)
     channels = next((item.size for item in spec.inputs if item.height), None)
-    tables = {role: getattr(prepared.parts, role).table for role in ("train", "validation", "test")}
+    tables = {role: getattr(prepared.parts, role).table for role in ROLES}
     job = Job(
         network=network,
         spec=spec,
@@ -124,63 +118,34 @@ def write_config(run: Run, prepared: Prepared, settings: recipe.TrainConfig) -> 
 
 
 def judge(run: Run, predictor: Predictor, prepared: Prepared) -> Evaluation:
-    """Score the test rows beside the baselines, and write predictions and scores."""
-    from luban.evaluation.baselines import fit_baselines  # scikit-learn takes longer to import than all the rest
-    from luban.evaluation.judgement import judge as judge_rows
-    from luban.evaluation.judgement import try_out
+    """Store with the model what validation rows tell, score the test rows, and write predictions and scores."""
+    from luban.evaluation import assess  # scikit-learn takes longer to import than all the rest
 
-    task, parts, train_set, test_set = prepared.task, prepared.parts, prepared.train, prepared.test
-    validated = learn_from_validation(run, predictor, prepared)
-    outputs = predictor.outputs(test_set)
-    chosen = np.arange(len(train_set))
-    if len(chosen) > BASELINE_ROWS:
-        chosen = np.sort(np.random.default_rng(run.config.seed).choice(chosen, BASELINE_ROWS, replace=False))
-    fitting = train_set.select(chosen)
+    parts, config = prepared.parts, run.config
+    rows = {
+        role: Rows(getattr(parts, role).table, getattr(parts, role).rows, getattr(prepared, role)) for role in ROLES
+    }
     kinds = {plan.name: plan.kind for plan in prepared.plans if plan.is_input}
-    baselines = fit_baselines(
-        task,
-        parts.train.table.take(parts.train.rows[chosen]),
-        fitting.targets_array(),
-        kinds,
-        pixels(fitting),
-        run.config.seed,
+    subject = assess.Subject(
+        predictor,
+        prepared.task,
+        **rows,
+        kinds=kinds,
+        config=config.evaluate,
+        decider=config.train.metric,
+        seed=config.seed,
     )
-    table = parts.test.table.take(parts.test.rows)
-    theirs = {baseline.name: baseline.predict(table, pixels(test_set)) for baseline in baselines}
-    decider = run.config.train.metric
-    targets, settings, seed = test_set.targets_array(), run.config.evaluate, run.config.seed
-    evaluation = evaluate(task, targets, outputs, theirs, decider=decider, seed=seed)
-    judgement = judge_rows(
-        task, table, targets, outputs, kinds, validated, level=settings.level, by=settings.fairness_column, seed=seed
-    )
-    if settings.fairness_column is not None and judgement.fairness is None:
-        text = f"evaluate.fairness_column: fewer than two groups of '{settings.fairness_column}' have test rows enough"
-        run.note("evaluate", text, warning=True)
-    fitted = (parts.train.table.take(parts.train.rows[chosen]), fitting.targets_array(), pixels(fitting))
-    tested = (table, targets, pixels(test_set))
-    trials = try_out(predictor, evaluation.decider, fitted, tested, outputs, theirs, kinds, settings, seed)
-    evaluation = replace(evaluation, judgement=judgement.with_trials(*trials))
+    predictor.use(validated := assess.validate(subject))
+    artifact.write_json(run.directory / artifact.CALIBRATION, validated.model_dump(mode="json"))
+    evaluation, outputs = assess.assess(subject, validated)
+    run.note("evaluate", *assess.doubts(subject, validated, evaluation), warning=True)
     artifact.write_json(run.directory / artifact.METRICS, evaluation.to_json())
-    rows = pl.DataFrame({"row": table.row_numbers, f"actual_{task.target}": table.frame[task.target]})
+    target, test = prepared.task.target, rows["test"]
+    known = pl.DataFrame({"row": test.table.row_numbers, f"actual_{target}": test.table.frame[target]})
     with artifact.atomic(run.directory / artifact.PREDICTIONS) as path:
-        rows.hstack(task.decode(outputs)).write_parquet(path)
+        known.hstack(predictor.task.decode(outputs)).write_parquet(path)
     run.tell(events.Evaluated(evaluation.to_json()))
     return evaluation
-
-
-def learn_from_validation(run: Run, predictor: Predictor, prepared: Prepared) -> Validated:
-    """Fit the temperature, the threshold and the prediction sets on validation rows, and store them with the model."""
-    from luban.evaluation.validated import MAX_ROWS, Validated
-
-    rows = np.arange(len(prepared.validation))
-    if len(rows) > MAX_ROWS:
-        rows = np.sort(np.random.default_rng(run.config.seed).choice(rows, MAX_ROWS, replace=False))
-    chosen = prepared.validation.select(rows)
-    targets, config, seed = chosen.targets_array(), run.config.evaluate, run.config.seed
-    validated = Validated.fit(prepared.task, predictor.logits(chosen), targets, config, seed)
-    predictor.temperature = validated.temperature
-    artifact.write_json(run.directory / artifact.CALIBRATION, validated.to_json())
-    return validated
 
 
 def weigh_columns(run: Run, predictor: Predictor, prepared: Prepared, decider: str) -> None:
@@ -190,7 +155,7 @@ def weigh_columns(run: Run, predictor: Predictor, prepared: Prepared, decider: s
 
     if len(prepared.schema.features) < 2:
         return
-    metric = {metric.name: metric for metric in prepared.task.metrics}[decider]
+    metric = {metric.name: metric for metric in predictor.task.metrics}[decider]
     importance = permutation_importance(predictor, prepared.test, metric, seed=run.config.seed)
     artifact.write_json(run.directory / artifact.EXPLANATIONS, Explanations(importance, decider, ()).to_json())
 
@@ -210,12 +175,6 @@ def report(run: Run, prepared: Prepared) -> str | None:
             text = f"no report could be made ({error}); the model is saved: try `luban report {path} --overwrite`"
             run.note("report", text, warning=True)
             return None
-
-
-def pixels(dataset: Dataset) -> dict[str, npt.NDArray[np.uint8]]:
-    """Return the images of a data set, (rows, C, H, W) uint8, by input name."""
-    grids = {name: column.values for name, column in dataset.inputs.items() if column.kind == TensorKind.GRID}
-    return {name: np.asarray(values[dataset.index], np.uint8) for name, values in grids.items()}
 
 
 def manifest(run: Run, prepared: Prepared) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.errors import ArtifactError
 from luban.core.runtime import autocast, choose_device, emulates_bfloat16, is_out_of_memory
 from luban.data.table import Table
 from luban.features import cache
@@ -26,6 +25,7 @@ from luban.models.network import Network, NetworkSpec
 from luban.models.packed import packed
 from luban.tasks import TASKS
 from luban.tasks.base import Floats, Task
+from luban.tasks.validated import Validated
 
 TOKEN_BUDGET = 2048  # packed tokens in one forward pass
 MAX_ROWS = 512  # rows in one forward pass
@@ -44,7 +44,11 @@ class Prediction:
 
 
 class Predictor:
-    """A trained model, from a table to predictions. temperature: that its logits are divided by (calibration)."""
+    """A trained model, from a table to predictions.
+
+    temperature: that its logits are divided by (calibration). decision: a sentence that says from which probability on
+    a label is predicted, where that is for a stated goal.
+    """
 
     def __init__(
         self,
@@ -53,12 +57,18 @@ class Predictor:
         spec: NetworkSpec,
         network: Network,
         device: torch.device,
-        temperature: float = 1.0,
     ) -> None:
         self.schema, self.task, self.spec, self.device = schema, task, spec, device
-        self.temperature = temperature
+        self.temperature = 1.0
+        self.decision: str | None = None
         self.network = network.to(device).eval()
         self.dtype = spec_dtype(spec, device)
+
+    def use(self, validated: Validated) -> None:
+        """Take over what validation rows told: the temperature, and the threshold of a stated goal."""
+        self.temperature = validated.temperature
+        self.decision = validated.sentence(self.task)
+        self.task = validated.decide(self.task)
 
     def predict(self, table: Table) -> Prediction:
         """Predict every row. A cell that cannot be read counts as missing, and a note says so.
@@ -115,22 +125,9 @@ class Predictor:
         for module in network.modules():
             if isinstance(module, torch.nn.Conv2d):
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(schema, task, spec, network, choose_device(device), _temperature(run))
-
-
-def _temperature(run: RunDirectory) -> float:
-    """Return the temperature that a run stored, 1 where it stored none. Raises ArtifactError where it is no number."""
-    if not (run / artifact.CALIBRATION).is_file():
-        return 1.0
-    found = run.read_json(artifact.CALIBRATION).get("temperature")
-    if not isinstance(found, (int, float)) or not 0 < found < float("inf"):
-        raise ArtifactError(
-            str(run / artifact.CALIBRATION),
-            expected="a positive temperature",
-            found=repr(found)[:40],
-            action="Copy the run directory again",
-        )
-    return float(found)
+        predictor = cls(schema, task, spec, network, choose_device(device))
+        predictor.use(Validated.load(run, task))
+        return predictor
 
 
 def spec_dtype(spec: NetworkSpec, device: torch.device) -> torch.dtype:

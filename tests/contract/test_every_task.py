@@ -14,7 +14,7 @@ from luban.core.errors import DataError
 from luban.data.table import Table
 from luban.evaluation.config import EvaluateConfig
 from luban.evaluation.judgement import judge
-from luban.evaluation.validated import Validated
+from luban.evaluation.validation import learn
 from luban.features.base import ColumnProfile
 from luban.tasks import TASKS, infer_task
 from luban.tasks.base import LossConfig, Task
@@ -173,7 +173,7 @@ def test_every_task_is_judged(task: Task) -> None:
     encoded, _ = task.encode(target)
     torch.manual_seed(0)
     logits = torch.randn(rows, task.output_dim)
-    validated = Validated.fit(task, logits, encoded, EvaluateConfig())
+    validated = learn(task, logits, encoded, EvaluateConfig())
     frame = pl.DataFrame({"size": [place % 5 for place in range(rows)], "answer": target})
     table = Table(frame, "rows", None, np.arange(1, rows + 1))
     outputs = task.outputs(logits / validated.temperature).numpy()
@@ -183,5 +183,5 @@ def test_every_task_is_judged(task: Task) -> None:
     assert found["slices"]["looked_at"] >= 2
     assert found["fairness"]["gaps"]
     assert (found["calibration"] is None) == (not LABELS[task.name])
-    assert (found["conformal"] is None) == (task.name == "multi_label")
+    assert found["conformal"]["fitted_rows"] == rows
     assert (found["threshold"] is None) == (task.name not in ("binary", "multi_label"))

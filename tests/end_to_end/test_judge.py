@@ -76,4 +76,4 @@ def test_compare(luban, tmp_path: Path) -> None:
     assert refused.code == 1
     assert "expected the same test rows" in refused.err
     assert luban("train", "income.csv", "--target", "income", "--name", "d", *FAST).code == 0
-    assert "data that differ" in luban("compare", "runs/a", "runs/d").err
+    assert "expected two runs of one target and task" in luban("compare", "runs/a", "runs/d").err

@@ -12,7 +12,7 @@ import pytest
 
 from luban.core.errors import DataError
 from luban.evaluation import bootstrap as bootstrap_module
-from luban.evaluation.bootstrap import Score, bootstrap, weights_of_resamples
+from luban.evaluation.bootstrap import Score, bootstrap, resample, weights_of_resamples
 from luban.evaluation.evaluate import evaluate, shown
 from luban.tasks.base import Array, Floats
 from luban.tasks.classification import Binary, Multiclass
@@ -196,3 +196,19 @@ def test_scores_are_shown_with_the_digits_that_matter(number: float, text: str) 
 
 def test_a_score_of_no_samples_has_no_interval() -> None:
     assert math.isnan(Score.of(0.5, np.array([np.nan])).low)
+
+
+def test_the_interval_of_many_rows_is_that_of_their_law() -> None:
+    rng = np.random.default_rng(0)
+    rows = 100_000
+    targets = rng.integers(0, 2, rows)
+    positive = np.clip(rng.normal(0.4 + 0.2 * targets, 0.2), 0.01, 0.99)
+    outputs = np.stack([1 - positive, positive], axis=1)
+    task = Binary.fit(pl.Series("y", ["no", "yes"]))
+    found = resample(task.metrics[:1], targets, outputs, 400, seed=1)["accuracy"]
+    right = (outputs.argmax(axis=1) == targets).mean()
+    assert found.value == right
+    assert found.samples.mean() == pytest.approx(right, abs=5e-4)
+    assert found.samples.std() == pytest.approx(np.sqrt(right * (1 - right) / rows), rel=0.15)
+    again = resample(task.metrics[:1], targets, outputs, 400, seed=1)["accuracy"]
+    np.testing.assert_array_equal(found.samples, again.samples)

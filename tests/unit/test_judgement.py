@@ -19,12 +19,13 @@ from luban.evaluation.bootstrap import sums_of_resamples
 from luban.evaluation.calibration import at_temperature, calibrate, fit_temperature, reliability
 from luban.evaluation.compare import mcnemar
 from luban.evaluation.fairness import compare_groups
-from luban.evaluation.goal import parse_goal
 from luban.evaluation.mistakes import find_confusions
 from luban.evaluation.quality import Quality
 from luban.evaluation.slices import find_slices
 from luban.evaluation.threshold import choose, score_threshold
 from luban.tasks.classification import Binary, Multiclass
+from luban.tasks.goal import parse_goal
+from luban.tasks.validated import Method, SetScores
 
 BINARY = Binary.fit(pl.Series("y", ["no", "yes"]))
 CLASSES = Multiclass.fit(pl.Series("y", ["a", "b", "c"]))
@@ -102,8 +103,7 @@ def test_no_other_threshold_serves_the_goal_better(text: str) -> None:
         return float(values[goal.kind])
 
     assert value(choice.threshold) == pytest.approx(max(value(at) for at in np.unique(positive)))
-    scored = score_threshold(BINARY, targets, outputs, choice, goal)
-    assert scored is not None
+    scored = score_threshold(BINARY, targets, outputs, choice)
     assert scored.scores["f1"].value == pytest.approx(f1_score(targets, positive >= choice.threshold))
 
 
@@ -115,25 +115,25 @@ def test_other_goals_are_refused(text: str) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["lac", "aps", "residual"]), st.sampled_from([0.8, 0.9]))
-def test_sets_of_exchangeable_rows_hold_the_truth(seed: int, method: conformal.Method, level: float) -> None:
+def test_sets_of_exchangeable_rows_hold_the_truth(seed: int, method: Method, level: float) -> None:
     logits, targets = overconfident(3000, 2.0, seed)
     outputs = CLASSES.outputs(logits).numpy() if method != "residual" else logits[:, 0].numpy()
     if method == "residual":
         targets = outputs + np.random.default_rng(seed).standard_t(3, 3000)
     scores = conformal.fit_scores(method, targets[:1000], outputs[:1000])
-    found = conformal.check_coverage(method, scores, level, targets[1000:], outputs[1000:])
+    found = conformal.check_coverage(scores, level, targets[1000:], outputs[1000:])
     assert found is not None
     assert found.coverage.value > level - 0.05
 
 
 def test_a_broken_promise_is_told_and_too_few_rows_promise_nothing() -> None:
     scores = conformal.fit_scores("residual", np.zeros(500), np.linspace(-1, 1, 500))
-    found = conformal.check_coverage("residual", scores, 0.9, np.zeros(500), np.linspace(-3, 3, 500))
+    found = conformal.check_coverage(scores, 0.9, np.zeros(500), np.linspace(-3, 3, 500))
     assert found is not None
     assert not found.holds
     assert "does not hold" in found.sentence
-    assert math.isinf(conformal.quantile(np.arange(8.0), 0.9))
-    assert conformal.quantile(np.arange(9.0), 0.9) == 8
+    numbers = [SetScores(method="residual", scores=tuple(map(float, range(count)))) for count in (8, 9)]
+    assert [conformal.limit_of(found, 0.9) for found in numbers] == [math.inf, 8]
     assert conformal.rows_needed(0.9) == 9
 
 

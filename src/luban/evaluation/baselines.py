@@ -117,6 +117,7 @@ def _fit_classes(matrix: Matrix, targets: npt.NDArray[np.int64], num_classes: in
         model = LogisticRegression(C=DENSE_C, solver="lbfgs", max_iter=steps)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes is greater", UserWarning)  # few rows a class
         model.fit(matrix, targets)
 
     def predict(new: Matrix) -> Floats:

@@ -12,17 +12,20 @@ from scipy.stats import binomtest
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.errors import ConfigError
+from luban.core.errors import ArtifactError, ConfigError, listed
 from luban.evaluation.bootstrap import Score, resample
 from luban.evaluation.evaluate import shown
 from luban.evaluation.quality import Quality
 from luban.tasks import TASKS
-from luban.tasks.base import Array, Floats, Task
+from luban.tasks.base import Array, Floats, Metric, Task
 from luban.tasks.classification import MAX_PROBABILITY_COLUMNS, Classification
+from luban.tasks.multi_label import MultiLabel
 from luban.tasks.regression import Regression
+from luban.tasks.validated import Validated
 
 MAX_EXAMPLES = 10
 SIGNIFICANT = 0.05
+NAME_ROWS = "Name rows for both to predict: luban compare RUN_A RUN_B DATA"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +83,11 @@ def mcnemar(a_alone: int, b_alone: int) -> float:
 
 def compare(a: Judged, b: Judged, seed: int = 0) -> RunComparison:
     """Compare predictions of the same rows. Raises ConfigError where task, target, labels or rows differ."""
-    check_alike(a, b)
+    check_question(a.run, a.task, b.run, b.task)
+    check_rows(a, b)
     is_partial = a.is_partial or b.is_partial
-    task = a.task
-    known = [metric for metric in task.metrics if not is_partial or metric.name not in ("roc_auc", "log_loss")]
-    one, other = (resample(known, found.targets, found.outputs, seed=seed) for found in (a, b))
+    known = [metric for metric in a.task.metrics if metric.of_answers or not is_partial]
+    one, other = (resample(_metrics(found.task, known), found.targets, found.outputs, seed=seed) for found in (a, b))
     metrics = {
         name: (
             one[name].value,
@@ -93,10 +96,10 @@ def compare(a: Judged, b: Judged, seed: int = 0) -> RunComparison:
         )
         for name in one
     }
-    qualities = [Quality.of(task, found.targets, found.outputs) for found in (a, b)]
+    qualities = [Quality.of(found.task, found.targets, found.outputs) for found in (a, b)]
     gain = (qualities[1].values - qualities[0].values) * (1 if qualities[0].higher_is_better else -1)
-    texts = [task.decode(found.outputs)[f"predicted_{task.target}"] for found in (a, b)]
-    actual = _actual(task, a.targets)
+    texts = [found.task.decode(found.outputs)[f"predicted_{found.task.target}"] for found in (a, b)]
+    actual = _actual(a.task, a.targets)
 
     def examples(order: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
         return [
@@ -109,7 +112,7 @@ def compare(a: Judged, b: Judged, seed: int = 0) -> RunComparison:
     if qualities[0].is_share:
         alone = int((gain < 0).sum()), int((gain > 0).sum())
         test = {"a_alone": alone[0], "b_alone": alone[1], "p": mcnemar(*alone)}
-    deciding = known[0]
+    deciding, changed = known[0], int((texts[0] != texts[1]).sum())
     sign = 1 if deciding.higher_is_better else -1
     return RunComparison(
         rows=len(a.rows),
@@ -118,14 +121,22 @@ def compare(a: Judged, b: Judged, seed: int = 0) -> RunComparison:
         decider=deciding.name,
         metrics=metrics,
         mcnemar=test,
-        changed=int((texts[0] != texts[1]).sum()),
+        changed=changed,
         mended=examples(best[gain[best] > 0]),
         broken=examples(worst[gain[worst] < 0]),
-        verdict=_verdict(deciding.name, sign, metrics[deciding.name], test),
+        verdict=_verdict(deciding.name, sign, metrics[deciding.name], test, changed),
     )
 
 
-def _verdict(metric: str, sign: int, found: tuple[float, float, Score], test: dict[str, Any] | None) -> str:
+def _metrics(task: Task, known: list[Metric]) -> list[Metric]:
+    """Return the metrics of a task, at its own threshold, that are among those."""
+    names = {metric.name for metric in known}
+    return [metric for metric in task.metrics if metric.name in names]
+
+
+def _verdict(
+    metric: str, sign: int, found: tuple[float, float, Score], test: dict[str, Any] | None, changed: int
+) -> str:
     one, other, difference = found
     name = metric.replace("_", " ")
     interval = f"95 % interval of the difference {shown(difference.low)} to {shown(difference.high)}"
@@ -134,6 +145,8 @@ def _verdict(metric: str, sign: int, found: tuple[float, float, Score], test: di
     if test is not None:
         scores += f", McNemar p {test['p']:.2g}"
         is_clear = is_clear and test["p"] < SIGNIFICANT
+    if not changed:
+        return f"Neither is better: A and B answer every row alike, {scores}."
     if not is_clear:
         return f"Neither is clearly better: {scores}."
     return f"{'B' if sign * difference.value > 0 else 'A'} is better: {scores}."
@@ -144,14 +157,17 @@ def _actual(task: Task, targets: Array) -> list[str]:
         return [task.names[place] for place in targets.astype(np.int64)]
     if isinstance(task, Regression):
         return [f"{value:g}" for value in targets.astype(np.float64)]
-    decoded = task.decode(targets.astype(np.float64))[f"predicted_{task.target}"]
-    return [str(cell) for cell in decoded]
+    assert isinstance(task, MultiLabel)
+    return [";".join(task.labels[place] for place in np.flatnonzero(row)) for row in targets]
 
 
-def check_alike(a: Judged, b: Judged) -> None:
-    """Raise ConfigError where two runs do not answer the same question about the same rows."""
-    one, other = a.task, b.task
-    where = f"{a.run.path} and {b.run.path}"
+def check_question(a: RunDirectory, one: Task, b: RunDirectory, other: Task) -> None:
+    """Raise ConfigError where two runs are one, or do not answer the same question."""
+    where = f"{a.path} and {b.path}"
+    if a.path.resolve() == b.path.resolve():
+        raise ConfigError(
+            where, expected="two runs", found="the same one twice", action="Name another run to compare it with"
+        )
     if (one.name, one.target) != (other.name, other.target):
         raise ConfigError(
             where,
@@ -159,34 +175,49 @@ def check_alike(a: Judged, b: Judged) -> None:
             found=f"{one.name} of '{one.target}' and {other.name} of '{other.target}'",
             action="Compare runs that answer the same question",
         )
-    if getattr(one, "labels", None) != getattr(other, "labels", None):
+    mine, theirs = (list(map(str, getattr(task, "labels", ()))) for task in (one, other))
+    if mine != theirs:
+        alone = [label for label in [*mine, *theirs] if (label in mine) != (label in theirs)]
         raise ConfigError(
             where,
             expected="two runs with the same labels",
-            found="labels that differ",
+            found=f"labels that only one of them knows, {listed(alone)}",
             action="Train both on rows of all labels",
         )
+
+
+def check_rows(a: Judged, b: Judged) -> None:
+    """Raise ConfigError where two runs were not asked about the same rows."""
+    if len(a.targets) == len(b.targets) and np.array_equal(a.rows, b.rows) and np.array_equal(a.targets, b.targets):
+        return
     common = len(np.intersect1d(a.rows, b.rows))
-    if not np.array_equal(a.rows, b.rows) or not np.array_equal(a.targets, b.targets):
-        raise ConfigError(
-            where,
-            expected="the same test rows",
-            found=f"{len(a.rows)} and {len(b.rows)} rows, of which {common} have numbers in common",
-            action="Name rows for both to predict: luban compare RUN_A RUN_B DATA",
-        )
+    raise ConfigError(
+        f"{a.run.path} and {b.run.path}",
+        expected="the same test rows",
+        found=f"{len(a.rows)} and {len(b.rows)} rows, of which {common} have numbers in common",
+        action=NAME_ROWS,
+    )
 
 
 def stored(a: RunDirectory, b: RunDirectory) -> tuple[Judged, Judged]:
-    """Read the predictions of test rows that two runs stored. Raises ConfigError where their data are not the same."""
+    """Read the predictions of test rows that two runs stored. Raises ConfigError where they answer different questions
+    or have other data, ArtifactError where a run is damaged."""
+    tasks = [_task(run) for run in (a, b)]
+    check_question(a, tasks[0], b, tasks[1])
     marks = [_fingerprint(run) for run in (a, b)]
     if marks[0] != marks[1]:
         raise ConfigError(
             f"{a.path} and {b.path}",
             expected="runs with test rows out of the same data",
             found="data that differ",
-            action="Name rows for both to predict: luban compare RUN_A RUN_B DATA",
+            action=NAME_ROWS,
         )
-    return _stored(a), _stored(b)
+    return _stored(a, tasks[0]), _stored(b, tasks[1])
+
+
+def _task(run: RunDirectory) -> Task:
+    saved = run.read_json(artifact.TASK)
+    return {task.name: task for task in TASKS}[saved["name"]].from_state(saved["state"])
 
 
 def _fingerprint(run: RunDirectory) -> object:
@@ -194,18 +225,29 @@ def _fingerprint(run: RunDirectory) -> object:
     return data.get("test_fingerprint", data.get("fingerprint"))
 
 
-def _stored(run: RunDirectory) -> Judged:
-    saved = run.read_json(artifact.TASK)
-    task = {task.name: task for task in TASKS}[saved["name"]].from_state(saved["state"])
-    frame = pl.read_parquet(run / artifact.PREDICTIONS).sort("row")
-    targets, _ = task.encode(frame[f"actual_{task.target}"])
-    rows = frame["row"].to_numpy()
-    if isinstance(task, Regression):
-        return Judged(run, task, rows, targets, frame[f"predicted_{task.target}"].to_numpy())
+def _stored(run: RunDirectory, task: Task) -> Judged:
+    path, target = run / artifact.PREDICTIONS, task.target
     names = task.names if isinstance(task, Classification) else getattr(task, "labels", [])
-    if len(names) <= MAX_PROBABILITY_COLUMNS:
-        return Judged(run, task, rows, targets, frame.select(f"probability_{name}" for name in names).to_numpy())
-    predicted, _ = task.encode(frame[f"predicted_{task.target}"])
+    is_partial = len(names) > MAX_PROBABILITY_COLUMNS
+    columns = [f"predicted_{target}"]
+    if names and not is_partial:
+        columns = [f"probability_{name}" for name in names]
+    try:
+        frame = pl.read_parquet(path, columns=["row", f"actual_{target}", *dict.fromkeys(columns)]).sort("row")
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ArtifactError(
+            str(path),
+            expected="the predictions of the test rows",
+            found="none" if isinstance(error, FileNotFoundError) else "a file that is damaged",
+            action="Copy the run directory again, or name rows for both to predict: luban compare RUN_A RUN_B DATA",
+        ) from error
+    targets, _ = task.encode(frame[f"actual_{target}"])
+    rows = frame["row"].to_numpy()
+    if not is_partial:
+        outputs = frame.select(columns).to_numpy()
+        deciding = Validated.load(run, task).decide(task)
+        return Judged(run, deciding, rows, targets, outputs if names else outputs[:, 0])
+    predicted, _ = task.encode(frame[columns[0]])
     if isinstance(task, Classification):
-        predicted = np.eye(len(names))[predicted.astype(np.int64)]
-    return Judged(run, task, rows, targets, predicted.astype(np.float64), is_partial=True)
+        predicted = np.eye(len(names), dtype=np.float32)[predicted.astype(np.int64)]
+    return Judged(run, task, rows, targets, predicted.astype(np.float32), is_partial=True)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from luban.evaluation.goal import parse_goal
+from luban.tasks.goal import parse_goal
 
 
 class EvaluateConfig(BaseModel):

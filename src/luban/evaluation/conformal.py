@@ -2,7 +2,8 @@
 
 Vovk et al., Algorithmic Learning in a Random World (2005). Classes: least ambiguous sets (LAC; Sadinle, Lei and
 Wasserman 2019) or adaptive sets (APS; Romano, Sesia and Candes 2020, without their randomisation). Numbers: absolute
-residuals (Lei et al. 2018).
+residuals (Lei et al. 2018). Several labels a row: conformal risk control of the share of a row's labels that are missed
+(Angelopoulos, Bates, Fisch, Lei and Schuster 2024, arXiv:2208.02814, theorem 1).
 """
 
 from __future__ import annotations
@@ -13,17 +14,14 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import betabinom
+from scipy.stats import betabinom, norm
 
-from luban.evaluation.bootstrap import Score
+from luban.evaluation.bootstrap import Score, sample_rows, sums_of_resamples
 from luban.evaluation.quality import proportion
 from luban.tasks.base import Array, Floats, Task
-from luban.tasks.classification import Classification
-from luban.tasks.regression import Regression
+from luban.tasks.validated import METHODS, Method, SetScores
 
-Method = Literal["lac", "aps", "residual"]
-
-MAX_SCORES = 5_000  # of validation rows that are stored with a model
+MAX_SCORES = 5_000  # that are stored with a model
 DOUBT = 0.025  # coverage as low as what was found, or lower, is rarer than this where the promise holds
 
 
@@ -45,7 +43,9 @@ class Conformal:
     def sentence(self) -> str:
         """What the coverage says, in plain words."""
         kind = "intervals" if self.sizes is None else "sets"
-        found = f"{self.level:.0%} {kind} hold the truth in {self.coverage.value:.1%} of the test rows"
+        held = f"{self.coverage.value:.1%}"
+        truth = f"{held} of a test row's labels" if self.method == "risk" else f"the truth in {held} of the test rows"
+        found = f"{self.level:.0%} {kind} hold {truth}"
         if self.holds:
             return f"{found}."
         return f"{found}: the promise does not hold, so the test rows differ from the validation rows."
@@ -64,32 +64,55 @@ class Conformal:
         }
 
 
-def method_of(task: Task, sets: Literal["lac", "aps"]) -> Method | None:
-    """Return how a task's sets are made; None where it has none."""
-    if isinstance(task, Classification):
-        return sets
-    return "residual" if isinstance(task, Regression) else None
+def method_of(task: Task, sets: Literal["lac", "aps"]) -> Method:
+    """Return how a task's sets are made."""
+    methods = METHODS[task.name]
+    return sets if sets in methods else methods[0]
 
 
-def fit_scores(method: Method, targets: Array, outputs: Floats, seed: int = 0) -> Floats:
-    """Return how strange the truth of each validation row is, sorted, (n,); of at most 5,000 rows drawn at random."""
+def fit_scores(method: Method, targets: Array, outputs: Floats, seed: int = 0) -> SetScores:
+    """Return how strange the truth of each validation row is; of at most 5,000 rows drawn at random.
+
+    Of several labels a row each has a score, and they weigh as much as one row together.
+    """
+    if method == "risk":
+        return _label_scores(targets, outputs, seed)
     if method == "residual":
         scores = np.abs(targets.astype(np.float64) - outputs)
     else:
         scores = _strangeness(method, outputs)[np.arange(len(targets)), targets.astype(np.int64)]
     if len(scores) > MAX_SCORES:
         scores = np.random.default_rng(seed).choice(scores, MAX_SCORES, replace=False)
-    ordered: Floats = np.sort(scores.astype(np.float64))
-    return ordered
+    return SetScores(method=method, scores=tuple(np.sort(scores.astype(np.float64)).tolist()))
 
 
-def quantile(scores: Floats, level: float) -> float:
-    """Return the ceil((n + 1) * level)-th smallest score: the truth of a new row is no stranger with that probability.
+def _label_scores(targets: Array, outputs: Floats, seed: int) -> SetScores:
+    present = targets.astype(np.bool_)
+    at_most = max(1, MAX_SCORES * len(present) // max(1, int(present.sum()))) if len(present) else 0
+    kept = sample_rows(len(present), min(MAX_SCORES, at_most), np.random.default_rng(seed))
+    rows, labels = np.nonzero(present[kept])
+    scores = 1 - outputs[kept][rows, labels].astype(np.float64)
+    order = np.argsort(scores, kind="stable")
+    weights = (1 / present[kept].sum(axis=1).clip(1))[rows]
+    return SetScores(
+        method="risk", scores=tuple(scores[order].tolist()), weights=tuple(weights[order].tolist()), rows=len(kept)
+    )
 
-    Infinite where there are too few scores for the level.
+
+def limit_of(found: SetScores, level: float) -> float:
+    """Return how strange a label may be, or how far off a number: that of a new row is no stranger at the level.
+
+    It is the smallest score beyond which so little of the validation rows' truth lies that one more row, all of it
+    missed, would still leave 1 - level at most: without weights the ceil((n + 1) * level)-th smallest. Infinite where
+    there are too few rows for the level.
     """
-    place = math.ceil((len(scores) + 1) * level - 1e-9)
-    return float(scores[place - 1]) if place <= len(scores) else math.inf
+    scores, weights = found.arrays()
+    allowed = (1 - level) * (found.num_rows + 1) - 1 + 1e-9
+    if allowed < 0:
+        return math.inf
+    beyond = weights.sum() - np.cumsum(weights)
+    places = np.flatnonzero(beyond <= allowed)
+    return float(scores[places[0]]) if len(places) else -math.inf
 
 
 def rows_needed(level: float) -> int:
@@ -98,16 +121,19 @@ def rows_needed(level: float) -> int:
 
 
 def sets_of(method: Method, outputs: Floats, limit: float) -> npt.NDArray[np.bool_]:
-    """Return (rows, C): the classes that are no stranger than the limit, and always the most probable one."""
+    """Return (rows, C): the classes that are no stranger than the limit, and always the most probable one; of several
+    labels a row those that are no stranger, if any."""
     members: npt.NDArray[np.bool_] = _strangeness(method, outputs) <= limit
+    if method == "risk":
+        return members
     members[np.arange(len(outputs)), outputs.argmax(axis=1)] = True
     return members
 
 
 def _strangeness(method: Method, outputs: Floats) -> Floats:
-    """(rows, C): 1 minus the probability (LAC), or the probability of all classes down to this one (APS)."""
+    """(rows, C): 1 minus the probability (LAC; each of several labels), or that of all classes down to it (APS)."""
     probabilities = outputs.astype(np.float64)
-    if method == "lac":
+    if method in ("lac", "risk"):
         return 1 - probabilities
     order = np.argsort(-probabilities, axis=1, kind="stable")
     sums = np.cumsum(np.take_along_axis(probabilities, order, axis=1), axis=1)
@@ -116,28 +142,43 @@ def _strangeness(method: Method, outputs: Floats) -> Floats:
     return strangeness
 
 
-def check_coverage(method: Method, scores: Floats, level: float, targets: Array, outputs: Floats) -> Conformal | None:
+def check_coverage(found: SetScores, level: float, targets: Array, outputs: Floats) -> Conformal | None:
     """Measure on test rows what sets and intervals fitted on validation rows hold; None where those rows are too few.
 
     The interval of the coverage is Wilson's; whether it holds is decided by its exact law, the beta-binomial
-    (Angelopoulos and Bates 2023, section 3.2).
+    (Angelopoulos and Bates 2023, section 3.2). Of several labels a row, the coverage is the mean share of a row's
+    labels that its set holds, with the bootstrap's interval and the normal law of the two samples' means.
     """
-    limit, num_scores, rows = quantile(scores, level), len(scores), len(targets)
-    if math.isinf(limit):
+    limit = limit_of(found, level)
+    if limit == math.inf:
         return None
-    sizes: dict[str, int] | None = None
-    mean_size = half_width = None
-    if method == "residual":
-        held = np.abs(targets.astype(np.float64) - outputs) <= limit
-        half_width = limit
+    rows, fitted = len(targets), found.num_rows
+    if found.method == "residual":
+        coverage, holds = _share_held(np.abs(targets.astype(np.float64) - outputs) <= limit, fitted, level)
+        return Conformal(level, coverage, None, None, limit, fitted, holds, found.method)
+    members = sets_of(found.method, outputs, limit)
+    if found.method == "risk":
+        coverage, holds = _labels_held(members, targets.astype(np.bool_), fitted, level)
     else:
-        members = sets_of(method, outputs, limit)
-        held = members[np.arange(rows), targets.astype(np.int64)]
-        counts = np.bincount(members.sum(axis=1))
-        sizes = {str(size): int(counts[size]) for size in np.flatnonzero(counts)}
-        mean_size = float(members.sum(axis=1).mean())
-    covered = int(held.sum())
-    place = math.ceil((num_scores + 1) * level - 1e-9)
-    holds = bool(betabinom.cdf(covered, rows, place, num_scores + 1 - place) > DOUBT)
-    found = proportion(covered, rows)
-    return Conformal(level, found, sizes, mean_size, half_width, num_scores, holds, method)
+        coverage, holds = _share_held(members[np.arange(rows), targets.astype(np.int64)], fitted, level)
+    counts = np.bincount(members.sum(axis=1))
+    sizes = {str(size): int(counts[size]) for size in np.flatnonzero(counts)}
+    return Conformal(level, coverage, sizes, float(members.sum(axis=1).mean()), None, fitted, holds, found.method)
+
+
+def _share_held(held: npt.NDArray[np.bool_], fitted: int, level: float) -> tuple[Score, bool]:
+    """held: (rows,), whether each row's truth is in its set."""
+    rows, covered = len(held), int(held.sum())
+    place = math.ceil((fitted + 1) * level - 1e-9)
+    return proportion(covered, rows), bool(betabinom.cdf(covered, rows, place, fitted + 1 - place) > DOUBT)
+
+
+def _labels_held(
+    members: npt.NDArray[np.bool_], present: npt.NDArray[np.bool_], fitted: int, level: float
+) -> tuple[Score, bool]:
+    """members, present: (rows, C). A row without labels has nothing to miss."""
+    counts = present.sum(axis=1)
+    shares = np.where(counts > 0, (members & present).sum(axis=1) / counts.clip(1), 1.0)
+    coverage = Score.of(float(shares.mean()), sums_of_resamples(shares[:, None])[:, 0] / len(shares))
+    error = float(shares.std()) * math.sqrt(1 / len(shares) + 1 / fitted)
+    return coverage, bool(coverage.value >= level + norm.ppf(DOUBT) * error)

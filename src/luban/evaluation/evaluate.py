@@ -117,24 +117,28 @@ def evaluate(
     decider: str | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    deciding: Mapping[str, Task] | None = None,
 ) -> Evaluation:
     """Score a model and its baselines on the same rows.
 
     targets, outputs, baselines: rows first, as the task makes them. decider: a metric's name, the task's first if None.
-    Raises DataError where there are no rows.
+    deciding: the tasks of baselines that have thresholds of their own. Raises DataError where there are no rows.
     """
     if not len(targets):
         raise DataError("evaluation", expected="rows to score", found="none", action="Give a table with targets")
-    deciding = {metric.name: metric for metric in task.metrics}[decider or task.metrics[0].name]
+    metric = {metric.name: metric for metric in task.metrics}[decider or task.metrics[0].name]
     mine = resample(task.metrics, targets, outputs, resamples, seed)
-    others = {name: resample(task.metrics, targets, theirs, resamples, seed) for name, theirs in baselines.items()}
-    comparisons = [_compare(deciding, name, mine, theirs) for name, theirs in others.items()]
+    tasks = dict.fromkeys(baselines, task) | dict(deciding or {})
+    others = {
+        name: resample(tasks[name].metrics, targets, theirs, resamples, seed) for name, theirs in baselines.items()
+    }
+    comparisons = [_compare(metric, name, mine, theirs) for name, theirs in others.items()]
     comparisons.sort(key=lambda found: found.difference.value if not math.isnan(found.difference.value) else math.inf)
     labels, confusion = _confusion(task, targets, outputs)
     return Evaluation(
         rows=len(targets),
         task=task.name,
-        decider=deciding.name,
+        decider=metric.name,
         scores=_scores(mine),
         baselines={name: _scores(theirs) for name, theirs in others.items()},
         comparisons=tuple(comparisons),
@@ -167,7 +171,7 @@ def _confusion(
     if not isinstance(task, Classification) or len(task.labels) > MAX_CONFUSION_CLASSES:
         return (), None
     counts = np.zeros((len(task.labels), len(task.labels)), np.int64)
-    np.add.at(counts, (targets.astype(np.int64), outputs.argmax(axis=1)), 1)
+    np.add.at(counts, (targets.astype(np.int64), task.decide(outputs)), 1)
     return tuple(task.names), tuple(tuple(row) for row in counts.tolist())
 
 

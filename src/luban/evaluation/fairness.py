@@ -11,7 +11,8 @@ import polars as pl
 
 from luban.evaluation.bootstrap import Score, ratio, sums_of_resamples
 from luban.evaluation.quality import Quality
-from luban.evaluation.slices import MIN_ROWS, Cut, cut_category, cut_number
+from luban.evaluation.slices import MIN_ROWS, NUM_BINS, Cut, cut_category, cut_number
+from luban.features.cells import strings
 from luban.features.number import parse_numbers
 from luban.tasks.base import Array, Floats, Task
 from luban.tasks.classification import Binary
@@ -86,6 +87,14 @@ def compare_groups(task: Task, targets: Array, outputs: Floats, cells: pl.Series
     return Fairness(str(cells.name), tuple(groups), tuple(_gaps(groups, samples)))
 
 
+def num_groups(cells: pl.Series) -> int:
+    """Return how many groups of 20 rows or more a column makes, of which at most 50 are compared."""
+    if _is_cut(cells):
+        return NUM_BINS
+    counts = strings(cells).drop_nulls().rename("value").value_counts()["count"]
+    return int((counts >= MIN_ROWS).sum())
+
+
 def _gaps(groups: list[Group], samples: list[dict[str, Floats]]) -> list[Gap]:
     gaps = []
     for rate in groups[0].rates:
@@ -101,13 +110,18 @@ def _gaps(groups: list[Group], samples: list[dict[str, Floats]]) -> list[Gap]:
 
 
 def _groups(cells: pl.Series) -> Cut:
+    return cut_number(cells) if _is_cut(cells) else cut_category(cells)
+
+
+def _is_cut(cells: pl.Series) -> bool:
+    """Tell whether cells are so many different numbers that they are cut into bins."""
     is_number = cells.dtype.is_numeric() or not parse_numbers(cells)[1].any()
-    return cut_number(cells) if is_number and cells.n_unique() > MAX_GROUP_NUMBERS else cut_category(cells)
+    return is_number and cells.n_unique() > MAX_GROUP_NUMBERS
 
 
 def _rates(task: Task, targets: Array, outputs: Floats) -> dict[str, Parts]:
     if isinstance(task, Binary):
-        chosen, positive = outputs.argmax(axis=1) == 1, targets == 1
+        chosen, positive = task.decide(outputs) == 1, targets == 1
         everyone = np.ones(len(targets), np.bool_)
         return {
             "selection_rate": (chosen, everyone),

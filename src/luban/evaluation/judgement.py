@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from luban.data.table import Table
-from luban.evaluation import robustness
+from luban.evaluation.bootstrap import sample_rows
 from luban.evaluation.calibration import Calibration, calibrate
-from luban.evaluation.config import EvaluateConfig
 from luban.evaluation.conformal import Conformal, check_coverage
 from luban.evaluation.fairness import Fairness, compare_groups
-from luban.evaluation.learning_curve import LearningCurve, learning_curve
+from luban.evaluation.learning_curve import LearningCurve
 from luban.evaluation.mistakes import find_confusions, find_mistakes
 from luban.evaluation.quality import Quality
 from luban.evaluation.robustness import Corruption
 from luban.evaluation.slices import Slices, find_slices
 from luban.evaluation.threshold import Threshold, score_threshold
-from luban.evaluation.validated import Validated
-from luban.features.plain import Images
-from luban.predictor import Predictor
 from luban.tasks.base import Array, Floats, Task
+from luban.tasks.validated import Validated
 
 MAX_ROWS = 100_000  # that calibration, sets, slices and groups are measured on: bounds memory and time
 
@@ -49,10 +46,6 @@ class Judgement:
         robustness = None if self.robustness is None else [item.to_json() for item in self.robustness]
         return {**found, "mistakes": self.mistakes, "confusions": self.confusions, "robustness": robustness}
 
-    def with_trials(self, robustness: list[Corruption] | None, curve: LearningCurve | None) -> Judgement:
-        """Add what asks for more predictions and more fits."""
-        return replace(self, robustness=robustness, learning_curve=curve)
-
 
 def judge(
     task: Task,
@@ -76,42 +69,15 @@ def judge(
     mistakes = find_mistakes(task, table, targets, outputs, kinds)
     confusions = find_confusions(task, targets, outputs)
     if len(table) > MAX_ROWS:
-        rows = np.sort(np.random.default_rng(seed).choice(len(table), MAX_ROWS, replace=False))
+        rows = sample_rows(len(table), MAX_ROWS, np.random.default_rng(seed))
         table, targets, outputs = table.take(rows), targets[rows], outputs[rows]
-    choice, scores, method = validated.choice, validated.scores, validated.method
+    choice, scores = validated.threshold, validated.conformal
     return Judgement(
         calibration=calibrate(task, targets, outputs, validated.temperature, validated.rows, seed),
-        threshold=None if choice is None else score_threshold(task, targets, outputs, choice, validated.goal, seed),
-        conformal=None if scores is None or method is None else check_coverage(method, scores, level, targets, outputs),
+        threshold=None if choice is None else score_threshold(task, targets, outputs, choice, seed),
+        conformal=None if scores is None else check_coverage(scores, level, targets, outputs),
         slices=find_slices(Quality.of(task, targets, outputs), table.frame, kinds),
         mistakes=mistakes,
         confusions=confusions,
         fairness=None if by is None else compare_groups(task, targets, outputs, table.frame[by], seed),
     )
-
-
-def try_out(
-    predictor: Predictor,
-    decider: str,
-    fitted: tuple[Table, Array, Images],
-    tested: tuple[Table, Array, Images],
-    outputs: Floats,
-    baselines: Mapping[str, Floats],
-    kinds: Mapping[str, str],
-    config: EvaluateConfig,
-    seed: int = 0,
-) -> tuple[list[Corruption] | None, LearningCurve | None]:
-    """Measure robustness and the learning curve of the linear baseline; None for what the settings leave out.
-
-    fitted, tested: the rows that the baselines were fitted on and the test rows, with targets and images. outputs,
-    baselines: for the test rows.
-    """
-    task = predictor.task
-    metric = {metric.name: metric for metric in task.metrics}[decider]
-    losses = curve = None
-    if config.robustness:
-        table, targets, _ = tested
-        losses = robustness.measure_robustness(predictor, table, targets, outputs, kinds, metric, seed)
-    if config.learning_curve and "linear" in baselines:
-        curve = learning_curve(task, metric, fitted, tested, baselines["linear"], kinds, seed)
-    return losses, curve

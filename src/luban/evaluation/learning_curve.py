@@ -8,17 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from luban.data.table import Table
 from luban.evaluation.baselines import fit_baselines
-from luban.evaluation.bootstrap import Score, resample
+from luban.evaluation.bootstrap import FEW_RESAMPLES, Score, resample, sample_rows
 from luban.evaluation.evaluate import shown
-from luban.features.plain import Images
-from luban.tasks.base import Array, Floats, Metric, Task
+from luban.evaluation.rows import Rows
+from luban.tasks.base import Floats, Metric, Task
 
 SHARES = (0.1, 0.3)
 MIN_ROWS = 20  # of the smallest fit
 MAX_TEST_ROWS = 5_000
-RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -38,38 +36,36 @@ class LearningCurve:
 def learning_curve(
     task: Task,
     metric: Metric,
-    fitting: tuple[Table, Array, Images],
-    test: tuple[Table, Array, Images],
+    fitting: Rows,
+    test: Rows,
     of_all: Floats,
     kinds: Mapping[str, str],
     seed: int = 0,
 ) -> LearningCurve | None:
     """Score the linear baseline of ever more training rows on up to 5,000 test rows.
 
-    fitting, test: a table, its targets and its images, as `fit_baselines` takes them. of_all: the outputs for the test
-    rows of the baseline that is fitted on all of `fitting`. Returns None where there are too few rows.
+    of_all: the outputs for the test rows of the baseline that is fitted on all of `fitting`. Returns None where there
+    are too few rows.
     """
-    table, targets, images = fitting
     rng = np.random.default_rng(seed)
-    order, count = rng.permutation(len(table)), len(table)
-    chosen = np.arange(len(test[0]))
-    if len(chosen) > MAX_TEST_ROWS:
-        chosen = np.sort(rng.choice(chosen, MAX_TEST_ROWS, replace=False))
+    order, count = rng.permutation(len(fitting)), len(fitting)
+    chosen = sample_rows(len(test), MAX_TEST_ROWS, rng)
     if int(SHARES[0] * count) < MIN_ROWS:
         return None
-    test_table, truth = test[0].take(chosen), test[1][chosen]
-    test_images = {name: pixels[chosen] for name, pixels in test[2].items()}
+    scored = test.take(chosen)
     outputs, sizes = [], []
     for share in SHARES:
-        rows = np.sort(order[: int(share * count)])
-        few = {name: pixels[rows] for name, pixels in images.items()}
-        fitted = fit_baselines(task, table.take(rows), targets[rows], kinds, few, seed)
+        few = fitting.take(np.sort(order[: int(share * count)]))
+        fitted = fit_baselines(task, few.table, few.targets, kinds, few.images, seed)
         linear = [baseline for baseline in fitted if baseline.name == "linear"]
         if not linear:
             return None
-        outputs.append(linear[0].predict(test_table, test_images))
-        sizes.append(len(rows))
-    sampled = [resample([metric], truth, found, RESAMPLES, seed)[metric.name] for found in (*outputs, of_all[chosen])]
+        outputs.append(linear[0].predict(scored.table, scored.images))
+        sizes.append(len(few))
+    sampled = [
+        resample([metric], scored.targets, found, FEW_RESAMPLES, seed)[metric.name]
+        for found in (*outputs, of_all[chosen])
+    ]
     sign = 1 if metric.higher_is_better else -1
     gain = Score.of(sign * (sampled[-1].value - sampled[-2].value), sign * (sampled[-1].samples - sampled[-2].samples))
     points = tuple((rows, one.value) for rows, one in zip((*sizes, count), sampled, strict=True))

@@ -58,14 +58,14 @@ def _surety(task: Task, targets: Array, outputs: Floats) -> Floats:
     """(rows,): zero where the row is right."""
     if isinstance(task, MultiLabel):
         truth = targets.astype(np.bool_)
-        wrong = (outputs >= 0.5) != truth
+        wrong = task.decide(outputs) != truth
         of_labels: Floats = np.where(wrong, np.where(truth, 1 - outputs, outputs), 0.0).max(axis=1)
         return of_labels
-    quality = Quality.of(task, targets, outputs)
-    if quality.is_share:
-        of_classes: Floats = np.where(quality.values == 0, outputs.max(axis=1), 0.0)
+    if isinstance(task, Classification):
+        said = task.decide(outputs)
+        of_classes: Floats = np.where(said != targets, outputs[np.arange(len(said)), said], 0.0)
         return of_classes
-    return quality.values
+    return Quality.of(task, targets, outputs).values
 
 
 def shown(cells: pl.Series) -> list[str]:
@@ -80,11 +80,17 @@ def _paths(cells: pl.Series) -> list[str | None]:
 
 
 def find_confusions(task: Task, targets: Array, outputs: Floats, limit: int = 10) -> list[dict[str, Any]]:
-    """Return which classes are taken for which others, the commonest first. share: of the actual class's rows."""
+    """Return which classes are taken for which others, the commonest first. share: of the actual class's rows.
+
+    Of several labels a row, which are missed (`predicted` is None; share: of the label's rows) and which are falsely
+    said (`actual` is None; share: of the rows that it is said of).
+    """
+    if isinstance(task, MultiLabel):
+        return _label_confusions(task, targets.astype(np.bool_), task.decide(outputs), limit)
     if not isinstance(task, Classification):
         return []
     actual: npt.NDArray[np.int64] = targets.astype(np.int64)
-    predicted, width = outputs.argmax(axis=1), len(task.labels)
+    predicted, width = task.decide(outputs), len(task.labels)
     wrong = actual != predicted
     pairs, counts = np.unique(actual[wrong] * width + predicted[wrong], return_counts=True)
     totals = np.bincount(actual, minlength=width)
@@ -96,3 +102,20 @@ def find_confusions(task: Task, targets: Array, outputs: Floats, limit: int = 10
             {"actual": task.names[one], "predicted": task.names[other], "rows": rows, "share": rows / int(totals[one])}
         )
     return found
+
+
+def _label_confusions(
+    task: MultiLabel, present: npt.NDArray[np.bool_], said: npt.NDArray[np.bool_], limit: int
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for counts, totals, names in (
+        ((present & ~said).sum(axis=0), present.sum(axis=0), ("actual", "predicted")),
+        ((said & ~present).sum(axis=0), said.sum(axis=0), ("predicted", "actual")),
+    ):
+        for place in np.argsort(-counts, kind="stable")[:limit].tolist():
+            rows = int(counts[place])
+            if rows:
+                label = {names[0]: task.labels[place], names[1]: None}
+                shown = {name: label[name] for name in ("actual", "predicted")}
+                found.append({**shown, "rows": rows, "share": rows / int(totals[place])})
+    return sorted(found, key=lambda item: -int(item["rows"]))[:limit]

@@ -10,10 +10,11 @@ import polars as pl
 
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError
-from luban.evaluation.conformal import Method, quantile, rows_needed, sets_of
-from luban.evaluation.validated import Validated
+from luban.evaluation.conformal import limit_of, rows_needed, sets_of
 from luban.tasks.base import Floats, Task
 from luban.tasks.classification import Classification
+from luban.tasks.multi_label import MultiLabel
+from luban.tasks.validated import Method, Validated
 
 
 @dataclass(frozen=True)
@@ -24,33 +25,39 @@ class PredictionSets:
     limit: float
 
     @classmethod
-    def load(cls, run: RunDirectory, level: float) -> Self:
+    def load(cls, run: RunDirectory, task: Task, level: float) -> Self:
         """Raises ConfigError where the run stored no scores, or too few for the level."""
-        if not 0 < level < 1:
-            raise ConfigError("--sets", expected="a number between 0 and 1", found=f"{level:g}", action="Write 0.9")
-        validated = Validated.load(run)
-        if validated.scores is None or validated.method is None:
+        check_level(level)
+        scores = Validated.load(run, task).conformal
+        if scores is None:
             raise ConfigError(
                 f"{run.path}, --sets",
-                expected="a run whose task has prediction sets, with validation rows",
+                expected="a run with validation rows, which prediction sets are made from",
                 found="none stored with it",
                 action="Leave --sets out, or train again with validation rows",
             )
-        limit = quantile(validated.scores, level)
-        if math.isinf(limit):
+        limit = limit_of(scores, level)
+        if limit == math.inf:
             raise ConfigError(
                 f"{run.path}, --sets",
                 expected=f"{rows_needed(level)} validation rows or more for the level {level:g}",
-                found=str(len(validated.scores)),
+                found=str(scores.num_rows),
                 action="Choose a lower level, or train with more validation rows",
             )
-        return cls(validated.method, limit)
+        return cls(scores.method, limit)
 
     def columns(self, task: Task, outputs: Floats) -> pl.DataFrame:
         """Return `set_TARGET`, the labels of each row's set; of numbers `low_TARGET` and `high_TARGET`."""
-        if not isinstance(task, Classification):
+        if not isinstance(task, Classification | MultiLabel):
             ends = {"low": outputs - self.limit, "high": outputs + self.limit}
             return pl.DataFrame({f"{name}_{task.target}": values for name, values in ends.items()})
         members = sets_of(self.method, outputs, self.limit)
-        names = [[task.names[place] for place in row.nonzero()[0]] for row in members]
+        labels = task.names if isinstance(task, Classification) else task.labels
+        names = [[labels[place] for place in row.nonzero()[0]] for row in members]
         return pl.DataFrame({f"set_{task.target}": pl.Series(names, dtype=pl.List(pl.String))})
+
+
+def check_level(level: float) -> None:
+    """Raise ConfigError for a level that nothing can promise."""
+    if not 0 < level < 1:
+        raise ConfigError("--sets", expected="a number between 0 and 1", found=f"{level:g}", action="Write 0.9")

@@ -13,7 +13,6 @@ from scipy.stats import binomtest, rankdata
 from luban.evaluation.bootstrap import Score, sums_of_resamples
 from luban.tasks.base import Array, Floats, Task
 from luban.tasks.classification import Classification
-from luban.tasks.metrics import LABEL_THRESHOLD
 from luban.tasks.multi_label import MultiLabel
 
 
@@ -30,9 +29,9 @@ class Quality:
     def of(cls, task: Task, targets: Array, outputs: Floats) -> Quality:
         """Of classes whether the answer is right, of several labels the row's own F1, of numbers the absolute error."""
         if isinstance(task, Classification):
-            return cls("accuracy", (outputs.argmax(axis=1) == targets).astype(np.float64), True, True)
+            return cls("accuracy", (task.decide(outputs) == targets).astype(np.float64), True, True)
         if isinstance(task, MultiLabel):
-            present, predicted = targets.astype(np.bool_), outputs >= LABEL_THRESHOLD
+            present, predicted = targets.astype(np.bool_), task.decide(outputs)
             sizes = (present.sum(axis=1) + predicted.sum(axis=1)).astype(np.float64)
             both = 2.0 * (present & predicted).sum(axis=1)
             # A row without labels for which none is predicted is right.

@@ -13,7 +13,7 @@ import soundfile
 from PIL import Image, ImageEnhance
 
 from luban.data.table import Table
-from luban.evaluation.bootstrap import Score, resample
+from luban.evaluation.bootstrap import FEW_RESAMPLES, Score, resample, sample_rows
 from luban.features import cache
 from luban.features.audio import open_clip
 from luban.features.cells import strings
@@ -26,7 +26,6 @@ from luban.tasks.base import Array, Floats, Metric
 
 MAX_ROWS = 256  # test rows that are corrupted
 MAX_COLUMNS = 16
-RESAMPLES = 200
 TYPO_SHARE = 0.1  # of the words
 NUMBER_NOISE = 0.1  # standard deviations of the column
 PIXEL_NOISE = 0.05  # of the range of brightness
@@ -184,9 +183,7 @@ def measure_robustness(
     targets, outputs: of the table's rows as they are. kinds: of the columns, of which the first 16 are corrupted.
     """
     rng = np.random.default_rng(seed)
-    rows = np.arange(len(table))
-    if len(rows) > MAX_ROWS:
-        rows = np.sort(rng.choice(rows, MAX_ROWS, replace=False))
+    rows = sample_rows(len(table), MAX_ROWS, rng)
     chosen, truth = table.take(rows), targets[rows]
     clean = float(metric.compute(truth, outputs[rows], np.ones((1, len(rows))))[0])
     predict = _predict_changed(predictor, chosen)
@@ -195,7 +192,7 @@ def measure_robustness(
         for name, corrupt in CORRUPTIONS.get(kind, ()):
             cells = corrupt(chosen.frame[column], rng, chosen)
             corrupted = replace(chosen, frame=chosen.frame.with_columns(cells))
-            score = resample([metric], truth, predict(corrupted, column), RESAMPLES, seed)[metric.name].score
+            score = resample([metric], truth, predict(corrupted, column), FEW_RESAMPLES, seed)[metric.name].score
             found.append(Corruption(name, column, score, score.value - clean))
     sign = 1 if metric.higher_is_better else -1
     return sorted(found, key=lambda item: sign * np.nan_to_num(item.difference))

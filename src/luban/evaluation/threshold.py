@@ -9,34 +9,27 @@ import numpy as np
 import numpy.typing as npt
 
 from luban.evaluation.bootstrap import RESAMPLES, Score, ratio, sums_of_resamples
-from luban.evaluation.goal import Goal
 from luban.tasks.base import Array, Floats, Task
 from luban.tasks.classification import Binary
+from luban.tasks.goal import Goal
 from luban.tasks.metrics import LABEL_THRESHOLD
 from luban.tasks.multi_label import MultiLabel
+from luban.tasks.validated import Choice
 
 DEFAULT_GOAL = "f1"
 CURVE = np.linspace(0.02, 0.98, 49)
 MIN_ROWS = 20  # that a threshold is chosen on
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A threshold chosen on validation rows; what is at least as probable is predicted. met: whether its goal can be
-    met there."""
-
-    goal: str
-    threshold: float
-    met: bool
+MIN_LABEL_ROWS = 10  # with a label, and without it, that a threshold of its own is chosen on
 
 
 @dataclass(frozen=True)
 class Threshold:
     """label: the positive one. scores, default_scores: at the chosen threshold and at 0.5. curve: one threshold
-    each."""
+    each, the same for all labels."""
 
     label: str
     choice: Choice
+    sentence: str
     scores: dict[str, Score]
     default_scores: dict[str, Score]
     curve: list[dict[str, float | None]]
@@ -47,6 +40,9 @@ class Threshold:
             "goal": self.choice.goal,
             "met": self.choice.met,
             "threshold": self.choice.threshold,
+            "labels": self.choice.labels,
+            "used": self.choice.stated,
+            "sentence": self.sentence,
             "default": LABEL_THRESHOLD,
             "scores": {name: score.to_json() for name, score in self.scores.items()},
             "default_scores": {name: score.to_json() for name, score in self.default_scores.items()},
@@ -59,24 +55,48 @@ def has_threshold(task: Task | type[Task]) -> bool:
     return issubclass(task if isinstance(task, type) else type(task), Binary | MultiLabel)
 
 
-def choose(task: Task, targets: Array, outputs: Floats, goal: Goal) -> Choice | None:
-    """Choose the threshold that serves a goal best on validation rows; one for all labels where a row has several.
+def choose(task: Task, targets: Array, outputs: Floats, goal: Goal, *, stated: bool = False) -> Choice | None:
+    """Choose the threshold that serves a goal best on validation rows.
 
-    Halfway between the neighbouring probabilities. Returns None where there are too few rows, or rows of one kind only.
+    Of several labels a row it is one for all of them; for a stated goal each label that 10 rows have and 10 have not
+    gets one of its own too. Returns None where there are too few rows, or rows of one kind only.
     """
     if not has_threshold(task) or len(targets) < MIN_ROWS:
         return None
     probability, present = _decisions(task, targets, outputs)
-    order = np.argsort(-probability.reshape(-1), kind="stable")
-    ranked, truth = probability.reshape(-1)[order], present.reshape(-1)[order]
-    if truth.all() or not truth.any():
+    if present.all() or not present.any():
         return None
+    threshold, met = _chosen(probability.reshape(-1), present.reshape(-1), goal)
+    if not stated or not isinstance(task, MultiLabel):
+        return Choice(goal=goal.text, threshold=threshold, met=met, stated=stated)
+    counts = present.sum(axis=0)
+    known = np.flatnonzero((counts >= MIN_LABEL_ROWS) & (len(present) - counts >= MIN_LABEL_ROWS))
+    own = {task.labels[place]: _chosen(probability[:, place], present[:, place], goal) for place in known}
+    return Choice(
+        goal=goal.text,
+        threshold=threshold,
+        met=all(reached for _, reached in own.values()) if own else met,
+        stated=True,
+        labels={label: found for label, (found, _) in own.items()} or None,
+    )
+
+
+def _chosen(probability: Floats, present: npt.NDArray[np.bool_], goal: Goal) -> tuple[float, bool]:
+    """Return the best threshold, and whether it reaches the goal. probability, present: (n,)."""
+    order = np.argsort(-probability, kind="stable")
+    ranked, truth = probability[order], present[order]
     last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # of equal probabilities
     found = np.cumsum(truth)[last].astype(np.float64)
-    false = last + 1 - found
-    best, met = _best(goal, found, false, float(truth.sum()), float((~truth).sum()))
-    below = ranked[last[best] + 1] if last[best] + 1 < len(ranked) else 0.0
-    return Choice(goal.text, (float(ranked[last[best]]) + float(below)) / 2, met)
+    best, met = _best(goal, found, last + 1 - found, float(truth.sum()), float((~truth).sum()))
+    at_least, below = ranked[last[best]], ranked[last[best] + 1] if last[best] + 1 < len(ranked) else 0.0
+    return between(float(below), float(at_least)), met
+
+
+def between(below: float, at_least: float) -> float:
+    """Return a threshold halfway that parts two probabilities, in as many digits as a file of predictions shows: what a
+    reader compares with it has the same answer as the model."""
+    halfway = np.float32((below + at_least) / 2)
+    return float(str(halfway if halfway > np.float32(below) else np.float32(at_least)))
 
 
 def _best(goal: Goal, found: Floats, false: Floats, positives: float, negatives: float) -> tuple[int, bool]:
@@ -97,14 +117,17 @@ def _best(goal: Goal, found: Floats, false: Floats, positives: float, negatives:
     return int(np.argmax(2 * found / (found + false + positives))), True
 
 
-def score_threshold(
-    task: Task, targets: Array, outputs: Floats, choice: Choice, goal: Goal, seed: int = 0
-) -> Threshold | None:
-    """Score a chosen threshold on other rows."""
+def score_threshold(task: Task, targets: Array, outputs: Floats, choice: Choice, seed: int = 0) -> Threshold:
+    """Score a chosen threshold on other rows. task: with or without a threshold of its own."""
     probability, present = _decisions(task, targets, outputs)
-    at = {threshold: _scores(probability, present, threshold, goal, seed) for threshold in (choice.threshold, 0.5)}
+    own = choice.applied(task)
+    thresholds = np.array([own.threshold]) if isinstance(own, Binary) else np.asarray(getattr(own, "thresholds", 0.5))
+    goal = choice.parsed_goal
+    chosen, usual = (
+        _scores(_counts(probability >= at, present), goal, seed) for at in (thresholds, np.float32(LABEL_THRESHOLD))
+    )
     label = task.names[-1] if isinstance(task, Binary) else "any label"
-    return Threshold(label, choice, at[choice.threshold], at[LABEL_THRESHOLD], _curve(probability, present))
+    return Threshold(label, choice, choice.sentence(task), chosen, usual, _curve(probability, present))
 
 
 def _decisions(task: Task, targets: Array, outputs: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
@@ -114,19 +137,15 @@ def _decisions(task: Task, targets: Array, outputs: Floats) -> tuple[Floats, npt
     return outputs[:, 1:2], (targets == 1)[:, None]
 
 
-def _counts(probability: Floats, present: npt.NDArray[np.bool_], threshold: float) -> npt.NDArray[Any]:
+def _counts(predicted: npt.NDArray[np.bool_], present: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
     """(rows, 4): how many labels of each row are found, false, missed and rightly left out; bool for one label."""
-    predicted = probability >= threshold
     parts = (predicted & present, predicted & ~present, ~predicted & present, ~predicted & ~present)
-    if probability.shape[1] == 1:
+    if predicted.shape[1] == 1:
         return np.concatenate(parts, axis=1)
     return np.stack([part.sum(axis=1) for part in parts], axis=1)
 
 
-def _scores(
-    probability: Floats, present: npt.NDArray[np.bool_], threshold: float, goal: Goal, seed: int
-) -> dict[str, Score]:
-    counts = _counts(probability, present, threshold)
+def _scores(counts: npt.NDArray[Any], goal: Goal, seed: int) -> dict[str, Score]:
     values = _rates(counts.sum(axis=0, keepdims=True).astype(np.float64), goal)
     samples = _rates(sums_of_resamples(counts, RESAMPLES, seed), goal)
     return {name: Score.of(float(values[name][0]), samples[name]) for name in values}

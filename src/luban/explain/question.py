@@ -139,7 +139,8 @@ def _answer(task: Task, outputs: Tensor) -> Answer:
     text = str(task.decode(outputs.numpy()).item(0, 0))
     if outputs.ndim == 1:
         return Answer(f"{float(outputs[0]):.6g}", None, None, f"{task.target}, in its own unit")
-    position = int(outputs[0].argmax())
+    decided = task.decide(outputs.numpy()) if isinstance(task, Classification) else outputs.argmax(dim=1)
+    position = int(decided[0])
     return Answer(text, position, float(outputs[0, position]), "log odds of the prediction, in nats")
 
 

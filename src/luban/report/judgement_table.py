@@ -13,7 +13,8 @@ def judgement_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
     if found := evaluation.get("threshold"):
         usual, chosen = found["default_scores"], found["scores"]
         shown = ", ".join(f"{name} {_number(chosen[name])} ({_number(usual[name])} at 0.5)" for name in TOLD)
-        lines.append(("threshold", f"{found['threshold']:.3f} for {found['goal']}: {shown}"))
+        how = "" if found.get("used") else f"{found['sentence']}: "
+        lines.append(("threshold", how + shown))
     if found := evaluation.get("conformal"):
         lines.append(("sets", found["sentence"]))
     for gap in (evaluation.get("fairness") or {"gaps": []})["gaps"]:
@@ -29,8 +30,11 @@ TOLD = ("precision", "recall", "f1")
 
 
 def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return four lines at most: calibration, the worst slice, the commonest confusion, the largest loss."""
+    """Return five lines at most: the threshold that predictions use, calibration, the worst slice, the commonest
+    confusion, the largest loss."""
     lines = []
+    if (found := evaluation.get("threshold")) and found.get("used"):
+        lines.append(("threshold", found["sentence"]))
     if found := evaluation.get("calibration"):
         temperature = found["temperature"]
         how = (
@@ -49,9 +53,7 @@ def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("worst slice", f"{text}, {overall:.3f} on all"))
     if confusions := evaluation.get("confusions"):
         first = confusions[0]
-        text = f"'{first['actual']}' is taken for '{first['predicted']}' in {first['rows']:,} rows"
-        text += f", {first['share']:.0%} of its own"
-        lines.append(("confusion", text))
+        lines.append(("confusion", f"{_confused(first)} in {first['rows']:,} rows, {_share(first)}"))
     losses = evaluation.get("robustness") or []
     if losses and losses[0]["score"]["value"] is not None and abs(losses[0]["difference"]) >= LARGE_DROP:
         first = losses[0]
@@ -62,3 +64,14 @@ def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _number(score: dict[str, float | None]) -> str:
     return "-" if score["value"] is None else f"{score['value']:.3f}"
+
+
+def _confused(confusion: dict[str, Any]) -> str:
+    actual, predicted = confusion["actual"], confusion["predicted"]
+    if predicted is None:
+        return f"'{actual}' is missed"
+    return f"'{predicted}' is falsely said" if actual is None else f"'{actual}' is taken for '{predicted}'"
+
+
+def _share(confusion: dict[str, Any]) -> str:
+    return f"{confusion['share']:.0%} of {'its own' if confusion['actual'] is not None else 'those it is said of'}"

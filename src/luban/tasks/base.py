@@ -39,18 +39,20 @@ class LossConfig(BaseModel):
 @dataclass(frozen=True)
 class Metric:
     """One score. compute(targets, outputs, weights) -> (R,): targets and outputs are rows-first as the task makes them,
-    weights is (R, rows): how often each row counts in each of R bootstrap resamples."""
+    weights is (R, rows): how often each row counts in each of R bootstrap resamples. of_answers: whether it depends on
+    the labels that are said alone, and not on how probable they are."""
 
     name: str
     compute: Callable[[Array, Floats, Floats], Floats]
     higher_is_better: bool = True
+    of_answers: bool = True
 
 
 class Task(ABC):
     """A fitted task. `logits` are the head's outputs (B, output_dim); `outputs` are probabilities, or values."""
 
     name: ClassVar[str]
-    metrics: ClassVar[tuple[Metric, ...]]  # the first is the one that decides: best weights, baselines, verdict
+    metrics: tuple[Metric, ...]  # the first is the one that decides: best weights, baselines, verdict
     target: str  # the name of the target column
 
     @classmethod

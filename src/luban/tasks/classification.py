@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import torch
 from torch import Tensor
@@ -119,10 +121,15 @@ class Classification(Task):
         """Return probabilities, (B, C)."""
         return logits.float().softmax(dim=-1)
 
+    def decide(self, outputs: Floats) -> npt.NDArray[np.int64]:
+        """Return the position of the label that is said of each row, (rows,): the most probable one."""
+        best: npt.NDArray[np.int64] = outputs.argmax(axis=1)
+        return best
+
     def decode(self, outputs: Floats) -> pl.DataFrame:
         """Return the label as `predicted_TARGET`, and `probability_LABEL` for each of up to 100 labels, or
         `probability` of the label where there are more."""
-        best = outputs.argmax(axis=1)
+        best = self.decide(outputs)
         columns = {f"predicted_{self.target}": pl.Series(self.labels)[best]}
         if len(self.labels) > MAX_PROBABILITY_COLUMNS:
             columns["probability"] = pl.Series(outputs.max(axis=1))
@@ -140,10 +147,14 @@ class Classification(Task):
 
 
 class Binary(Classification):
-    """Two classes; the positive one is the second of the sorted labels (1 of 0 and 1, 'yes' of 'no' and 'yes')."""
+    """Two classes; the positive one is the second of the sorted labels (1 of 0 and 1, 'yes' of 'no' and 'yes').
+
+    threshold: from which probability on the positive one is said; where there is none, the more probable one is.
+    """
 
     name: ClassVar[str] = "binary"
-    metrics: ClassVar[tuple[Metric, ...]] = metrics.BINARY
+    metrics: tuple[Metric, ...] = metrics.BINARY
+    threshold: np.float32 | None = None
 
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
@@ -167,6 +178,18 @@ class Binary(Classification):
         # 1 - sigmoid(x) is 0 in float32 from x = 17 on, which a log loss cannot tell from a certain error.
         return torch.cat([-logits, logits], dim=-1).float().sigmoid()
 
+    def decide(self, outputs: Floats) -> npt.NDArray[np.int64]:
+        if self.threshold is None:
+            return super().decide(outputs)
+        return (outputs[:, 1] >= self.threshold).astype(np.int64)
+
+    def deciding_at(self, threshold: float) -> Self:
+        """Return the same task with a threshold of its own, in what it says and in the scores of that."""
+        task = copy(self)
+        task.threshold = np.float32(threshold)
+        task.metrics = metrics.of_answers(type(self).metrics, lambda outputs: np.eye(2)[task.decide(outputs)])
+        return task
+
     @classmethod
     def check_labels(cls, target: str, names: list[str]) -> None:
         if len(names) > 2:
@@ -182,7 +205,7 @@ class Multiclass(Classification):
     """One class of several."""
 
     name: ClassVar[str] = "multiclass"
-    metrics: ClassVar[tuple[Metric, ...]] = metrics.MULTICLASS
+    metrics: tuple[Metric, ...] = metrics.MULTICLASS
 
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:

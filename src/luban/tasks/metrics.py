@@ -10,6 +10,7 @@ R * rows * C. Callers bound the memory by handing in few weightings at a time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -207,25 +208,37 @@ def r2(targets: Array, outputs: Floats, weights: Floats) -> Floats:
     return 1 - _ratio(weights @ _errors(targets, outputs) ** 2, np.where(spread > 1e-12 * total, spread, 0.0))
 
 
+def of_answers(metrics: tuple[Metric, ...], answers: Callable[[Floats], Floats]) -> tuple[Metric, ...]:
+    """Return metrics that score other answers than those of the largest probability. answers: from outputs to outputs
+    (rows, C) of 0 and 1; metrics of probabilities stay as they are."""
+
+    def scored(metric: Metric) -> Metric:
+        return replace(
+            metric, compute=lambda targets, outputs, weights: metric.compute(targets, answers(outputs), weights)
+        )
+
+    return tuple(scored(metric) if metric.of_answers else metric for metric in metrics)
+
+
 BINARY = (
     Metric("accuracy", accuracy),
     Metric("balanced_accuracy", balanced_accuracy),
     Metric("f1", f1),
-    Metric("roc_auc", roc_auc),
-    Metric("log_loss", log_loss, higher_is_better=False),
+    Metric("roc_auc", roc_auc, of_answers=False),
+    Metric("log_loss", log_loss, higher_is_better=False, of_answers=False),
 )
 MULTICLASS = (
     Metric("accuracy", accuracy),
     Metric("balanced_accuracy", balanced_accuracy),
     Metric("macro_f1", macro_f1),
     Metric("weighted_f1", weighted_f1),
-    Metric("roc_auc", roc_auc),
-    Metric("log_loss", log_loss, higher_is_better=False),
+    Metric("roc_auc", roc_auc, of_answers=False),
+    Metric("log_loss", log_loss, higher_is_better=False, of_answers=False),
 )
 MULTI_LABEL = (
     Metric("micro_f1", micro_f1),
     Metric("macro_f1", label_macro_f1),
-    Metric("mAP", mean_average_precision),
+    Metric("mAP", mean_average_precision, of_answers=False),
 )
 REGRESSION = (
     Metric("mse", mse, higher_is_better=False),

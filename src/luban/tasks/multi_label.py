@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
@@ -23,14 +25,16 @@ from luban.tasks.targets import MISSING, UnseenLabel, label_weights, no_targets,
 
 
 class MultiLabel(Task):
-    """One sigmoid a label, trained with binary cross-entropy; a label is predicted from a probability of 0.5 on.
+    """One sigmoid a label, trained with binary cross-entropy.
 
     labels: sorted. counts: training rows of each. num_rows: training rows. separator: between the labels of a cell,
-    empty where cells are lists or hold one label each.
+    empty where cells are lists or hold one label each. thresholds: from which probability on a label is said, of all or
+    of each, (C,).
     """
 
     name: ClassVar[str] = "multi_label"
-    metrics: ClassVar[tuple[Metric, ...]] = metrics.MULTI_LABEL
+    metrics: tuple[Metric, ...] = metrics.MULTI_LABEL
+    thresholds: npt.NDArray[np.float32] | float = LABEL_THRESHOLD
 
     def __init__(self, target: str, labels: list[str], counts: list[int], num_rows: int, separator: str) -> None:
         self.target, self.labels, self.counts, self.num_rows = target, labels, counts, num_rows
@@ -91,11 +95,23 @@ class MultiLabel(Task):
         """Return probabilities, (B, C), which need not sum to 1."""
         return logits.float().sigmoid()
 
+    def decide(self, outputs: Floats) -> npt.NDArray[np.bool_]:
+        """Return which labels are said of each row, (rows, C)."""
+        said: npt.NDArray[np.bool_] = outputs >= self.thresholds
+        return said
+
+    def deciding_at(self, thresholds: Sequence[float]) -> Self:
+        """Return the same task with thresholds of its own, one a label, in what it says and in the scores of that."""
+        task = copy(self)
+        task.thresholds = np.array(thresholds, np.float32)
+        task.metrics = metrics.of_answers(type(self).metrics, lambda outputs: task.decide(outputs).astype(np.float64))
+        return task
+
     def decode(self, outputs: Floats) -> pl.DataFrame:
         """Return the labels as `predicted_TARGET`, joined with the separator of the training rows, and
         `probability_LABEL` for each of up to 100 labels, or `probability` of the most probable one where
         there are more."""
-        rows, found = np.nonzero(outputs >= LABEL_THRESHOLD)
+        rows, found = np.nonzero(self.decide(outputs))
         ends = np.searchsorted(rows, np.arange(len(outputs) + 1))
         names = np.array(self.labels, dtype=object)[found]
         separator = self.separator or SEPARATORS[0]

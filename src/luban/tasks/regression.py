@@ -29,7 +29,7 @@ class Regression(Task):
     """
 
     name: ClassVar[str] = "regression"
-    metrics: ClassVar[tuple[Metric, ...]] = metrics.REGRESSION
+    metrics: tuple[Metric, ...] = metrics.REGRESSION
 
     def __init__(self, target: str, mean: float, std: float) -> None:
         self.target, self.mean, self.std = target, mean, std

@@ -14,6 +14,7 @@ from luban.report.content import Content
 from luban.report.words import Words
 
 CLOUD = 800  # points of a scatter
+NONE = "–"  # of a label that is missed, or falsely said
 
 
 def build(content: Content, words: Words) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def build(content: Content, words: Words) -> dict[str, Any]:
         "ece_before": at.interval("calibration", "ece_uncalibrated"),
         "temperature": at("calibration", "temperature"),
         "threshold": metrics.get("threshold"),
+        "threshold_text": threshold_text(metrics.get("threshold") or {}),
         "chosen": at("threshold", "threshold"),
         "at_threshold": [
             (
@@ -55,11 +57,23 @@ def build(content: Content, words: Words) -> dict[str, Any]:
         "mean_size": at("conformal", "mean_size"),
         "half_width": at("conformal", "half_width"),
         "confusions": [
-            (item["actual"], item["predicted"], at("confusions", index, "rows"), at("confusions", index, "share"))
+            (
+                item["actual"] or NONE,
+                item["predicted"] or NONE,
+                at("confusions", index, "rows"),
+                at("confusions", index, "share"),
+            )
             for index, item in enumerate(metrics.get("confusions") or [])
         ],
         "learning_verdict": (metrics.get("learning_curve") or {}).get("verdict"),
     }
+
+
+def threshold_text(found: dict[str, Any]) -> str:
+    """Return the name of the sentence that says whether predictions use the threshold."""
+    if not found.get("used"):
+        return "threshold_suggested"
+    return "threshold_labels" if found.get("labels") else "threshold_text"
 
 
 def reliability(content: Content, words: Words) -> Chart | None:

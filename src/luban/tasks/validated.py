@@ -1,0 +1,175 @@
+"""What validation rows tell of a trained model, as a run stores it (calibration.json): how logits become answers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from luban.core import artifact
+from luban.core.artifact import RunDirectory
+from luban.core.errors import ArtifactError, listed
+from luban.tasks.base import Floats, Task
+from luban.tasks.classification import Binary
+from luban.tasks.goal import Goal, parse_goal
+from luban.tasks.multi_label import MultiLabel
+
+Method = Literal["lac", "aps", "residual", "risk"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+METHODS: dict[str, tuple[Method, ...]] = {  # of prediction sets, by task
+    "binary": ("lac", "aps"),
+    "multiclass": ("lac", "aps"),
+    "multi_label": ("risk",),
+    "regression": ("residual",),
+}
+
+
+class Choice(BaseModel):
+    """A decision threshold: what is at least as probable is said.
+
+    met: whether the validation rows reach the goal. stated: whether it is a goal of the user's, which predictions are
+    then made for. labels: of several labels a row the thresholds of those that have one of their own.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    goal: str
+    threshold: Probability
+    met: bool
+    stated: bool = False
+    labels: dict[str, Probability] | None = None
+
+    @field_validator("goal")
+    @classmethod
+    def _is_a_goal(cls, value: str) -> str:
+        parse_goal(value)
+        return value
+
+    @property
+    def parsed_goal(self) -> Goal:
+        return parse_goal(self.goal)
+
+    def applied(self, task: Task) -> Task:
+        """Return the task with this threshold."""
+        if isinstance(task, Binary):
+            return task.deciding_at(self.threshold)
+        assert isinstance(task, MultiLabel)
+        own = self.labels or {}
+        return task.deciding_at([own.get(label, self.threshold) for label in task.labels])
+
+    def sentence(self, task: Task) -> str:
+        """Say from which probability on a label is said, and what for; of a goal that is not stated what would be."""
+        if not self.stated:
+            return f"predictions use 0.5; {self.threshold:.3g} would serve {self.goal} best"
+        why = f"chosen for {self.goal}" + ("" if self.met else ", which the validation rows do not reach")
+        if isinstance(task, Binary):
+            return f"'{task.names[1]}' is predicted from a probability of {self.threshold:.3g} on, {why}"
+        own, count = self.labels or {}, len(getattr(task, "labels", ()))
+        if not own:
+            return f"a label is predicted from a probability of {self.threshold:.3g} on, {why}"
+        ends = f"{min(own.values()):.3g} to {max(own.values()):.3g}"
+        rest = count - len(own)
+        others = f"; {rest} labels with few validation rows share {self.threshold:.3g}" if rest else ""
+        return f"each label is predicted from a probability of its own on, {ends}{others}, {why}"
+
+
+class SetScores(BaseModel):
+    """How strange the truth of validation rows is, sorted: what prediction sets of any level are made from.
+
+    scores: (n,). weights: of each score, where a row has several: they add up to 1 a row at most. rows: how many there
+    are, where they are not as many as scores.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Method
+    scores: tuple[Finite, ...]
+    weights: tuple[Probability, ...] | None = None
+    rows: int | None = Field(default=None, ge=1)
+
+    @field_validator("scores")
+    @classmethod
+    def _ascends(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(one > other for one, other in pairwise(value)):
+            raise ValueError("scores in ascending order")
+        return value
+
+    @field_validator("weights")
+    @classmethod
+    def _fits(cls, value: tuple[float, ...] | None, info: Any) -> tuple[float, ...] | None:
+        if value is not None and len(value) != len(info.data.get("scores", ())):
+            raise ValueError("one weight a score")
+        return value
+
+    @property
+    def num_rows(self) -> int:
+        return len(self.scores) if self.rows is None else self.rows
+
+    def arrays(self) -> tuple[Floats, Floats]:
+        """Return scores and weights, (n,) each."""
+        scores = np.array(self.scores, np.float64)
+        return scores, np.ones(len(scores)) if self.weights is None else np.array(self.weights, np.float64)
+
+
+class Validated(BaseModel):
+    """temperature: that logits are divided by. rows: the validation rows that were looked at. threshold, conformal:
+    None where there is none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    rows: int = Field(default=0, ge=0)
+    threshold: Choice | None = None
+    conformal: SetScores | None = None
+
+    def decide(self, task: Task) -> Task:
+        """Return the task as it answers: with the threshold of a stated goal, else as it is."""
+        return self.threshold.applied(task) if self.threshold is not None and self.threshold.stated else task
+
+    def sentence(self, task: Task) -> str | None:
+        """Say from which probability on a label is said; None where that is not for a stated goal."""
+        return self.threshold.sentence(task) if self.threshold is not None and self.threshold.stated else None
+
+    @classmethod
+    def load(cls, run: RunDirectory, task: Task) -> Self:
+        """Read what a run stored; nothing is known of a run that stored none. Raises ArtifactError where it is
+        damaged, or of another task."""
+        path = run / artifact.CALIBRATION
+        if not path.is_file():
+            return cls()
+        try:
+            found = cls.model_validate_json(path.read_bytes(), strict=True)
+            found._check(task)
+        except (ValidationError, ValueError) as error:
+            raise ArtifactError(
+                str(path),
+                expected="what a training stored of its validation rows",
+                found=_first(error),
+                action="Copy the run directory again",
+            ) from error
+        return found
+
+    def _check(self, task: Task) -> None:
+        """Raise ValueError where this belongs to another task."""
+        if self.threshold is not None:
+            if not isinstance(task, Binary | MultiLabel):
+                raise ValueError(f"a threshold, which the task {task.name} has not")
+            unknown = set(self.threshold.labels or {}) - set(getattr(task, "labels", ()))
+            if unknown:
+                raise ValueError(f"thresholds of unknown labels, {listed(sorted(unknown))}")
+        if self.conformal is not None and self.conformal.method not in METHODS[task.name]:
+            raise ValueError(f"prediction sets by '{self.conformal.method}', which the task {task.name} has not")
+
+
+def _first(error: ValueError) -> str:
+    """Return what is wrong, in a few words: of several things the first."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    shown = "" if first["type"] in ("json_invalid", "missing") else f" ({str(first['input'])[:40]})"
+    return f"{place + ': ' if place else ''}{first['msg'][:1].lower()}{first['msg'][1:]}{shown}"
