@@ -51,7 +51,7 @@ def planted() -> Any:
     def level(keep: torch.Tensor) -> torch.Tensor:
         return 0.1 + 0.4 * keep[:, :2].float().sum(1)
 
-    return SimpleNamespace(level=level, answer=SimpleNamespace(position=0))
+    return SimpleNamespace(level=level, flops=1, answer=SimpleNamespace(position=0))
 
 
 def test_a_true_explanation_passes_and_a_random_or_unstable_one_says_so() -> None:
