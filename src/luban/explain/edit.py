@@ -119,7 +119,11 @@ def _fewer_words(question: Question, weights: Tensor, effort: Effort) -> Edit | 
         keep = variants[best]
         predicted = _decoded(question, question.outputs(keep[None]))
         if predicted != question.answer.text:
-            parts = [question.parts[place] for place in taken]
+            if len(taken) > 2:  # of fewer words, those after the first are all that was not tried
+                keep[taken[0]] = True
+                without = _decoded(question, question.outputs(keep[None]))
+                taken, predicted = (taken[1:], without) if without != question.answer.text else (taken, predicted)
+            parts = [question.parts[place] for place in sorted(taken)]
             return Edit(tuple(Change(part.column, part.label, "") for part in parts), predicted)
     return None
 

@@ -52,8 +52,8 @@ def explain_examples(
         return Explanations(importance, metric.name, ()), [left_out]
     costs = _cost(flops, BRIEF) * np.maximum(1.0, dataset.lengths / max(1, dataset.lengths[middle]))
     places = {int(row): place for place, row in enumerate(table.row_numbers)}
-    wrong = _affordable([places[row] for row in mistakes if row in places], costs)
-    right = _affordable([place for place in _right_answers(predictor, dataset, seed) if place not in wrong], costs)
+    wrong = affordable([places[row] for row in mistakes if row in places], costs)
+    right = affordable([place for place in _right_answers(predictor, dataset, seed) if place not in wrong], costs)
     found = []
     for position in wrong + right:
         question = ask(predictor, dataset, position, table.frame[position])
@@ -62,7 +62,7 @@ def explain_examples(
     return Explanations(importance, metric.name, tuple(found)), [] if found else [left_out]
 
 
-def _affordable(positions: Sequence[int], costs: Floats) -> list[int]:
+def affordable(positions: Sequence[int], costs: Floats) -> list[int]:
     """Return the first two that together cost no more than half of the budget."""
     found, left = list[int](), BUDGET / 2
     for position in positions:
