@@ -79,8 +79,16 @@ def _other_cells(question: Question, cells: pl.DataFrame, reference: Table, effo
         inputs, _ = cache.encode(schema, table, None, None)
         outputs = question.predictor.outputs(Dataset.of(schema, inputs, None))
         best = int(outputs[:, question.answer.position].argmin())
-        name, value = tried[best]
-        changes.append(Change(name, _shown(row.item(0, name)), _shown(value)))
+        name, own = tried[best][0], row.item(0, tried[best][0])
+        answers = question.predictor.task.decode(outputs).to_series()
+        turned = [
+            place
+            for place, (column, _) in enumerate(tried)
+            if column == name and answers[place] != question.answer.text
+        ]
+        best = min(turned, key=lambda place: _distance(own, tried[place][1]), default=best)
+        value = tried[best][1]
+        changes.append(Change(name, _shown(own), _shown(value)))
         predicted = _decoded(question, outputs[best : best + 1])
         if predicted != question.answer.text:
             return Edit(tuple(changes), predicted)
@@ -99,6 +107,11 @@ def _values(column: pl.Series, own: object, count: int) -> list[object]:
         counts = present.rename("cell").value_counts(sort=True)
         found = counts["cell"].head(count).to_list()
     return [value for value in found if value != own]
+
+
+def _distance(own: object, value: object) -> float:
+    """Return how far a number is from another; of other cells, which stand in the order to try, 0."""
+    return abs(value - own) if isinstance(own, (int, float)) and isinstance(value, (int, float)) else 0.0
 
 
 def _fewer_words(question: Question, weights: Tensor, effort: Effort) -> Edit | None:

@@ -12,7 +12,11 @@ from luban.report.figures import Figures
 from luban.report.words import Words
 
 MAX_ROWS, MAX_WORDS, MAX_COLUMNS = 8, 200, 20
-MAX_BARS, MAX_PLACES = 12, 6  # cells or stretches of a row that are shown; places in its pictures
+MAX_BARS, MAX_STEPS, MAX_PLACES = (
+    8,
+    12,
+    6,
+)  # cells of a row that are shown, stretches of its sequence, places in its pictures
 MAX_IMAGE = 150_000  # characters of a picture
 IMAGE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+")
 LEVELS = 5  # shades of a weight
@@ -69,7 +73,8 @@ def row_of(row: Mapping[str, Any], index: int, at: Figures) -> dict[str, Any]:
             for number, part in item["parts"]
         ]
     is_sequence = len(inputs) == 1 and not pictures
-    strongest = sorted(range(len(bars)), key=lambda place: -abs(bars[place][2]))[: MAX_PLACES if pictures else MAX_BARS]
+    most_bars = MAX_PLACES if pictures else MAX_STEPS if is_sequence else MAX_BARS
+    strongest = sorted(range(len(bars)), key=lambda place: -abs(bars[place][2]))[:most_bars]
     probability = at("rows", index, "probability")
     has_answer = row.get("actual") is not None and probability.value is not None
     return {
