@@ -111,9 +111,9 @@ def test_pair_of_texts_and_several_labels(explained: Explain, tmp_path: Path) ->
         texts = [draw.choice(others, 4).tolist(), draw.choice(others, 4).tolist()]
         for place, word in enumerate(present):
             texts[place % 2].insert(int(draw.integers(4)), word)
-        rows.append([*map(" ".join, texts), ";".join(tags[word] for word in present) or "drama"])
+        rows.append([*map(" ".join, texts), ";".join(tags[word] for word in present[::-1]) or "drama"])
     pl.DataFrame(rows, ["first", "second", "tags"], orient="row").write_csv(tmp_path / "films.csv")
-    own, found, _ = explained(
+    own, found, page = explained(
         "films.csv", "tags", *TOKENS, "--set", "data.task=multi_label", "--set", "train.epochs=12", rows="2,4"
     )
     assert found[0]["predicted"] == "horror"
@@ -121,8 +121,23 @@ def test_pair_of_texts_and_several_labels(explained: Explain, tmp_path: Path) ->
     assert found[0]["unit"] == "log odds of 'horror', in nats"
     assert [item["column"] for item in found[0]["inputs"]] == ["first", "second"]
     assert strongest(found[0])["text"] == "ghost"
-    assert found[1]["predicted"] in ("comedy;horror", "horror;comedy")
-    assert {row["actual"] for row in own} <= {"horror", "comedy", "horror;comedy", "drama"}
+    assert found[1]["predicted"] == found[1]["actual"] == "comedy;horror"
+    assert {row["actual"] for row in own} <= {"horror", "comedy", "comedy;horror", "drama"}
+    assert (
+        page.count('<span class="mark-good">right</span>') == sum(row["actual"] == row["predicted"] for row in own) > 0
+    )
+
+
+def test_labels_that_are_no_strings_and_the_nearest_number_that_turns_them(explained: Explain, tmp_path: Path) -> None:
+    size = np.random.default_rng(0).permutation(np.linspace(-2, 2, 200)).round(2)
+    size[0] = 0.5
+    pl.DataFrame({"size": size, "big": size > 0}).write_csv(tmp_path / "sizes.csv")
+    settings = ("--set", "train.epochs=15", "--set", "train.optim.learning_rate=0.01", "--set", "model.hidden=[8]")
+    _, found, page = explained("sizes.csv", "big", *settings)
+    assert found[0]["actual"] == found[0]["predicted"]
+    assert '<span class="mark-good">right</span>' in page
+    change = found[0]["edit"]["changes"][0]
+    assert -0.7 < float(change["after"]) < 0.5, "not the smallest of all sizes"
 
 
 def test_regression(explained: Explain, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from luban.explain.question import Question
 from luban.features import cache
 from luban.features.cells import quoted
 from luban.features.dataset import Dataset
+from luban.features.number import parse_numbers
 
 CELL_KINDS = ("number", "category", "date", "labels")
 MOST_CELLS, MOST_WORDS = 2, 3
@@ -62,18 +63,22 @@ def smallest_edit(
 def _other_cells(question: Question, cells: pl.DataFrame, reference: Table, effort: Effort) -> Edit | None:
     """Change the cell that lowers the probability most, and then another."""
     schema = question.predictor.schema
-    columns = [feature.columns[0] for feature in schema.features if feature.kind in CELL_KINDS]
+    columns = {feature.columns[0]: feature.kind for feature in schema.features if feature.kind in CELL_KINDS}
     row, changes = cells.select(schema.columns), list[Change]()
     count = effort.edits(question.flops * len(columns), MOST_CELLS) if columns else 0
     for _ in range(MOST_CELLS):
         free = [name for name in columns if name not in {change.column for change in changes}]
-        tried = [(name, value) for name in free for value in _values(reference.frame[name], row.item(0, name), count)]
+        tried = [
+            (name, value, distance)
+            for name in free
+            for value, distance in _values(reference.frame[name], row.item(0, name), columns[name], count)
+        ]
         if not tried:
             return None
         variants = pl.concat([row] * len(tried))
         for name in free:
-            places = [place for place, (column, _) in enumerate(tried) if column == name]
-            values = pl.Series([value for column, value in tried if column == name], dtype=row.schema[name])
+            places = [place for place, (column, *_) in enumerate(tried) if column == name]
+            values = pl.Series([value for column, value, _ in tried if column == name], dtype=row.schema[name])
             variants = variants.with_columns(variants[name].scatter(places, values))
         table = Table(variants, reference.name, reference.folder, np.arange(len(variants)))
         inputs, _ = cache.encode(schema, table, None, None)
@@ -83,10 +88,10 @@ def _other_cells(question: Question, cells: pl.DataFrame, reference: Table, effo
         answers = question.predictor.task.decode(outputs).to_series()
         turned = [
             place
-            for place, (column, _) in enumerate(tried)
-            if column == name and answers[place] != question.answer.text
+            for place, (column, *_) in enumerate(tried)
+            if column == name and str(answers[place]) != question.answer.text
         ]
-        best = min(turned, key=lambda place: _distance(own, tried[place][1]), default=best)
+        best = min(turned, key=lambda place: tried[place][2], default=best)
         value = tried[best][1]
         changes.append(Change(name, _shown(own), _shown(value)))
         predicted = _decoded(question, outputs[best : best + 1])
@@ -96,22 +101,21 @@ def _other_cells(question: Question, cells: pl.DataFrame, reference: Table, effo
     return None
 
 
-def _values(column: pl.Series, own: object, count: int) -> list[object]:
-    """Return at most so many values of a column, other than the row's own: the commonest, or the quantiles."""
-    present = column.drop_nulls()
-    if present.dtype.is_numeric() or present.dtype.is_temporal():
-        ordered = present.unique().sort()
-        places = np.unique(np.linspace(0, max(len(ordered) - 1, 0), count).astype(int))[: len(ordered)]
-        found = ordered.gather(places).to_list()
+def _values(column: pl.Series, own: object, kind: str, count: int) -> list[tuple[object, float]]:
+    """Return at most so many cells of a column, other than the row's own, each with how far it is from that: numbers
+    spread evenly over the column, or the commonest other cells, which are all as far."""
+    if kind == "number":
+        numbers = parse_numbers(column)[0]
+        known = np.flatnonzero(np.isfinite(numbers))
+        values, firsts = np.unique(numbers[known], return_index=True)
+        places = np.unique(np.linspace(0, max(len(values) - 1, 0), count).astype(int))[: len(values)]
+        distances = np.nan_to_num(np.abs(values - parse_numbers(pl.Series([own], dtype=column.dtype))[0][0]))
+        found = [(column[int(known[firsts[place]])], float(distances[place])) for place in places]
     else:
-        counts = present.rename("cell").value_counts(sort=True)
-        found = counts["cell"].head(count).to_list()
-    return [value for value in found if value != own]
-
-
-def _distance(own: object, value: object) -> float:
-    """Return how far a number is from another; of other cells, which stand in the order to try, 0."""
-    return abs(value - own) if isinstance(own, (int, float)) and isinstance(value, (int, float)) else 0.0
+        counts = pl.DataFrame({"cell": column.drop_nulls()}).group_by("cell", maintain_order=True).len()
+        commonest = counts.sort("len", descending=True, maintain_order=True)["cell"].head(count)
+        found = [(value, 0.0) for value in commonest.to_list()]
+    return [(value, distance) for value, distance in found if value != own]
 
 
 def _fewer_words(question: Question, weights: Tensor, effort: Effort) -> Edit | None:

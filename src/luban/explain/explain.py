@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 
@@ -24,7 +25,8 @@ from luban.explain.result import ColumnExplanation, Explanations, RowExplanation
 from luban.features import cache
 from luban.features.dataset import Dataset
 from luban.predictor import Predictor
-from luban.tasks.base import Metric
+from luban.tasks.base import Metric, Task
+from luban.tasks.classification import Classification
 from luban.tasks.multi_label import MultiLabel
 
 DEFAULT_ROWS = 3
@@ -92,7 +94,7 @@ def explain_row(
     return RowExplanation(
         row=int(table.row_numbers[position]),
         predicted=answer.text,
-        actual=shown(cells[task.target])[0] if task.target in cells.columns else None,
+        actual=_actual(task, cells),
         probability=answer.probability,
         method=method.name,
         unit=answer.unit,
@@ -119,6 +121,17 @@ def _importance(predictor: Predictor, table: Table, metric: Metric, seed: int) -
     return permutation_importance(
         predictor, Dataset.of(predictor.schema, inputs, targets).select(kept), metric, seed=seed
     )
+
+
+def _actual(task: Task, cells: pl.DataFrame) -> str | None:
+    """Return the row's target, labels written as the prediction writes them; None where the table has none."""
+    if task.target not in cells.columns:
+        return None
+    targets, unreadable = task.encode(cells[task.target])
+    if unreadable or not isinstance(task, Classification | MultiLabel):
+        return shown(cells[task.target])[0]
+    outputs = np.eye(len(task.labels))[targets] if isinstance(task, Classification) else targets.astype(np.float64)
+    return str(task.decode(outputs).item(0, 0))
 
 
 def _columns(question: Question, weights: Tensor, points: tuple[Tensor, ...]) -> tuple[ColumnExplanation, ...]:
