@@ -55,7 +55,7 @@ def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model
     with run.stage("evaluate"):
         evaluation = judge(run, predictor, prepared)
     with run.stage("explain"):
-        weigh_columns(run, predictor, prepared, evaluation.decider)
+        explain(run, predictor, prepared, evaluation)
     page = report(run, prepared)
     with run.stage("save"):
         run.directory.seal(manifest(run, prepared))
@@ -148,16 +148,20 @@ def judge(run: Run, predictor: Predictor, prepared: Prepared) -> Evaluation:
     return evaluation
 
 
-def weigh_columns(run: Run, predictor: Predictor, prepared: Prepared, decider: str) -> None:
-    """Write how much the score depends on each column, where there are several."""
-    from luban.explain.importance import permutation_importance
-    from luban.explain.result import Explanations
+def explain(run: Run, predictor: Predictor, prepared: Prepared, evaluation: Evaluation) -> None:
+    """Write how much the score depends on each column, and why the model says what it says of a few test rows."""
+    from luban.explain.examples import explain_examples
 
-    if len(prepared.schema.features) < 2:
+    table = prepared.parts.test.table.take(prepared.parts.test.rows)
+    metric = {metric.name: metric for metric in predictor.task.metrics}[evaluation.decider]
+    mistakes = [] if evaluation.judgement is None else [item["row"] for item in evaluation.judgement.mistakes]
+    try:
+        found, notes = explain_examples(predictor, table, prepared.test, mistakes, metric, run.config.seed)
+    except Exception as error:  # noqa: BLE001 - an explanation is not worth a model
+        run.note("explain", f"nothing could be explained ({error}); the model is saved", warning=True)
         return
-    metric = {metric.name: metric for metric in predictor.task.metrics}[decider]
-    importance = permutation_importance(predictor, prepared.test, metric, seed=run.config.seed)
-    artifact.write_json(run.directory / artifact.EXPLANATIONS, Explanations(importance, decider, ()).to_json())
+    run.note("explain", *notes)
+    artifact.write_json(run.directory / artifact.EXPLANATIONS, found.to_json())
 
 
 def report(run: Run, prepared: Prepared) -> str | None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.runtime import autocast, choose_device, emulates_bfloat16, is_out_of_memory
+from luban.core.tensors import Ragged
 from luban.data.table import Table
 from luban.features import cache
 from luban.features.dataset import Dataset
@@ -95,6 +96,19 @@ class Predictor:
     def logits(self, dataset: Dataset) -> Tensor:
         """Return the head's outputs for every row, in order, (rows, output_dim), before the temperature."""
         return forward_all(self.network, dataset, self.device, self.dtype, self._forward)
+
+    def vectors(self, dataset: Dataset) -> Tensor:
+        """Return the encoders' joined vectors of every row, in order, (rows, D)."""
+        network = self._forward
+        assert isinstance(network, Network)
+        return forward_all(self.network, dataset, self.device, self.dtype, network.join)
+
+    def logits_of(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:
+        """Return the head's outputs (rows, output_dim) float32 for a batch that is on the device, in the precision of
+        predictions, before the temperature."""
+        with torch.no_grad(), autocast(self.device, self.dtype):
+            found: Tensor = self._forward(inputs).float()
+        return found
 
     @cached_property
     def _forward(self) -> nn.Module:

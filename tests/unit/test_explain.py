@@ -6,14 +6,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from luban.core.tensors import InputSpec, TensorKind
+from luban.data.table import Table
 from luban.explain import captum
 from luban.explain.check import check
+from luban.explain.edit import smallest_edit
+from luban.explain.effort import THOROUGH
+from luban.explain.examples import BUDGET, affordable
+from luban.explain.question import Answer, Question, flops_of
+from luban.explain.view import Part
 from luban.models import network as networks
 from luban.models.network import Network, NetworkConfig, vector_name
+from luban.tasks.classification import Binary
 
 pytest.importorskip("matplotlib", reason="captum imports it: pip install 'luban[explain]'")
 
@@ -51,7 +59,7 @@ def planted() -> Any:
     def level(keep: torch.Tensor) -> torch.Tensor:
         return 0.1 + 0.4 * keep[:, :2].float().sum(1)
 
-    return SimpleNamespace(level=level, answer=SimpleNamespace(position=0))
+    return SimpleNamespace(level=level, flops=1, answer=SimpleNamespace(position=0))
 
 
 def test_a_true_explanation_passes_and_a_random_or_unstable_one_says_so() -> None:
@@ -67,6 +75,71 @@ def test_a_true_explanation_passes_and_a_random_or_unstable_one_says_so() -> Non
     assert not unstable.passes
     assert "another seed" in unstable.sentence
     assert "only one part" in check(planted(), np.ones(1), None, 0).sentence
+
+
+def saturated() -> Question:
+    """A row of a model that is surer than a probability in float32 can say; the first two parts decide."""
+    strengths = torch.tensor([20.0, 20.0] + [0.0] * 18)
+
+    def logits_of(inputs: Any) -> torch.Tensor:
+        logits: torch.Tensor = (inputs["keep"].float() @ strengths)[:, None]
+        return logits
+
+    task = Binary("answer", ["no", "yes"], [1, 1])
+    predictor: Any = SimpleNamespace(task=task, temperature=1.0, logits_of=logits_of, device=torch.device("cpu"))
+    view: Any = SimpleNamespace(parts=[Part("text", "text", str(part)) for part in range(20)])
+    view.masked = lambda keep: {"keep": keep}
+    question = Question(predictor, Answer("yes", "yes", 1, 1.0, "nats"), (view,), {})
+    vars(question)["flops"] = 1
+    return question
+
+
+def test_a_model_that_is_sure_beyond_its_probability_is_still_checked() -> None:
+    question = saturated()
+    one_gone = torch.ones(2, 20, dtype=torch.bool)
+    one_gone[1, 0] = False
+    assert np.ptp(question.outputs(one_gone)[:, 1]) < 1e-6
+    found = check(question, np.array([2.0, 1.0] + [0.0] * 18), None, 0)
+    assert found.passes
+    assert found.deletion > 15
+    assert "nats of log odds" in found.sentence
+    against = check(question, -np.array([2.0, 1.0] + [0.0] * 18), None, 0)
+    assert not against.passes
+    assert "20 of 20 random orders change it as much" in against.sentence
+
+
+def test_the_smallest_edit_takes_out_no_word_that_need_not_go() -> None:
+    question: Any = saturated()
+    left = {(0,): 0.1, (1,): 0.5, (0, 1): 0.05, (1, 2): 0.2, (0, 2): 0.6, (0, 1, 2): -1.0}
+
+    def logits_of(inputs: Any) -> torch.Tensor:
+        gone = [tuple(place for place in range(20) if not row[place]) for row in inputs["keep"]]
+        return torch.tensor([[left.get(places, 1.0)] for places in gone])
+
+    question.predictor.logits_of = logits_of
+    question.predictor.schema = SimpleNamespace(features=[], columns=[])
+    cells, weights = pl.DataFrame({"text": ["a"]}), -torch.arange(20.0)
+    rows = Table(cells, "texts", None, np.arange(1))
+    for needed in (["0", "1", "2"], ["1", "2"], ["0"]):
+        found = smallest_edit(question, weights, cells, rows)
+        assert found is not None
+        assert [change.before for change in found.changes] == needed
+        assert found.predicted == "no"
+        left[0,] = -0.1 if needed == ["1", "2"] else 0.1
+        left[1, 2] = -0.2
+
+
+def test_effort_follows_from_what_one_prediction_computes() -> None:
+    assert [THOROUGH.steps(flops, 21) for flops in (1, 2e9, 1e12)] == [5, 3, 1]
+    assert [THOROUGH.edits(flops, 3) for flops in (1, 2e9, 1e12)] == [24, 16, 4]
+    network = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 4))
+    assert flops_of(SimpleNamespace(network=network), torch.ones(1, 8)) == 2 * (8 * 16 + 16 * 4)  # type: ignore[arg-type]
+
+
+def test_long_rows_are_passed_over_for_rows_within_the_budget() -> None:
+    costs = np.array([BUDGET, BUDGET / 4, BUDGET / 3, BUDGET / 8, 1.0])
+    assert affordable([0, 1, 2, 3, 4], costs) == [1, 3]
+    assert affordable([0], costs) == []
 
 
 def test_vectors_of_categories_join_in_their_place() -> None:

@@ -15,20 +15,20 @@ import numpy.typing as npt
 import torch
 from scipy.stats import spearmanr
 
+from luban.explain.effort import THOROUGH, Effort
 from luban.explain.question import Question
 
-STEPS = 5  # of the curve: a tenth of the parts at a time, up to a half
-LARGEST_SHARE = 0.5
+LARGEST_SHARE = 0.5  # of the parts, that the curve goes up to in steps of like size
 RANDOM_ORDERS = 20
 BEATEN_SHARE = 0.95  # of the random orders must change the prediction no more than the explanation's
-SMALLEST_CHANGE = 1e-3  # in probability, or in standard deviations of the target
+SMALLEST_CHANGE = {True: 0.05, False: 1e-3}  # in log odds, more than bfloat16 is off by, or in standard deviations
 STABLE = 0.6  # rank correlation with the weights of another seed
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Check:
-    """deletion, random: the mean change over the deletion curve, in probability, or in standard deviations of the
+    """deletion, random: the mean change over the deletion curve, in log odds (nats), or in standard deviations of the
     target; stability: the rank correlation with another seed's weights, None of methods that draw nothing."""
 
     deletion: float
@@ -47,7 +47,7 @@ class Check:
         }
 
 
-def check(question: Question, weights: Floats, other: Floats | None, seed: int) -> Check:
+def check(question: Question, weights: Floats, other: Floats | None, seed: int, effort: Effort = THOROUGH) -> Check:
     """Check the weights (K,) of a row's parts. other: the weights for another seed, of methods that draw."""
     count = len(weights)
     if count < 2:
@@ -57,13 +57,14 @@ def check(question: Question, weights: Floats, other: Floats | None, seed: int) 
         return Check(0.0, 0.0, None, False, f"It cannot be checked: the row has {what}.")
     draw = np.random.default_rng(seed)
     orders = np.stack([order_of(question, weights), *(draw.permutation(count) for _ in range(RANDOM_ORDERS))])
-    areas = deletion_areas(question, orders)
+    areas = deletion_areas(question, orders, effort.steps(question.flops, len(orders)))
     deletion, random = float(areas[0]), float(areas[1:].mean())
-    beaten = float(np.mean(areas[0] >= areas[1:] - 1e-9))
+    equal = int((areas[1:] > areas[0] - 1e-9).sum())
     stability = None if other is None else rank_correlation(weights, other)
-    tells = deletion > random + SMALLEST_CHANGE and beaten >= BEATEN_SHARE
+    is_label = question.answer.position is not None
+    tells = deletion > random + SMALLEST_CHANGE[is_label] and equal <= (1 - BEATEN_SHARE) * RANDOM_ORDERS
     is_stable = stability is None or stability >= STABLE
-    unit = "in probability" if question.answer.position is not None else "standard deviations"
+    unit = "nats of log odds" if is_label else "standard deviations"
     figures = f"by {deletion:.3f} {unit} on average, {random:.3f} at random"
     if tells and is_stable:
         sentence = f"It holds: deleting what it names changes the prediction more than deleting at random ({figures})."
@@ -75,7 +76,7 @@ def check(question: Question, weights: Floats, other: Floats | None, seed: int) 
     else:
         sentence = (
             f"It does not hold: deleting what it names changes the prediction hardly more than deleting at random "
-            f"({figures}), so do not rely on it."
+            f"({figures}; {equal} of {RANDOM_ORDERS} random orders change it as much), so do not rely on it."
         )
     return Check(deletion, random, stability, tells and is_stable, sentence)
 
@@ -91,10 +92,11 @@ def order_of(question: Question, weights: Floats) -> npt.NDArray[np.int64]:
     return np.argsort(-direction * weights, kind="stable").astype(np.int64)
 
 
-def deletion_areas(question: Question, orders: npt.NDArray[np.int64]) -> Floats:
+def deletion_areas(question: Question, orders: npt.NDArray[np.int64], most_steps: int) -> Floats:
     """Return (R,): how far the prediction changes as parts are deleted in each order (R, K), a mean over steps."""
     count = orders.shape[1]
-    steps = np.unique(np.ceil(np.linspace(0, LARGEST_SHARE, STEPS + 1)[1:] * count).astype(int)).clip(1, count - 1)
+    shares = np.linspace(0, LARGEST_SHARE, most_steps + 1)[1:]
+    steps = np.unique(np.ceil(shares * count).astype(int)).clip(1, count - 1)
     keep = torch.ones(len(orders), len(steps), count, dtype=torch.bool)
     for row, order in enumerate(orders):
         for place, deleted in enumerate(steps):

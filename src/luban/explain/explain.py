@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 
 from luban.core.errors import ConfigError, DataError
 from luban.core.tensors import Ragged
 from luban.data.table import Table
+from luban.evaluation.mistakes import shown
 from luban.explain.attention import attention_rollout
 from luban.explain.check import Check, check
 from luban.explain.edit import smallest_edit
-from luban.explain.importance import Importance, permutation_importance
+from luban.explain.effort import THOROUGH, Effort
+from luban.explain.importance import Importance, drawn, permutation_importance
 from luban.explain.methods import AUTO, Method, choose
 from luban.explain.nearest import Neighbour, nearest_rows
 from luban.explain.question import Question, ask, fixed
@@ -22,6 +25,9 @@ from luban.explain.result import ColumnExplanation, Explanations, RowExplanation
 from luban.features import cache
 from luban.features.dataset import Dataset
 from luban.predictor import Predictor
+from luban.tasks.base import Metric, Task
+from luban.tasks.classification import Classification
+from luban.tasks.multi_label import MultiLabel
 
 DEFAULT_ROWS = 3
 NAMED_PARTS = 3  # in the sentence
@@ -47,44 +53,34 @@ def explain_table(
     """
     predictor.schema.check(table)
     positions = _positions(table, rows)
-    kinds = {feature.kind for feature in predictor.schema.features}
-    chosen = choose(method, kinds)
-    task = predictor.task
-    inputs, bad = cache.encode(predictor.schema, table, None, None)
+    chosen = choose(method, {feature.kind for feature in predictor.schema.features})
+    deciding = {item.name: item for item in predictor.task.metrics}[metric or predictor.task.metrics[0].name]
+    inputs, bad = cache.encode(predictor.schema, table.take(np.array(positions)), None, None)
     _check_readable(table, positions, bad)
     dataset = Dataset.of(predictor.schema, inputs, None)
-    deciding = {item.name: item for item in task.metrics}[metric or task.metrics[0].name]
-    importance: tuple[Importance, ...] = ()
-    if task.target in table.columns:
-        targets, unreadable = task.encode(table.frame[task.target])
-        kept = np.setdiff1d(np.arange(len(table)), np.fromiter([*unreadable, *bad], np.int64))
-        if len(kept) > 1:
-            scored = Dataset.of(predictor.schema, inputs, targets).select(kept)
-            importance = permutation_importance(predictor, scored, deciding, seed=seed)
     near: list[tuple[Neighbour, ...]] = [()] * len(positions)
     if source is not None and neighbours:
-        near = nearest_rows(predictor, dataset.select(np.array(positions)), source, neighbours, seed)
-    found = [
-        explain_row(predictor, dataset, position, table, chosen, near=own, seed=seed)
-        for position, own in zip(positions, near, strict=True)
-    ]
-    return Explanations(importance, deciding.name, tuple(found))
+        near = nearest_rows(predictor, dataset, source, neighbours, seed)
+    found = []
+    for place, position in enumerate(positions):
+        question = ask(predictor, dataset, place, table.frame[position])
+        found.append(explain_row(question, table, position, chosen, near=near[place], seed=seed))
+    return Explanations(_importance(predictor, table, deciding, seed), deciding.name, tuple(found))
 
 
 def explain_row(
-    predictor: Predictor,
-    dataset: Dataset,
-    position: int,
+    question: Question,
     table: Table,
+    position: int,
     method: Method,
     *,
     near: tuple[Neighbour, ...] = (),
     seed: int = 0,
+    effort: Effort = THOROUGH,
 ) -> RowExplanation:
-    """Explain the prediction of one row of a data set and the table that it was made of."""
-    cells = table.frame[position]
-    with fixed(predictor):
-        question = ask(predictor, dataset, position, cells)
+    """Explain the prediction of one row of a table. question: that was asked of the row."""
+    cells, task, answer = table.frame[position], question.predictor.task, question.answer
+    with fixed(question.predictor):
         if not question.parts:
             weights, points, other = torch.zeros(0), tuple(view.point * 0 for view in question.views), None
         else:
@@ -92,13 +88,13 @@ def explain_row(
             weights, points = weighed.of_parts, weighed.of_points
             other = method.weigh(question, seed + 1).of_parts if method.is_sampled else None
         numbers = weights.double().numpy()
-        checked = check(question, numbers, None if other is None else other.double().numpy(), seed)
+        checked = check(question, numbers, None if other is None else other.double().numpy(), seed, effort)
         columns = _columns(question, weights, points)
-        edit = smallest_edit(question, cells, table)
-    answer = question.answer
+        edit = smallest_edit(question, weights, cells, table, effort)
     return RowExplanation(
         row=int(table.row_numbers[position]),
         predicted=answer.text,
+        actual=_actual(task, cells),
         probability=answer.probability,
         method=method.name,
         unit=answer.unit,
@@ -108,6 +104,34 @@ def explain_row(
         edit=edit,
         nearest=near,
     )
+
+
+def _importance(predictor: Predictor, table: Table, metric: Metric, seed: int) -> tuple[Importance, ...]:
+    """Return how much each column matters, where the table has the target; rows not looked at are not encoded."""
+    task = predictor.task
+    if task.target not in table.columns:
+        return ()
+    _, unreadable = task.encode(table.frame[task.target])
+    rows = drawn(np.setdiff1d(np.arange(len(table)), np.fromiter(unreadable, np.int64)), seed)
+    inputs, bad = cache.encode(predictor.schema, table.take(rows), None, None)
+    targets, _ = task.encode(table.frame[task.target][rows])
+    kept = np.setdiff1d(np.arange(len(rows)), np.fromiter(bad, np.int64))
+    if len(kept) < 2:
+        return ()
+    return permutation_importance(
+        predictor, Dataset.of(predictor.schema, inputs, targets).select(kept), metric, seed=seed
+    )
+
+
+def _actual(task: Task, cells: pl.DataFrame) -> str | None:
+    """Return the row's target, labels written as the prediction writes them; None where the table has none."""
+    if task.target not in cells.columns:
+        return None
+    targets, unreadable = task.encode(cells[task.target])
+    if unreadable or not isinstance(task, Classification | MultiLabel):
+        return shown(cells[task.target])[0]
+    outputs = np.eye(len(task.labels))[targets] if isinstance(task, Classification) else targets.astype(np.float64)
+    return str(task.decode(outputs).item(0, 0))
 
 
 def _columns(question: Question, weights: Tensor, points: tuple[Tensor, ...]) -> tuple[ColumnExplanation, ...]:
@@ -143,6 +167,9 @@ def _sentence(question: Question, weights: Tensor, checked: Check) -> str:
     target = question.predictor.task.target
     answer = question.answer
     sure = "" if answer.probability is None else f" (probability {answer.probability:.2f})"
+    predicted = answer.text
+    if isinstance(question.predictor.task, MultiLabel):
+        predicted = f"{answer.text or 'no label'}, most probably '{answer.label}'"
     order = weights.argsort(descending=True).tolist()
     least = NAMED_SHARE * float(weights.abs().max()) if len(weights) else 0.0
     helping = [_named(question, place) for place in order if weights[place] > least][:NAMED_PARTS]
@@ -151,7 +178,7 @@ def _sentence(question: Question, weights: Tensor, checked: Check) -> str:
         for_it, against = "what raises it most is", "what lowers it most is"
     else:
         for_it, against = "what speaks most for it is", "what speaks most against it is"
-    clauses = [f"The model predicts {target} = {answer.text}{sure}"]
+    clauses = [f"The model predicts {target} = {predicted}{sure}"]
     clauses += [f"{for_it} {', '.join(helping)}"] if helping else []
     clauses += [f"{against} {', '.join(hindering)}"] if hindering else []
     return f"{'; '.join(clauses)}. {checked.sentence}"

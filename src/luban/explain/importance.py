@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -17,10 +18,10 @@ from luban.evaluation.bootstrap import Score, weights_of_resamples
 from luban.features.dataset import Dataset
 from luban.models.mlp import CategoryEmbedding
 from luban.models.network import vector_name
-from luban.predictor import Predictor, forward_all
+from luban.predictor import Predictor
 from luban.tasks.base import Floats, Metric
 
-MAX_ROWS, REPEATS, RESAMPLES = 500, 5, 200
+MIN_ROWS, MAX_ROWS, REPEATS, RESAMPLES = 50, 500, 5, 200
 
 
 @dataclass(frozen=True)
@@ -35,28 +36,22 @@ class Importance:
         return {"column": self.column, "drop": self.drop.to_json()}
 
 
+def drawn(rows: npt.NDArray[np.int64], seed: int, most: int = MAX_ROWS) -> npt.NDArray[np.int64]:
+    """Return those of the rows that importance is measured on: 500 at most, drawn at random."""
+    count = min(len(rows), MAX_ROWS, max(most, MIN_ROWS))
+    return np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
+
+
 def permutation_importance(
-    predictor: Predictor,
-    dataset: Dataset,
-    metric: Metric,
-    *,
-    seed: int = 0,
-    repeats: int = REPEATS,
-    max_rows: int = MAX_ROWS,
+    predictor: Predictor, dataset: Dataset, metric: Metric, *, seed: int = 0, repeats: int = REPEATS
 ) -> tuple[Importance, ...]:
     """Return the importance of every column, the most important first. dataset: with targets.
 
     Each input is encoded once: changing the places of its cells is changing the places of its vectors.
     """
     draw = np.random.default_rng(seed)
-    if len(dataset) > max_rows:
-        dataset = dataset.select(np.sort(draw.choice(len(dataset), max_rows, replace=False)))
     network, targets = predictor.network, dataset.targets_array()
-
-    def encoded(inputs: Any) -> Tensor:
-        return network.join(inputs)
-
-    joined_BD = forward_all(network, dataset, predictor.device, torch.float32, encoded)
+    joined_BD = predictor.vectors(dataset)
     names = sorted(network.names, key=lambda name: isinstance(network.encoder(name), CategoryEmbedding))
     ends = np.cumsum([network.encoder(name).output_dim for name in names]).tolist()
     vectors = {name: joined_BD[:, start:end] for name, start, end in zip(names, [0, *ends[:-1]], ends, strict=True)}

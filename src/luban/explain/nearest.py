@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.neighbors import NearestNeighbors
 
 from luban.data.table import Table
 from luban.features import cache
 from luban.features.cells import quoted
 from luban.features.dataset import Dataset
-from luban.predictor import Predictor, forward_all
+from luban.predictor import Predictor
 
 MAX_ROWS = 2_000  # that are looked through, drawn at random
 
@@ -37,9 +36,9 @@ def nearest_rows(
     if len(source) > MAX_ROWS:
         source = source.take(np.sort(np.random.default_rng(seed).choice(len(source), MAX_ROWS, replace=False)))
     inputs, _ = cache.encode(predictor.schema, source, None, None)
-    theirs = _vectors(predictor, Dataset.of(predictor.schema, inputs, None))
+    theirs = predictor.vectors(Dataset.of(predictor.schema, inputs, None)).numpy()
     search = NearestNeighbors(n_neighbors=min(count, len(source)), metric="cosine").fit(theirs)
-    distances, places = search.kneighbors(_vectors(predictor, dataset))
+    distances, places = search.kneighbors(predictor.vectors(dataset).numpy())
     names = [*predictor.schema.columns, predictor.task.target]
     shown = [name for name in names if name in source.columns]
     return [
@@ -53,10 +52,3 @@ def nearest_rows(
         )
         for found in zip(distances, places, strict=True)
     ]
-
-
-def _vectors(predictor: Predictor, dataset: Dataset) -> np.ndarray[Any, np.dtype[np.float32]]:
-    found: np.ndarray[Any, np.dtype[np.float32]] = forward_all(
-        predictor.network, dataset, predictor.device, torch.float32, predictor.network.join
-    ).numpy()
-    return found

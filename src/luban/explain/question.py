@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from luban.explain.attributions import ATTRIBUTIONS
 from luban.explain.view import Inputs, Part, RowInput, View
@@ -20,18 +22,20 @@ from luban.features.dataset import Dataset
 from luban.predictor import Predictor
 from luban.tasks.base import Floats, Task
 from luban.tasks.classification import Binary, Classification
+from luban.tasks.multi_label import MultiLabel
 from luban.tasks.regression import Regression
 
-VARIANTS_AT_ONCE = 64
+VARIANTS_AT_ONCE = 32  # of like length: more were no faster on a CPU
 SMALLEST = 1e-6  # probabilities are kept off 0 and 1 by so much before their log odds are taken
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The prediction that is explained. position: of its label among the outputs, None of a value. unit: of the
-    weights."""
+    """The prediction that is explained. label, position: of several labels the most probable one, which the weights
+    are of, and its place among the outputs, None of a value. unit: of the weights."""
 
     text: str
+    label: str
     position: int | None
     probability: float | None
     unit: str
@@ -55,8 +59,10 @@ class Question:
         return self._of_masks(keep, lambda logits: score_of(self.predictor.task, self.answer, logits))
 
     def level(self, keep: Tensor) -> Tensor:
-        """The same as what people see: (S,) the probability, or the value in standard deviations of the target."""
-        return self._of_masks(keep, lambda logits: level_of(self.predictor.task, self.answer, logits))
+        """The same in a unit that needs no scale: (S,) log odds, which move where a probability sticks to 0 or 1, or
+        the value in standard deviations of the target."""
+        task = self.predictor.task
+        return self.score(keep) / (task.std if isinstance(task, Regression) else 1.0)
 
     def outputs(self, keep: Tensor) -> Floats:
         """Return the task's outputs for variants (S, K), rows first."""
@@ -68,7 +74,13 @@ class Question:
         inputs: Inputs = {}
         for view, point in zip(self.views, points, strict=True):
             inputs |= view.lift(point)
-        return score_of(self.predictor.task, self.answer, self._logits(inputs))
+        logits = calibrated(self.predictor, self.predictor.network(inputs))
+        return score_of(self.predictor.task, self.answer, logits)
+
+    @cached_property
+    def flops(self) -> int:
+        """Floating-point operations of one prediction of the row, those of products and convolutions."""
+        return max(1, flops_of(self.predictor, self.inputs))
 
     def masked(self, keep: Tensor) -> Inputs:
         """Return the inputs of the variants, (S, K) bool."""
@@ -81,13 +93,12 @@ class Question:
 
     def _of_masks(self, keep: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         keep = keep.to(self.predictor.device)
-        with torch.no_grad():
-            starts = range(0, len(keep), VARIANTS_AT_ONCE)
-            chunks = [self._logits(self.masked(keep[start : start + VARIANTS_AT_ONCE])) for start in starts]
-            return function(torch.cat(chunks)).cpu()
-
-    def _logits(self, inputs: Inputs) -> Tensor:
-        return calibrated(self.predictor, self.predictor.network(inputs))
+        order = keep.sum(dim=1).argsort(descending=True, stable=True)
+        chunks = [
+            self.predictor.logits_of(self.masked(keep[places])) for places in torch.split(order, VARIANTS_AT_ONCE)
+        ]
+        logits = torch.cat(chunks)[order.argsort()]
+        return function(calibrated(self.predictor, logits)).cpu()
 
 
 def ask(predictor: Predictor, dataset: Dataset, position: int, cells: pl.DataFrame) -> Question:
@@ -105,8 +116,7 @@ def ask(predictor: Predictor, dataset: Dataset, position: int, cells: pl.DataFra
             inputs[feature.name],
         )
         views.append(ATTRIBUTIONS[feature.kind](row))
-    with torch.no_grad():
-        outputs = predictor.task.outputs(calibrated(predictor, predictor.network(inputs)).cpu())
+    outputs = predictor.task.outputs(calibrated(predictor, predictor.logits_of(inputs)).cpu())
     return Question(predictor, _answer(predictor.task, outputs), tuple(views), inputs)
 
 
@@ -122,26 +132,31 @@ def score_of(task: Task, answer: Answer, logits: Tensor) -> Tensor:
     if isinstance(task, Classification):
         others = [label for label in range(logits.shape[1]) if label != answer.position]
         return logits[:, answer.position] - logits[:, others].logsumexp(dim=1)
+    if isinstance(task, MultiLabel):
+        return logits[:, answer.position]
     outputs = task.outputs(logits)
     if answer.position is None:
         return outputs
     return torch.logit(outputs[:, answer.position], SMALLEST)
 
 
-def level_of(task: Task, answer: Answer, logits: Tensor) -> Tensor:
-    outputs = task.outputs(logits)
-    if answer.position is not None:
-        return outputs[:, answer.position]
-    return (outputs - task.mean) / task.std if isinstance(task, Regression) else outputs
+def flops_of(predictor: Predictor, inputs: Inputs) -> int:
+    """Return the floating-point operations of one forward pass."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        predictor.network(inputs)
+    return int(counter.get_total_flops())
 
 
 def _answer(task: Task, outputs: Tensor) -> Answer:
     text = str(task.decode(outputs.numpy()).item(0, 0))
     if outputs.ndim == 1:
-        return Answer(f"{float(outputs[0]):.6g}", None, None, f"{task.target}, in its own unit")
+        text = f"{float(outputs[0]):.6g}"
+        return Answer(text, text, None, None, f"{task.target}, in its own unit")
     decided = task.decide(outputs.numpy()) if isinstance(task, Classification) else outputs.argmax(dim=1)
     position = int(decided[0])
-    return Answer(text, position, float(outputs[0, position]), "log odds of the prediction, in nats")
+    label = task.labels[position] if isinstance(task, MultiLabel) else text
+    unit = f"log odds of '{label}', in nats"
+    return Answer(text, label, position, float(outputs[0, position]), unit)
 
 
 @contextmanager

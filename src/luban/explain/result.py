@@ -47,11 +47,13 @@ class ColumnExplanation:
 
 @dataclass(frozen=True)
 class RowExplanation:
-    """row: its number in the source. unit: of the weights. sentence: all in plain words, the check's verdict included.
-    edit: the smallest one found that changes the answer. nearest: rows of the training source with like vectors."""
+    """row: its number in the source. actual: what the table says, None where it has no target. unit: of the weights.
+    sentence: all in plain words, the check's verdict included. edit: the smallest one found that changes the answer.
+    nearest: rows of the training source with like vectors."""
 
     row: int
     predicted: str
+    actual: str | None
     probability: float | None
     method: str
     unit: str
@@ -65,6 +67,7 @@ class RowExplanation:
         return {
             "row": self.row,
             "predicted": self.predicted,
+            "actual": self.actual,
             "probability": self.probability,
             "method": self.method,
             "unit": self.unit,

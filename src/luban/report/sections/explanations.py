@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from luban.report.charts import draw
@@ -10,7 +11,12 @@ from luban.report.content import Content
 from luban.report.figures import Figures
 from luban.report.words import Words
 
-MAX_ROWS, MAX_PARTS, MAX_COLUMNS = 8, 200, 20
+MAX_ROWS, MAX_WORDS, MAX_COLUMNS = 8, 200, 20
+MAX_BARS, MAX_STEPS, MAX_PLACES = (
+    8,
+    12,
+    6,
+)  # cells of a row that are shown, stretches of its sequence, places in its pictures
 MAX_IMAGE = 150_000  # characters of a picture
 IMAGE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+")
 LEVELS = 5  # shades of a weight
@@ -18,11 +24,12 @@ LEVELS = 5  # shades of a weight
 
 def build(content: Content, words: Words) -> dict[str, Any] | None:
     found = content.explanations
-    if not found:
+    if not found.get("importance") and not found.get("rows"):
         return None
     at = Figures(found, "explanations")
     metric = words.name("metric", found.get("metric") or content.decider)
     listed = list(enumerate(found.get("importance") or []))[:MAX_COLUMNS]
+    rows = [row_of(row, index, at) for index, row in enumerate((found.get("rows") or [])[:MAX_ROWS])]
     return {
         "metric": metric,
         "chart": draw.bars(
@@ -33,28 +40,68 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
         )
         if listed
         else None,
-        "rows": [
-            {**row, "inputs": [shaded(item) for item in row["inputs"]]} for row in (found.get("rows") or [])[:MAX_ROWS]
-        ],
+        "rows": rows,
+        "way": "label" if any(row["probability"].value is not None for row in rows) else "value",
+        "has_pictures": any(row["pictures"] for row in rows),
     }
 
 
-def shaded(item: dict[str, Any]) -> dict[str, Any]:
-    """Return an input with its parts as (text, weight, shade), shades -5 to 5 of the largest, and safe images."""
-    parts = [part for part in item.get("parts") or [] if isinstance(part.get("weight"), (int, float))][:MAX_PARTS]
-    most = max((abs(part["weight"]) for part in parts), default=0.0) or 1.0
-    texts = [str(part.get("text", part.get("bin", part.get("value", "")))) for part in parts]
-    image = item.get("image") or {}
-    pictures = {
+def row_of(row: Mapping[str, Any], index: int, at: Figures) -> dict[str, Any]:
+    """Return a row with texts as (word, weight, shade), shades -5 to 5 of the row's largest weight, other parts as bars
+    of (label, weight, share of the largest), and safe pictures."""
+    inputs = [{**item, "parts": weighed(item)} for item in row.get("inputs") or []]
+    most = max((abs(part["weight"]) for item in inputs for _, part in item["parts"]), default=0.0) or 1.0
+    texts, bars, pictures = [], [], []
+    for place, item in enumerate(inputs):
+        column = str(item.get("column", ""))
+        if any("text" in part for _, part in item["parts"]):
+            shaded = [
+                (str(part.get("text")), part["weight"], round(LEVELS * part["weight"] / most))
+                for _, part in item["parts"]
+            ]
+            texts.append((column, shaded[:MAX_WORDS]))
+            continue
+        seen = safe_pictures(item.get("image") or {})
+        if seen:
+            pictures.append((column, seen))
+        bars += [
+            (
+                label(part) if len(inputs) == 1 else f"{column}: {label(part)}",
+                at("rows", index, "inputs", place, "parts", number, "weight"),
+                part["weight"] / most,
+            )
+            for number, part in item["parts"]
+        ]
+    is_sequence = len(inputs) == 1 and not pictures
+    most_bars = MAX_PLACES if pictures else MAX_STEPS if is_sequence else MAX_BARS
+    strongest = sorted(range(len(bars)), key=lambda place: -abs(bars[place][2]))[:most_bars]
+    probability = at("rows", index, "probability")
+    has_answer = row.get("actual") is not None and probability.value is not None
+    return {
+        **row,
+        "texts": texts,
+        "pictures": pictures,
+        "bars": [bars[place] for place in (sorted(strongest) if is_sequence else strongest)],
+        "more": len(bars) - len(strongest),
+        "probability": probability,
+        "is_right": row["actual"] == row.get("predicted") if has_answer else None,
+    }
+
+
+def weighed(item: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
+    """Return the parts that have a weight, with their places."""
+    parts = enumerate(item.get("parts") or [])
+    return [(number, part) for number, part in parts if isinstance(part.get("weight"), (int, float))]
+
+
+def label(part: Mapping[str, Any]) -> str:
+    return str(part.get("bin", part.get("value", "")))
+
+
+def safe_pictures(image: Mapping[str, Any]) -> dict[str, str]:
+    """Return the picture and its heat map as data URIs, where they are no more than that."""
+    return {
         name: source
         for name in ("picture", "heat")
         if isinstance(source := image.get(name), str) and len(source) <= MAX_IMAGE and IMAGE.fullmatch(source)
-    }
-    return {
-        "column": item.get("column", ""),
-        "parts": [
-            (text, part["weight"], round(LEVELS * part["weight"] / most))
-            for text, part in zip(texts, parts, strict=True)
-        ],
-        "pictures": pictures,
     }
