@@ -198,7 +198,10 @@ def weigh_columns(run: Run, predictor: Predictor, prepared: Prepared, decider: s
 
 
 def report(run: Run, facts: dict[str, Any]) -> str | None:
-    """Write the page and the model card of the run; whatever goes wrong there, the model is saved. facts: its manifest."""
+    """Write the page and the model card of the run; whatever goes wrong there, the model is saved.
+
+    facts: its manifest, which is not written yet.
+    """
     from luban.report.card import write_card
     from luban.report.page import write_report
 

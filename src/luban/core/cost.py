@@ -23,7 +23,7 @@ def peak_memory() -> dict[str, int]:
     else:
         unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts in kilobytes but for macOS
         found["peak_memory_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available():
         found["peak_gpu_memory_bytes"] = torch.cuda.max_memory_reserved()
     return found
 

@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-
 EACH = "*"
 
 
@@ -79,7 +78,9 @@ def shown(number: float) -> str:
 
 def pointer(file: str, *path: str | int) -> str:
     """Return the place of an entry, `FILE#/a/b`, each part escaped; EACH stands for every entry of a list."""
-    parts = (part if part is EACH else quote(str(part).replace("~", "~0").replace("/", "~1"), safe="~") for part in path)
+    parts = (
+        part if part is EACH else quote(str(part).replace("~", "~0").replace("/", "~1"), safe="~") for part in path
+    )
     return f"{file}#" + "".join(f"/{part}" for part in parts)
 
 
@@ -126,7 +127,7 @@ def number_of(entry: object) -> float | None:
     """Return a number, or one that is written as text; None for anything else and what is not finite."""
     if isinstance(entry, str):
         try:
-            entry = float(entry)
+            entry = int(entry) if entry.removeprefix("-").isdecimal() else float(entry)
         except ValueError:
             return None
     is_number = isinstance(entry, (int, float)) and not isinstance(entry, bool)

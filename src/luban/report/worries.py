@@ -54,8 +54,8 @@ def unbeaten(content: Content) -> list[Worry]:
     at = content.figures
     return [
         Worry(
-            "baseline",
-            90,
+            "baseline_unsure" if is_ahead(index, content) else "baseline",
+            70 if is_ahead(index, content) else 90,
             {
                 "baseline": item["baseline"],
                 "metric": item["metric"],
@@ -63,9 +63,14 @@ def unbeaten(content: Content) -> list[Worry]:
                 "other": at("baselines", item["baseline"], item["metric"], "value"),
             },
         )
-        for item in content.metrics.get("comparisons", [])[:1]
+        for index, item in enumerate(content.metrics.get("comparisons", [])[:1])
         if not item["beats"]
     ]
+
+
+def is_ahead(index: int, content: Content) -> bool:
+    """Tell whether the model's score is the better one, be it by chance."""
+    return (content.figures("comparisons", index, "difference", "value").value or 0.0) > 0
 
 
 def few_rows(content: Content) -> list[Worry]:
@@ -153,7 +158,9 @@ def unfair(content: Content) -> list[Worry]:
                 "rate": item["rate"],
                 "column": content.figures.text("fairness", "column"),
                 "gap": gap,
-                "between": Quote(content.figures.source("fairness", "gaps", index, "between"), between(item["between"])),
+                "between": Quote(
+                    content.figures.source("fairness", "gaps", index, "between"), between(item["between"])
+                ),
             }
             return [Worry("fairness", 60, values)]
     return []
@@ -168,9 +175,7 @@ def unstable(content: Content) -> list[Worry]:
 def unsound(content: Content) -> list[Worry]:
     event = content.last("PreflightDone")
     return [
-        Worry(
-            "preflight", 45, {"name": check["name"], "found": content.told(event).text("checks", index, "found")}
-        )
+        Worry("preflight", 45, {"name": check["name"], "found": content.told(event).text("checks", index, "found")})
         for index, check in enumerate(event.get("checks", []))
         if check["status"] != "passed"
     ]

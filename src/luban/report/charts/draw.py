@@ -63,7 +63,9 @@ def curves(
     if mark is not None and low <= mark[0] <= high:
         plot.line([(mark[0], plot.y[0]), (mark[0], plot.y[1])], "mark")
         is_right = mark[0] > (low + high) / 2
-        plot.label(plot.px(mark[0]) + (-5 if is_right else 5), plot.top + 12, mark[1], anchor="end" if is_right else "start")
+        plot.label(
+            plot.px(mark[0]) + (-5 if is_right else 5), plot.top + 12, mark[1], anchor="end" if is_right else "start"
+        )
     for index, (name, found) in enumerate(thin):
         css = SERIES[index % len(SERIES)]
         plot.line(found, css)
@@ -202,7 +204,9 @@ def matrix(
                     '<text class="name" text-anchor="end" transform="translate({} {}) rotate(-35)">{}</text>'
                 ).format(f"{x + 4:.1f}", floor + 14, cut(label, 14))
             )
-    plot.label((plot.left + plot.width - RIGHT) / 2, plot.height - 6, f"{predicted} →", anchor="middle", css="axis-name")
+    plot.label(
+        (plot.left + plot.width - RIGHT) / 2, plot.height - 6, f"{predicted} →", anchor="middle", css="axis-name"
+    )
     plot.label(4, 9, f"{actual} ↓", css="axis-name")
     rows = [(labels[index], *line) for index, line in enumerate(counts)] if numbered else []
     return plot.chart((f"{actual} \\ {predicted}", *labels) if rows else (), rows)

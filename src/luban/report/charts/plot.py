@@ -94,7 +94,9 @@ class Plot:
             self.parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{floor}" y2="{floor + 4}"/>')
             self.label(x, floor + 17, tick_text(tick), anchor="middle")
         self.parts.append(f'<line class="axis" x1="{self.left}" x2="{self.width - RIGHT}" y1="{floor}" y2="{floor}"/>')
-        self.label((self.left + self.width - RIGHT) / 2, self.height - 8, self.x_label, anchor="middle", css="axis-name")
+        self.label(
+            (self.left + self.width - RIGHT) / 2, self.height - 8, self.x_label, anchor="middle", css="axis-name"
+        )
         if self.y_label:
             middle = (self.top + floor) / 2
             self.parts.append(

@@ -89,10 +89,10 @@ def promised(content: Content, words: Words) -> Markup:
     values = {"level": at("conformal", "level").percent, "coverage": at.interval("conformal", "coverage").percent}
     if at("conformal", "half_width").value is not None:
         return words("conformal_interval", width=at("conformal", "half_width"), **values)
-    size = words("conformal_size", size=at("conformal", "mean_size"))
-    return words("conformal_text", **values) + (
-        Markup(" ") + size if at("conformal", "mean_size").value is not None else ""
-    )
+    told = words("conformal_text", **values)
+    if at("conformal", "mean_size").value is None:
+        return told
+    return words("both", first=told, second=words("conformal_size", size=at("conformal", "mean_size")))
 
 
 def reliability(content: Content, words: Words) -> Chart | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
 
 from luban.report.charts import draw
 from luban.report.content import Content
-from luban.report.figures import Quote
+from luban.report.figures import Figure, Quote
 from luban.report.words import Words
 
 MAX_SLICES = 24
@@ -67,7 +67,7 @@ def sliced(content: Content, words: Words) -> list[tuple[object, ...]]:
             at("slices", "found", index, "rows"),
             scores[index],
             at("slices", "found", index, "difference"),
-            at("slices", "found", index, "p_adjusted"),
+            small(at("slices", "found", index, "p_adjusted")),
         )
         for index, item in enumerate(found)
     ]
@@ -93,6 +93,11 @@ def corrupted(content: Content, words: Words) -> list[tuple[object, ...]]:
     ]
 
 
+def small(p: Figure) -> Figure:
+    """Return a probability whose exact size below a thousandth says nothing more."""
+    return replace(p, text="< 0.001") if p.value is not None and p.value < 0.001 else p
+
+
 def rates_of(content: Content) -> list[str]:
     groups = (content.metrics.get("fairness") or {}).get("groups", [])
     return list(dict.fromkeys(rate for group in groups for rate in group["rates"]))
@@ -103,7 +108,7 @@ def slice_name(column: str, value: str) -> str:
     columns, values = str(column).split(JOINED), str(value).split(JOINED)
     if len(columns) != len(values):
         return f"{column}: {value}"
-    return ", ".join(f"{name}: {unquoted(text)}" for name, text in zip_longest(columns, values))
+    return ", ".join(f"{name}: {unquoted(text)}" for name, text in zip(columns, values, strict=True))
 
 
 def unquoted(value: object) -> str:

@@ -11,6 +11,7 @@ from luban.report.content import Content, Record
 from luban.report.figures import pointer
 from luban.report.words import Words
 
+ELSEWHERE = ("audit", "report")  # stages whose warnings are no matter of the training
 CURVES = {  # and the fields of the history that each is drawn from
     "loss": ("loss",),
     "learning_rate": ("learning_rate",),
@@ -26,6 +27,9 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
     ended = content.last("TrainingEnded")
     best = next((item for item in reversed(validated) if item.get("is_best")), None)
     told = content.told(ended)
+    warnings = [
+        note for note in content.all_of("Noted") if note.get("is_warning") and note.get("stage") not in ELSEWHERE
+    ]
     decided = [content.decider] if validated and content.decider in validated[0]["scores"] else []
     others = [metric for metric in (validated[0]["scores"] if validated else ()) if metric not in decided]
     return {
@@ -36,7 +40,7 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
         "others": [chart for metric in others if (chart := validation(content, words, metric)) is not None],
         "reason": told.text("reason"),
         "epoch": told("best_epoch"),
-        "warnings": [content.told(note).text("text") for note in content.all_of("Noted") if note.get("is_warning")],
+        "warnings": [content.told(note).text("text") for note in warnings],
         "diverged": [
             (content.told(item)("step"), content.told(item).text("action")) for item in content.all_of("Diverged")
         ],

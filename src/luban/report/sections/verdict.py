@@ -138,4 +138,3 @@ def unexamined(content: Content) -> list[str]:
     missing = [name for name in BLOCKS if not content.metrics.get(name) and name not in skipped]
     missing += ["audit"] * (not content.audit) + ["explanations"] * (not content.explanations)
     return missing
-
