@@ -10,7 +10,12 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-EACH = "*"
+
+class Each(str):
+    """A part of a path that stands for every entry; a column may be called `*`, too."""
+
+
+EACH = Each("*")
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ def shown(number: float) -> str:
 def pointer(file: str, *path: str | int) -> str:
     """Return the place of an entry, `FILE#/a/b`, each part escaped; EACH stands for every entry of a list."""
     parts = (
-        part if part is EACH else quote(str(part).replace("~", "~0").replace("/", "~1"), safe="~") for part in path
+        part if isinstance(part, Each) else quote(str(part).replace("~", "~0").replace("/", "~1"), safe="~")
+        for part in path
     )
     return f"{file}#" + "".join(f"/{part}" for part in parts)
 

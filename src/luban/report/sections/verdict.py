@@ -36,7 +36,7 @@ def build(content: Content, words: Words) -> dict[str, Any]:
         "score": at.interval("scores", decider),
         "score_of": words("score_of_lower" if lower else "score_of", metric=metric),
         "worries": [(worry, told(worry, words)) for worry in found[:MAX_WORRIES]],
-        "more": max(0, len(found) - MAX_WORRIES),
+        "more": len(found) > MAX_WORRIES,
         "unexamined": [words.name("block", name) for name in unexamined(content)],
         "chart": draw.intervals(
             words.plain("chart.baselines", metric=metric),
