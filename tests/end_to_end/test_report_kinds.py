@@ -19,7 +19,7 @@ from tests.end_to_end.report_sources import unsourced
 ROWS = 120
 SHORT = [
     *("--no-preflight", "--set", "train.epochs=1", "--set", "train.batch_size=32"),
-    *("--set", "evaluate.learning_curve=false", "--set", "audit.enabled=false"),
+    *("--set", "evaluate.learning_curve=false"),
 ]
 
 
