@@ -84,6 +84,11 @@ class Files:
 
     def entries(self, source: str) -> list[Any]:
         """Return what a source names. Raises KeyError or IndexError where nothing is there."""
+        if source not in self.read:
+            self.read[source] = self.found(source)
+        return list(self.read[source])
+
+    def found(self, source: str) -> list[Any]:
         name, _, path = source.partition("#")
         found = [self.content(name)]
         for part in (unquote(item) for item in path.split("/")[1:]):
