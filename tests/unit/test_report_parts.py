@@ -140,3 +140,8 @@ def test_energy_says_what_it_assumes() -> None:
     }
     assert energy_estimate(3600, {"threads": 2, "gpu": "a card"})["watt_hours"] == 320
     assert all(value > 0 for value in peak_memory().values())
+
+
+def test_a_number_at_the_edge_is_not_cut() -> None:
+    svg = str(draw.curves("t", [("a", [(2000.0, 0.0), (20000.0, 1.0)])], "x", "y", source="metrics.json#/x").svg)
+    assert re.search(r'x="440.0"[^>]*text-anchor="end">20,000<', svg)

@@ -92,7 +92,9 @@ class Plot:
         for tick in nice_ticks(*self.x) if x_ticks is None else x_ticks:
             x = self.px(tick)
             self.parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{floor}" y2="{floor + 4}"/>')
-            self.label(x, floor + 17, tick_text(tick), anchor="middle")
+            text = tick_text(tick)
+            is_over = x + text_width(text) / 2 > self.width  # the drawing would cut it
+            self.label(self.width if is_over else x, floor + 17, text, anchor="end" if is_over else "middle")
         self.parts.append(f'<line class="axis" x1="{self.left}" x2="{self.width - RIGHT}" y1="{floor}" y2="{floor}"/>')
         self.label(
             (self.left + self.width - RIGHT) / 2, self.height - 8, self.x_label, anchor="middle", css="axis-name"
