@@ -282,7 +282,9 @@ def report(
 def runs(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of run directories.")] = Path("runs"),
     sort: Annotated[str, typer.Option(help="A metric, date or seconds.")] = "date",
-    filter_: Annotated[list[str] | None, typer.Option("--filter", metavar="NAME=VALUE", help="Keep these.")] = None,
+    filter_: Annotated[
+        list[str] | None, typer.Option("--filter", metavar="NAME=VALUE", help="Keep these; * is anything.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page that compares them.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the page if it exists.")] = False,
 ) -> None:
@@ -292,8 +294,11 @@ def runs(
     from luban.interface import check_output
     from luban.report.runs import listing, select, table, write_comparison
 
-    found = select(listing(folder), sort, filter_ or [])
-    Console(highlight=False).print(table(found))
+    listed = listing(folder)
+    found = select(listed.runs, sort, filter_ or [])
+    Console(highlight=False).print(table(found, sort))
+    for note in listed.notes():
+        typer.secho(note, fg="yellow")
     if html is not None:
         check_output(html, overwrite, (".html",))
         write_comparison(found, html)

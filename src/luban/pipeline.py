@@ -12,6 +12,7 @@ import torch
 from luban.config import dump
 from luban.core import artifact, events
 from luban.core.cache import cache_folder
+from luban.core.cost import energy_estimate, peak_memory
 from luban.core.runtime import choose_device, flushed_denormals, hardware, seeded
 from luban.core.version import VERSION
 from luban.data import sources
@@ -56,9 +57,10 @@ def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model
         evaluation = judge(run, predictor, prepared)
     with run.stage("explain"):
         explain(run, predictor, prepared, evaluation)
-    page = report(run, prepared)
+    facts = manifest(run, prepared)  # once: the page says what the sealed file does
+    page = report(run, facts)
     with run.stage("save"):
-        run.directory.seal(manifest(run, prepared))
+        run.directory.seal({**facts, "report_seconds": run.seconds["report"]})
         job.clear_checkpoints()
     run.tell(events.RunSaved(str(run.directory.path), page))
     return Model(predictor, run.directory, evaluation.to_json())
@@ -164,14 +166,16 @@ def explain(run: Run, predictor: Predictor, prepared: Prepared, evaluation: Eval
     artifact.write_json(run.directory / artifact.EXPLANATIONS, found.to_json())
 
 
-def report(run: Run, prepared: Prepared) -> str | None:
-    """Write the page and the model card of the run; whatever goes wrong there, the model is saved."""
+def report(run: Run, facts: dict[str, Any]) -> str | None:
+    """Write the page and the model card of the run; whatever goes wrong there, the model is saved.
+
+    facts: its manifest, which is not written yet.
+    """
     from luban.report.card import write_card
     from luban.report.page import write_report
 
     with run.stage("report"):
         try:
-            facts = manifest(run, prepared)
             write_card(run.directory, facts)
             return str(write_report(run.directory, manifest=facts))
         except Exception as error:  # noqa: BLE001 - a page is not worth a model
@@ -182,17 +186,19 @@ def report(run: Run, prepared: Prepared) -> str | None:
 
 
 def manifest(run: Run, prepared: Prepared) -> dict[str, Any]:
-    parts = prepared.parts
+    parts, machine = prepared.parts, hardware()
     return {
         "luban": VERSION,
         "torch": torch.__version__,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "hardware": hardware(),
+        "hardware": machine,
         "data": {
             "source": parts.train.table.name,
             "fingerprint": sources.fingerprint(parts.train.table),
             "test_fingerprint": sources.fingerprint(parts.test.table),
             "rows": {role: len(getattr(parts, role).rows) for role in ("train", "validation", "test")},
         },
-        "seconds": run.seconds,
+        "seconds": dict(run.seconds),
+        **peak_memory(),
+        "energy_estimate": energy_estimate(sum(run.seconds.values()), machine),
     }

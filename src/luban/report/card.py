@@ -10,13 +10,22 @@ import yaml
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
+from luban.features import FEATURES
 from luban.report.content import Content, read_content
 from luban.report.sections import usage, verdict
-from luban.report.sections.cost import duration
+from luban.report.sections.cost import total
 from luban.report.words import words
 from luban.report.worries import worries
 
-TASK_NAMES = {"binary": "classification", "multiclass": "classification", "multi_label": "classification"}
+MODALITIES = {"text": "text", "image": "image", "audio": "audio", "sequence": "time-series"}  # others: tabular
+TYPES = {  # the tasks of Hugging Face, by modality and by whether numbers are predicted
+    ("text", False): "text-classification",
+    ("image", False): "image-classification",
+    ("audio", False): "audio-classification",
+    ("tabular", False): "tabular-classification",
+    ("tabular", True): "tabular-regression",
+}
+KINDS = {feature.kind for feature in FEATURES}  # a column of no such kind was set aside
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~>&<$-])")
 
 
@@ -31,6 +40,14 @@ def escaped(text: object) -> str:
     """Return text that Markdown shows as it is, and that no HTML comes out of."""
     marked = SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
     return marked.replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
+
+
+def task_type(content: Content) -> str:
+    """Return what Hugging Face calls the task; `other` where it has no name for it."""
+    kinds = [column[1] for column in content.last("SchemaInferred").get("columns", []) if column[1] in KINDS]
+    modalities = {MODALITIES.get(kind, "tabular") for kind in kinds}
+    is_number = content.metrics.get("task") == "regression"
+    return TYPES.get((modalities.pop(), is_number), "other") if len(modalities) == 1 else "other"
 
 
 def card(content: Content) -> str:
@@ -48,7 +65,7 @@ def card(content: Content) -> str:
                 "name": content.name,
                 "results": [
                     {
-                        "task": {"type": f"tabular-{TASK_NAMES.get(task, task)}"},
+                        "task": {"type": task_type(content)},
                         "dataset": {"type": "custom", "name": content.manifest.get("data", {}).get("source", "")},
                         "metrics": [
                             {"type": name, "value": score["value"]}
@@ -79,5 +96,5 @@ def card(content: Content) -> str:
     lines += ["## Use", "```sh\n" + "\n".join([*used["use"][:2], used["repeat"]]) + "\n```"]
     seconds = content.manifest.get("seconds") or {}
     if seconds:
-        lines += ["## Training", f"It took {duration(sum(seconds.values()))} in all."]
+        lines += ["## Training", f"It took {total(content)}."]
     return "\n\n".join(lines) + "\n"

@@ -19,10 +19,19 @@ MAX_STEPS = 4_000  # steps of the history that are read: more than a chart can s
 STEP_MARK = b'"event": "StepDone"'
 
 
+class Record(dict[str, Any]):
+    """An event of the history. line: of the file, from 0."""
+
+    def __init__(self, content: dict[str, Any], line: int) -> None:
+        super().__init__(content)
+        self.line = line
+
+
 @dataclass(frozen=True)
 class Step:
-    """One optimizer step, or the mean of as many as were read together."""
+    """One optimizer step. line: of the history, from 0."""
 
+    line: int
     step: int
     epoch: int
     loss: float
@@ -43,7 +52,7 @@ class Content:
     audit: dict[str, Any]
     explanations: dict[str, Any]
     state: dict[str, Any]  # of the task
-    events: tuple[dict[str, Any], ...]
+    events: tuple[Record, ...]
     steps: tuple[Step, ...]
 
     @property
@@ -55,6 +64,18 @@ class Content:
         return Figures(self.metrics)
 
     @property
+    def facts(self) -> Figures:
+        return Figures(self.manifest, artifact.MANIFEST)
+
+    @property
+    def audited(self) -> Figures:
+        return Figures(self.audit, artifact.AUDIT)
+
+    @property
+    def settings(self) -> Figures:
+        return Figures(self.config, artifact.CONFIG)
+
+    @property
     def decider(self) -> str:
         return str(self.metrics["decider"])
 
@@ -62,14 +83,19 @@ class Content:
     def target(self) -> str:
         return str(self.state.get("target") or self.config.get("data", {}).get("target") or "")
 
-    def all_of(self, event: str) -> list[dict[str, Any]]:
+    def all_of(self, event: str) -> list[Record]:
         """Return the events of a name, in order."""
         return [record for record in self.events if record["event"] == event]
 
-    def last(self, event: str) -> dict[str, Any]:
+    def last(self, event: str) -> Record:
         """Return the last event of a name, or an empty one."""
         found = self.all_of(event)
-        return found[-1] if found else {}
+        return found[-1] if found else Record({}, 0)
+
+    @staticmethod
+    def told(record: Record) -> Figures:
+        """Return the entries of an event, by name."""
+        return Figures(record, artifact.HISTORY, (record.line,))
 
     def predictions(self) -> pl.DataFrame | None:
         """Return the predictions of the test rows, where there are any."""
@@ -98,17 +124,17 @@ def read_content(directory: RunDirectory, manifest: dict[str, Any] | None = None
     )
 
 
-def read_history(path: Path) -> tuple[list[dict[str, Any]], list[Step]]:
+def read_history(path: Path) -> tuple[list[Record], list[Step]]:
     """Return the events and an even draw of the steps; torn lines are passed over."""
     if not path.is_file():
         return [], []
     with path.open("rb") as lines:
         count = sum(STEP_MARK in line for line in lines)
     stride = max(1, -(-count // MAX_STEPS))
-    events: list[dict[str, Any]] = []
+    events: list[Record] = []
     steps: list[Step] = []
     seen = 0
-    for line in _lines(path):
+    for number, line in enumerate(_lines(path)):
         is_step = STEP_MARK in line
         seen += is_step
         if is_step and (seen - 1) % stride:
@@ -120,9 +146,9 @@ def read_history(path: Path) -> tuple[list[dict[str, Any]], list[Step]]:
         if not isinstance(record, dict) or "event" not in record:
             continue
         if is_step:
-            steps.append(_step(record))
+            steps.append(_step(record, number))
         else:
-            events.append(record)
+            events.append(Record(record, number))
     return events, steps
 
 
@@ -131,9 +157,10 @@ def _lines(path: Path) -> Iterator[bytes]:
         yield from lines
 
 
-def _step(record: dict[str, Any]) -> Step:
+def _step(record: dict[str, Any], line: int) -> Step:
     seconds = record.get("seconds") or 0.0
     return Step(
+        line,
         int(record["step"]),
         int(record["epoch"]),
         _number(record.get("loss")),

@@ -32,8 +32,8 @@ def write_report(
 
 def render(content: Content, language: Words) -> str:
     """Return the page of a run."""
-    views = [(section.name, section.build(content, language)) for section in SECTIONS]
-    shown = [(name, view) for name, view in views if view is not None]
+    views = [(section, section.build(content, language)) for section in SECTIONS]
+    shown = [(section, view) for section, view in views if view is not None]
     return (
         environment()
         .get_template("page.html")

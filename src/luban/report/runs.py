@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
+import yaml
 from rich.markup import escape
 from rich.table import Table
 
@@ -13,37 +15,73 @@ from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ArtifactError, ConfigError, listed, nearest
 from luban.report.charts import draw
+from luban.report.charts.plot import Chart
 from luban.report.content import Content, read_content
 from luban.report.page import environment, style
-from luban.report.sections.cost import duration
-from luban.report.words import words
+from luban.report.sections.cost import duration, total
+from luban.report.sections.verdict import LOWER_IS_BETTER, architecture, created
+from luban.report.words import Words, words
 
 FILTERS = ("name", "task", "target", "data", "model", "metric")
 WIDTH = 80  # of the table
 
 
-def listing(folder: Path) -> list[Content]:
-    """Read the finished runs in a folder. Raises ArtifactError where there is none."""
-    found = [
-        read_content(RunDirectory(path))
-        for path in (sorted(folder.iterdir()) if folder.is_dir() else ())
-        if (path / artifact.MANIFEST).is_file() and (path / artifact.METRICS).is_file()
-    ]
-    if not found:
+@dataclass(frozen=True)
+class Listing:
+    """runs: the finished ones. unfinished: names of those that were interrupted or are under way. damaged: names of
+    those that cannot be read, and why."""
+
+    folder: Path
+    runs: tuple[Content, ...]
+    unfinished: tuple[str, ...] = ()
+    damaged: tuple[tuple[str, str], ...] = ()
+
+    def notes(self) -> list[str]:
+        """Say what of the folder is not in the table."""
+        found = [f"damaged: {reason}" for _, reason in self.damaged]
+        if self.unfinished:
+            names, path = ", ".join(self.unfinished), self.folder / self.unfinished[0]
+            found.append(f"not finished: {names}. Go on with `luban train --resume {path}`")
+        return found
+
+
+def listing(folder: Path) -> Listing:
+    """Read the runs in a folder. Raises ArtifactError where none is finished."""
+    runs, unfinished, damaged = [], [], []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if (path / artifact.MANIFEST).is_file():
+            try:
+                runs.append(sound(read_content(RunDirectory(path))))
+            except ArtifactError as error:
+                damaged.append((path.name, str(error)))
+            except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+                damaged.append((path.name, f"{path}: not the files of a run ({type(error).__name__})"))
+        elif (path / artifact.CONFIG).is_file():
+            unfinished.append(path.name)
+    if not runs:
+        other = Listing(folder, (), tuple(unfinished), tuple(damaged)).notes()
         raise ArtifactError(
-            str(folder), expected="a folder with finished runs", found="none", action="Check the path, or train one"
+            str(folder),
+            expected="a folder with finished runs",
+            found="; ".join(other) or "none",
+            action="Check the path, or train one",
         )
-    return found
+    return Listing(folder, tuple(runs), tuple(unfinished), tuple(damaged))
+
+
+def sound(content: Content) -> Content:
+    """Return a run whose facts can be shown; raises what its files make them raise."""
+    facts_of(content), seconds_of(content), content.figures.interval("scores", content.decider)
+    content.metrics["scores"].keys()
+    return content
 
 
 def seconds_of(content: Content) -> float:
-    return float(sum((content.manifest.get("seconds") or {}).values()))
+    return total(content).value or 0.0
 
 
 def facts_of(content: Content) -> dict[str, str]:
     """Return what a run can be filtered by."""
-    from luban.report.sections.verdict import architecture
-
     return {
         "name": content.name,
         "task": str(content.metrics.get("task", "")),
@@ -55,7 +93,10 @@ def facts_of(content: Content) -> dict[str, str]:
 
 
 def select(found: Sequence[Content], sort: str, filters: Sequence[str]) -> list[Content]:
-    """Filter by NAME=VALUE and sort. Raises ConfigError for a name that is not known, or where nothing is left."""
+    """Filter by NAME=VALUE, where * stands for anything, and sort.
+
+    Raises ConfigError for a name that is not known, or where nothing is left.
+    """
     kept = list(found)
     for item in filters:
         name, equals, value = item.partition("=")
@@ -66,7 +107,7 @@ def select(found: Sequence[Content], sort: str, filters: Sequence[str]) -> list[
                 found=f"'{item}'",
                 action=f"{nearest(name, FILTERS)}Write it like --filter task=binary",
             )
-        kept = [content for content in kept if facts_of(content)[name] == value]
+        kept = [content for content in kept if fnmatchcase(facts_of(content)[name].lower(), value.lower())]
         if not kept:
             raise ConfigError("--filter", expected="a run that fits", found=f"none with {item}", action="Ask for less")
     if sort == "date":
@@ -85,65 +126,77 @@ def select(found: Sequence[Content], sort: str, filters: Sequence[str]) -> list[
 
 
 def _rank(content: Content, metric: str) -> float:
-    from luban.tasks import metrics
-
-    tables = (metrics.BINARY, metrics.MULTICLASS, metrics.MULTI_LABEL, metrics.REGRESSION)
-    lower = {item.name for table in tables for item in table if not item.higher_is_better}
     value = content.figures("scores", metric, "value").value
-    return float("inf") if value is None else value if metric in lower else -value
+    return float("inf") if value is None else value if metric in LOWER_IS_BETTER else -value
 
 
-def table(found: Sequence[Content]) -> Table:
-    """Return the runs as a table that fits 80 characters."""
-    shown = Table(box=None, pad_edge=False, width=WIDTH)
-    for name, style_, ratio in (("run", "bold cyan", 4), ("task", "", 2), ("metric", "", 3), ("score", "", 5)):
-        shown.add_column(name, style=style_, ratio=ratio, overflow="ellipsis", no_wrap=True)
+def table(found: Sequence[Content], sort: str = "date") -> Table:
+    """Return the runs as a table that fits 80 characters. sort: the metric that is shown, if it is one."""
+    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), width=WIDTH)
+    shown.add_column("run", style="bold cyan", ratio=1, overflow="ellipsis", no_wrap=True)
+    shown.add_column("task", no_wrap=True, max_width=11)
+    shown.add_column("metric", no_wrap=True, max_width=12, overflow="ellipsis")
+    shown.add_column("score", no_wrap=True)
     shown.add_column("time", justify="right", no_wrap=True)
     shown.add_column("made", no_wrap=True, style="dim")
     for content in found:
+        metric = content.decider if sort in ("date", "seconds") else sort
         cells = [
             content.name,
             facts_of(content)["task"],
-            content.decider,
-            str(content.figures.interval("scores", content.decider)),
+            metric,
+            str(content.figures.interval("scores", metric)),
         ]
-        made = str(content.manifest.get("created", ""))[:10]
-        shown.add_row(*(escape(cell) for cell in cells), duration(seconds_of(content)), made)
+        time = duration(seconds_of(content)).removesuffix(" min")
+        shown.add_row(*(escape(cell) for cell in cells), time, created(content)[5:])
     return shown
 
 
 def write_comparison(found: Sequence[Content], output: Path, lang: str = "en") -> Path:
     """Write one page that shows the runs side by side: scores, curves, cost."""
     language = words(lang)
-    by_metric: dict[str, list[Content]] = {}
+    by_task: dict[tuple[str, str, str], list[Content]] = {}
     for content in found:
-        by_metric.setdefault(content.decider, []).append(content)
-    charts = [
-        draw.intervals(
-            language.name("metric", metric),
-            [(content.name, content.figures.interval("scores", metric)) for content in group],
-            language.name("metric", metric),
-            ("run", language.name("metric", metric)),
-        )
-        for metric, group in by_metric.items()
+        facts = facts_of(content)
+        by_task.setdefault((content.decider, facts["data"], facts["target"]), []).append(content)
+    groups = [
+        {
+            "title": f"{data} · {target}",
+            "metric": language.name("metric", metric),
+            "rows": scored(group, metric),
+            "charts": [curve] if (curve := losses(group, language)) is not None else [],
+        }
+        for (metric, data, target), group in by_task.items()
     ]
-    label = language.plain("axis.loss")
-    lines = [(c.name, [(float(s.step), s.loss) for s in c.steps]) for c in found if c.steps]
-    charts += [draw.curves(label, lines[:6], language.plain("axis.step"), label)] if lines else []
-    costs = [(content.name, seconds_of(content), duration(seconds_of(content))) for content in found]
-    charts.append(draw.amounts(language.plain("section.cost"), costs, language.plain("axis.seconds"), ("run", "time")))
-    rows: list[tuple[Any, ...]] = [
-        (
-            c.name,
-            facts_of(c)["task"],
-            facts_of(c)["data"],
-            language.name("metric", c.decider),
-            c.figures.interval("scores", c.decider),
-            duration(seconds_of(c)),
-            str(c.manifest.get("created", ""))[:16],
-        )
-        for c in found
-    ]
-    page = environment().get_template("runs.html").render(words=language, charts=charts, rows=rows, style=style())
+    costs = [(content.name, total(content)) for content in found]
+    cost = draw.amounts(
+        language.plain("section.cost"),
+        costs,
+        language.plain("axis.seconds"),
+        (language.plain("run"), language.plain("column.time")),
+    )
+    page = (
+        environment()
+        .get_template("runs.html")
+        .render(words=language, count=len(found), groups=groups, cost=cost, style=style())
+    )
     artifact.write_bytes(output, page.encode())
     return output
+
+
+def scored(group: Sequence[Content], metric: str) -> list[tuple[object, ...]]:
+    """Return name, strip, score, model, time and date of runs of one task, the best first."""
+    ranked = sorted(group, key=lambda content: _rank(content, metric))
+    scores = [content.figures.interval("scores", metric) for content in ranked]
+    strips = draw.strips(scores, scores[0].value)
+    return [
+        (content.name, strips[index], scores[index], architecture(content), total(content), created(content))
+        for index, content in enumerate(ranked)
+    ]
+
+
+def losses(group: Sequence[Content], language: Words) -> Chart | None:
+    """Draw the losses of at most six runs."""
+    label = language.plain("axis.loss")
+    lines = [(c.name, [(float(s.step), s.loss) for s in c.steps]) for c in group if c.steps]
+    return draw.curves(label, lines[:6], language.plain("axis.step"), label) if lines else None

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from luban.core import artifact
 from luban.report.content import Content
+from luban.report.figures import EACH, Figure, Figures, Quote, pointer
+from luban.report.sections.slices import between, slice_name
 
 FEW_ROWS = 200  # test rows, below which intervals are wide
 HIGH_ECE = 0.05  # calibration error that the whole interval has to exceed
@@ -34,8 +37,15 @@ def worries(content: Content) -> list[Worry]:
 def audited(content: Content) -> list[Worry]:
     gravity = {"error": 100, "warning": 60}
     return [
-        Worry("audit", gravity[item["severity"]], {"column": item.get("column") or "–", "message": item["message"]})
-        for item in content.audit.get("findings", [])
+        Worry(
+            "audit" if item.get("column") else "audit_rows",
+            gravity[item["severity"]],
+            {
+                "column": content.audited.text("findings", index, "column"),
+                "message": content.audited.text("findings", index, "message"),
+            },
+        )
+        for index, item in enumerate(content.audit.get("findings", []))
         if item.get("severity") in gravity
     ]
 
@@ -44,8 +54,8 @@ def unbeaten(content: Content) -> list[Worry]:
     at = content.figures
     return [
         Worry(
-            "baseline",
-            90,
+            "baseline_unsure" if is_ahead(index, content) else "baseline",
+            70 if is_ahead(index, content) else 90,
             {
                 "baseline": item["baseline"],
                 "metric": item["metric"],
@@ -53,9 +63,14 @@ def unbeaten(content: Content) -> list[Worry]:
                 "other": at("baselines", item["baseline"], item["metric"], "value"),
             },
         )
-        for item in content.metrics.get("comparisons", [])[:1]
+        for index, item in enumerate(content.metrics.get("comparisons", [])[:1])
         if not item["beats"]
     ]
+
+
+def is_ahead(index: int, content: Content) -> bool:
+    """Tell whether the model's score is the better one, be it by chance."""
+    return (content.figures("comparisons", index, "difference", "value").value or 0.0) > 0
 
 
 def few_rows(content: Content) -> list[Worry]:
@@ -73,7 +88,7 @@ def uncovered(content: Content) -> list[Worry]:
     if not found or found.get("holds", True):
         return []
     at = content.figures
-    values = {"coverage": at.interval("conformal", "coverage"), "level": at("conformal", "level")}
+    values = {"coverage": at.interval("conformal", "coverage").percent, "level": at("conformal", "level").percent}
     return [Worry("conformal", 55, values)]
 
 
@@ -83,8 +98,7 @@ def worst_slice(content: Content) -> list[Worry]:
         if item.get("worse") and (item.get("p_adjusted") is None or item["p_adjusted"] < SIGNIFICANT):
             at = content.figures
             values = {
-                "column": item["column"],
-                "value": item["value"],
+                "name": Quote(at.source("slices", "found", index), slice_name(item["column"], item["value"])),
                 "score": at.interval("slices", "found", index, "score"),
                 "overall": at("slices", "overall"),
                 "rows": at("slices", "found", index, "rows"),
@@ -102,26 +116,37 @@ def fragile(content: Content) -> list[Worry]:
         return []
     item, at = found[index], content.figures
     score = at.interval("robustness", index, "score")
-    values = {"corruption": item["corruption"], "column": item["column"], "score": score, "metric": content.decider}
+    values = {
+        "corruption": item["corruption"],
+        "column": at.text("robustness", index, "column"),
+        "score": score,
+        "metric": content.decider,
+        "usual": at("scores", content.decider, "value"),
+    }
     return [Worry("robustness", 50, values)]
 
 
 def overfitted(content: Content) -> list[Worry]:
     losses = [
-        (record["scores"]["log_loss"], record["epoch"])
+        (record["scores"]["log_loss"], record["epoch"], record)
         for record in content.all_of("Validated")
         if isinstance(record.get("scores", {}).get("log_loss"), (int, float))
     ]
     if len(losses) < 2:
         return []
-    least, epoch = min(losses)
-    return [Worry("overfitting", 45, {"epoch": epoch})] * (losses[-1][0] > RISE * least)
+    least, _, record = min(losses, key=lambda loss: loss[:2])
+    return [Worry("overfitting", 45, {"epoch": content.told(record)("epoch")})] * (losses[-1][0] > RISE * least)
 
 
 def unexplained(content: Content) -> list[Worry]:
     checks = [row["check"] for row in content.explanations.get("rows", []) if row.get("check")]
     failed = sum(not check.get("passes", True) for check in checks)
-    return [Worry("explanations", 40, {"failed": failed, "all": len(checks)})] * (failed > 0)
+    rows = Figures(content.explanations, artifact.EXPLANATIONS)
+    values = {
+        "failed": Figure(rows.source("rows", EACH, "check", "passes"), failed, derived="failed"),
+        "all": rows.count("rows"),
+    }
+    return [Worry("explanations", 40, values)] * (failed > 0)
 
 
 def unfair(content: Content) -> list[Worry]:
@@ -131,9 +156,11 @@ def unfair(content: Content) -> list[Worry]:
         if (gap.low.value or 0) > GAP:
             values = {
                 "rate": item["rate"],
-                "column": found["column"],
+                "column": content.figures.text("fairness", "column"),
                 "gap": gap,
-                "between": " / ".join(item["between"]),
+                "between": Quote(
+                    content.figures.source("fairness", "gaps", index, "between"), between(item["between"])
+                ),
             }
             return [Worry("fairness", 60, values)]
     return []
@@ -141,14 +168,15 @@ def unfair(content: Content) -> list[Worry]:
 
 def unstable(content: Content) -> list[Worry]:
     found = content.all_of("Diverged")
-    return [Worry("diverged", 50, {"times": len(found)})] * bool(found)
+    times = Figure(pointer(artifact.HISTORY, "Diverged"), len(found), derived="count")
+    return [Worry("diverged", 50, {"times": times})] * bool(found)
 
 
 def unsound(content: Content) -> list[Worry]:
-    checks = content.last("PreflightDone").get("checks", [])
+    event = content.last("PreflightDone")
     return [
-        Worry("preflight", 45, {"name": check["name"], "found": check["found"]})
-        for check in checks
+        Worry("preflight", 45, {"name": check["name"], "found": content.told(event).text("checks", index, "found")})
+        for index, check in enumerate(event.get("checks", []))
         if check["status"] != "passed"
     ]
 

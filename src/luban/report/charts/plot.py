@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 440, 264
 LEFT, RIGHT, TOP, BOTTOM = 66, 14, 14, 44  # margins
+LEGEND = 17  # height of a row of the legend
 NUM_TICKS = 6
 TABLE_ROWS = 24  # of the data beside a chart
 
@@ -19,12 +20,15 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing with its name, and the data that it shows as a table."""
+    """A drawing with its name, and the data that it shows as a table. source: the entries of the run's files that are
+    drawn, joined by blanks. derived: how they were calculated with, as in a Figure."""
 
     svg: Markup
     title: str
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[object, ...], ...] = ()
+    source: str = ""
+    derived: str = ""
 
 
 def tick_text(value: float) -> str:
@@ -42,10 +46,10 @@ def nice_ticks(low: float, high: float, count: int = NUM_TICKS) -> list[float]:
 
 def span(values: Iterable[float], *, room: float = 0.05) -> tuple[float, float]:
     """Return a range that holds all finite values with some room; (0, 1) where there is none."""
-    finite = [value for value in values if math.isfinite(value)]
-    if not finite:
+    known = [value for value in values if math.isfinite(value)]
+    if not known:
         return 0.0, 1.0
-    low, high = min(finite), max(finite)
+    low, high = min(known), max(known)
     margin = room * (high - low) or 0.05 * abs(high) or 0.5
     return low - margin, high + margin
 
@@ -63,6 +67,9 @@ class Plot:
     height: int = HEIGHT
     left: int = LEFT
     bottom: int = BOTTOM
+    top: int = TOP
+    source: str = ""
+    derived: str = ""
     parts: list[str] = field(default_factory=list)
 
     def px(self, value: float) -> float:
@@ -71,7 +78,7 @@ class Plot:
 
     def py(self, value: float) -> float:
         share = (value - self.y[0]) / (self.y[1] - self.y[0])
-        return self.height - self.bottom - min(max(share, 0.0), 1.0) * (self.height - self.bottom - TOP)
+        return self.height - self.bottom - min(max(share, 0.0), 1.0) * (self.height - self.bottom - self.top)
 
     def axes(self, *, x_ticks: Sequence[float] | None = None, y_ticks: Sequence[float] | None = None) -> None:
         """Draw grid, ticks and labels; an empty sequence leaves the ticks of an axis out."""
@@ -85,13 +92,17 @@ class Plot:
         for tick in nice_ticks(*self.x) if x_ticks is None else x_ticks:
             x = self.px(tick)
             self.parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{floor}" y2="{floor + 4}"/>')
-            self.label(x, floor + 17, tick_text(tick), anchor="middle")
+            text = tick_text(tick)
+            is_over = x + text_width(text) / 2 > self.width  # the drawing would cut it
+            self.label(self.width if is_over else x, floor + 17, text, anchor="end" if is_over else "middle")
         self.parts.append(f'<line class="axis" x1="{self.left}" x2="{self.width - RIGHT}" y1="{floor}" y2="{floor}"/>')
-        self.label((self.left + self.width - RIGHT) / 2, self.height - 8, self.x_label, anchor="middle", css="name")
+        self.label(
+            (self.left + self.width - RIGHT) / 2, self.height - 8, self.x_label, anchor="middle", css="axis-name"
+        )
         if self.y_label:
-            middle = (TOP + floor) / 2
+            middle = (self.top + floor) / 2
             self.parts.append(
-                f'<text class="name" x="12" y="{middle:.0f}" text-anchor="middle" '
+                f'<text class="axis-name" x="12" y="{middle:.0f}" text-anchor="middle" '
                 f'transform="rotate(-90 12 {middle:.0f})">{escape(self.y_label)}</text>'
             )
 
@@ -138,29 +149,59 @@ class Plot:
         )
 
     def legend(self, entries: Sequence[tuple[str, str]]) -> None:
-        """Name the lines by (css, text) at the top right of the drawing."""
-        for index, (css, text) in enumerate(entries):
-            y = TOP + 6 + 16 * index
-            self.parts.append(
-                f'<line class="line {css}" x1="{self.width - RIGHT - 24}" x2="{self.width - RIGHT - 4}" '
-                f'y1="{y}" y2="{y}"/>'
-            )
-            self.label(self.width - RIGHT - 30, y + 4, text, anchor="end")
+        """Name the lines by (css, text), in rows over the axes, which have to leave LEGEND a row."""
+        x, y = self.left, 6
+        for css, text in entries:
+            width = 26 + text_width(text) + 14
+            if x + width > self.width and x > self.left:
+                x, y = self.left, y + LEGEND
+            self.parts.append(f'<line class="line {css}" x1="{x:.0f}" x2="{x + 20:.0f}" y1="{y}" y2="{y}"/>')
+            self.label(x + 26, y + 4, text)
+            x += width
+
+    def strip(self, source: str) -> Markup:
+        """Return a drawing for a line of a table, where the numbers stand beside it."""
+        return Markup('<svg class="strip" viewBox="0 0 {} {}" aria-hidden="true" data-source="{}">{}</svg>').format(
+            self.width, self.height, source, Markup("".join(self.parts))
+        )
 
     def chart(self, columns: Sequence[str] = (), rows: Iterable[Sequence[object]] = ()) -> Chart:
         svg = (
-            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{escape(self.title)}">'
+            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{escape(self.title)}" '
+            f'data-source="{escape(self.source)}">'
             f"{''.join(self.parts)}</svg>"
         )
-        return Chart(Markup(svg), self.title, tuple(columns), tuple(tuple(row) for row in rows))
+        table = tuple(tuple(row) for row in rows)
+        return Chart(Markup(svg), self.title, tuple(columns), table, self.source, self.derived)
+
+
+def finite(points: Sequence[Point]) -> list[Point]:
+    """Return the points of which both numbers are finite."""
+    return [point for point in points if math.isfinite(point[0]) and math.isfinite(point[1])]
+
+
+def legend_rows(texts: Sequence[str]) -> int:
+    """Return how many rows a legend takes."""
+    rows, x = 1, LEFT
+    for text in texts:
+        width = 26 + text_width(text) + 14
+        if x + width > WIDTH and x > LEFT:
+            rows, x = rows + 1, LEFT
+        x += width
+    return rows
+
+
+def text_width(text: str) -> int:
+    """Return about how wide a text of the drawing is; Chinese takes twice as much."""
+    return round(sum(12.0 if ord(letter) > 0x2E80 else 6.6 for letter in text))
 
 
 def thinned(points: Sequence[Point], limit: int = 300) -> list[Point]:
     """Replace neighbours by their mean, so that at most `limit` points are left; those that are not finite drop out."""
-    finite = [point for point in points if math.isfinite(point[0]) and math.isfinite(point[1])]
-    count = min(limit, len(finite))
-    edges = [round(index * len(finite) / count) for index in range(count + 1)] if count else []
-    groups = [finite[start:end] for start, end in pairwise(edges)]
+    known = finite(points)
+    count = min(limit, len(known))
+    edges = [round(index * len(known) / count) for index in range(count + 1)] if count else []
+    groups = [known[start:end] for start, end in pairwise(edges)]
     return [(sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group)) for group in groups]
 
 

@@ -11,7 +11,7 @@ SECTIONS = (
     Section("evaluation", evaluation.build),
     Section("slices", slices.build),
     Section("mistakes", mistakes.build),
-    Section("explanations", explanations.build),
+    Section("explanations", explanations.build, "explanations.json#"),
     Section("preflight", preflight.build),
     Section("cost", cost.build),
     Section("usage", usage.build),

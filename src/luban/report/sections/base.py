@@ -15,7 +15,8 @@ Build = Callable[[Content, Words], dict[str, Any] | None]
 @dataclass(frozen=True)
 class Section:
     """name: of its title (`section.NAME`) and template (`NAME.html`). build: returns what the template shows, or None
-    where the run has nothing of it."""
+    where the run has nothing of it. source: the file that whatever does not say where it comes from is in."""
 
     name: str
     build: Build
+    source: str = ""

@@ -2,53 +2,79 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from luban.report.charts import draw
 from luban.report.content import Content
+from luban.report.figures import EACH, Figure
 from luban.report.words import Words
-
-WATTS_PER_CORE, WATTS_PER_GPU = 10, 300  # assumed, and said so on the page
 
 
 def build(content: Content, words: Words) -> dict[str, Any] | None:
-    manifest = content.manifest
-    seconds = manifest.get("seconds") or {}
+    at = content.facts
+    seconds = content.manifest.get("seconds") or {}
     if not seconds:
         return None
-    total = sum(seconds.values())
-    rows = [(words.name("stage", name), float(value), duration(value)) for name, value in seconds.items()]
-    hardware = manifest.get("hardware", {})
-    memory = manifest.get("peak_memory_bytes")
-    estimated = content.last("PreflightDone").get("estimate", {}).get("memory_bytes")
-    weights = content.directory / "model.safetensors"
+    stages = [(words.name("stage", name), timed(at("seconds", name))) for name in seconds]
+    energy = content.manifest.get("energy_estimate")
+    estimated = content.told(content.last("PreflightDone"))("estimate", "memory_bytes")
     return {
-        "total": duration(total),
+        "total": total(content),
         "chart": draw.amounts(
             words.plain("chart.stages"),
-            rows,
+            stages,
             words.plain("axis.seconds"),
             (words.plain("column.stage"), words.plain("column.time")),
         ),
-        "hardware": hardware,
-        "memory": size(memory) if memory else None,
-        "memory_estimate": size(estimated) if estimated else None,
-        "weights": size(weights.stat().st_size) if weights.is_file() else None,
-        "energy": energy(total, hardware),
+        "hardware": content.manifest.get("hardware", {}),
+        "machine": [at.text("hardware", name) for name in ("processor", "gpu") if at.entry("hardware", name)],
+        "threads": at("hardware", "threads"),
+        "cores": at("hardware", "cores"),
+        "memory": [
+            (words(f"cost.{name}"), sized(figure))
+            for name, figure in (
+                ("peak_memory", at("peak_memory_bytes")),
+                ("peak_gpu_memory", at("peak_gpu_memory_bytes")),
+                ("estimated_memory", estimated),
+                ("weights", weights(content)),
+            )
+            if figure.value
+        ],
+        "energy": watt_hours(at("energy_estimate", "watt_hours")) if energy else None,
         "assumption": words(
-            "energy.gpu" if "gpu" in hardware else "energy.cpu",
-            watts=WATTS_PER_CORE,
-            gpu=WATTS_PER_GPU,
-            cores=hardware.get("threads", 1),
+            "energy.gpu" if (energy or {}).get("watts_of_gpu") else "energy.cpu",
+            watts=at("energy_estimate", "watts_per_core"),
+            gpu=at("energy_estimate", "watts_of_gpu"),
+            cores=at("energy_estimate", "cores"),
         ),
     }
 
 
-def energy(seconds: float, hardware: dict[str, Any]) -> str:
-    """Return watt-hours, from the assumed power of the cores and of the accelerator."""
-    watts = WATTS_PER_CORE * float(hardware.get("threads", 1)) + (WATTS_PER_GPU if "gpu" in hardware else 0)
-    hours = seconds / 3600 * watts
-    return f"{hours / 1000:.2f} kWh" if hours >= 1000 else f"{hours:.2g} Wh" if hours < 10 else f"{hours:.0f} Wh"
+def total(content: Content) -> Figure:
+    """Return the time of all stages together."""
+    found = sum(float(seconds) for seconds in (content.manifest.get("seconds") or {}).values())
+    return timed(Figure(content.facts.source("seconds", EACH), round(found, 3), derived="sum"))
+
+
+def weights(content: Content) -> Figure:
+    """Return the size of the weights on the disk."""
+    path = content.directory / "model.safetensors"
+    return Figure(path.name, path.stat().st_size if path.is_file() else None, derived="bytes")
+
+
+def timed(figure: Figure) -> Figure:
+    return figure if figure.value is None else replace(figure, text=duration(figure.value))
+
+
+def sized(figure: Figure) -> Figure:
+    return figure if figure.value is None else replace(figure, text=size(figure.value))
+
+
+def watt_hours(figure: Figure) -> Figure:
+    hours = figure.value or 0.0
+    text = f"{hours / 1000:.2f} kWh" if hours >= 1000 else f"{hours:.2g} Wh" if hours < 10 else f"{hours:.0f} Wh"
+    return replace(figure, text=text)
 
 
 def duration(seconds: float) -> str:
@@ -56,7 +82,7 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02} min"
 
 
 def size(count: float) -> str:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
+from markupsafe import Markup
 
+from luban.core import artifact
 from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.content import Content
+from luban.report.figures import EACH, Quote, pointer
 from luban.report.words import Words
 
 CLOUD = 800  # points of a scatter
-NONE = "–"  # of a label that is missed, or falsely said
 
 
 def build(content: Content, words: Words) -> dict[str, Any]:
     at, metrics = content.figures, content.metrics
     names = list(metrics.get("baselines", {}))
+    conformal = metrics.get("conformal")
     return {
         "rows": at("rows"),
         "baselines": [words.name("baseline", name) for name in names],
@@ -33,16 +37,11 @@ def build(content: Content, words: Words) -> dict[str, Any]:
         ],
         "charts": [
             chart
-            for draw_one in (reliability, threshold, confusion, learning_curve, *(cloud, residuals))
+            for draw_one in (reliability, threshold, confusion, learning_curve, cloud, residuals)
             if (chart := draw_one(content, words)) is not None
         ],
-        "calibration": metrics.get("calibration"),
-        "ece": at.interval("calibration", "ece"),
-        "ece_before": at.interval("calibration", "ece_uncalibrated"),
-        "temperature": at("calibration", "temperature"),
-        "threshold": metrics.get("threshold"),
-        "threshold_text": threshold_text(metrics.get("threshold") or {}),
-        "chosen": at("threshold", "threshold"),
+        "calibration": calibrated(content, words) if metrics.get("calibration") else None,
+        "threshold": said(content, words) if metrics.get("threshold") else None,
         "at_threshold": [
             (
                 words.name("metric", name),
@@ -51,29 +50,58 @@ def build(content: Content, words: Words) -> dict[str, Any]:
             )
             for name in (metrics.get("threshold") or {}).get("scores", {})
         ],
-        "conformal": metrics.get("conformal"),
-        "coverage": at.interval("conformal", "coverage"),
-        "level": at("conformal", "level"),
-        "mean_size": at("conformal", "mean_size"),
-        "half_width": at("conformal", "half_width"),
+        "default": at("threshold", "default"),
+        "conformal": promised(content, words) if conformal else None,
         "confusions": [
             (
-                item["actual"] or NONE,
-                item["predicted"] or NONE,
+                labelled(content, words, index, "actual"),
+                labelled(content, words, index, "predicted"),
                 at("confusions", index, "rows"),
-                at("confusions", index, "share"),
+                at("confusions", index, "share").percent,
             )
-            for index, item in enumerate(metrics.get("confusions") or [])
+            for index in range(len(metrics.get("confusions") or []))
         ],
-        "learning_verdict": (metrics.get("learning_curve") or {}).get("verdict"),
+        "learning_verdict": at.text("learning_curve", "verdict"),
     }
 
 
-def threshold_text(found: dict[str, Any]) -> str:
-    """Return the name of the sentence that says whether predictions use the threshold."""
+def labelled(content: Content, words: Words, index: int, which: str) -> Quote | str:
+    """Return a label that was taken for another, or the words for none: of a label that is missed, or falsely said."""
+    found = content.figures.text("confusions", index, which)
+    return found if found.text else words("no_label")
+
+
+def calibrated(content: Content, words: Words) -> Markup:
+    at = content.figures
+    ece, temperature = at.interval("calibration", "ece"), at("calibration", "temperature")
+    if temperature.value in (None, 1.0):
+        return words("uncalibrated", ece=ece)
+    before = at.interval("calibration", "ece_uncalibrated")
+    return words("calibrated", ece=ece, before=before, temperature=temperature)
+
+
+def said(content: Content, words: Words) -> Markup:
+    """Say from which probability on a label is given, or would best be, and what for."""
+    at = content.figures
+    goal = at.text("threshold", "goal")
+    named = replace(goal, text=words.name("metric", goal.text) if words.has(f"metric.{goal.text}") else goal.text)
+    found = content.metrics["threshold"]
+    key = "threshold_labels" if found.get("labels") else "threshold_text"
     if not found.get("used"):
-        return "threshold_suggested"
-    return "threshold_labels" if found.get("labels") else "threshold_text"
+        key = "threshold_suggested"
+    return words(key, label=at.text("threshold", "label"), goal=named, threshold=at("threshold", "threshold"))
+
+
+def promised(content: Content, words: Words) -> Markup:
+    """Say what prediction sets, or intervals around a number, promise and hold."""
+    at = content.figures
+    values = {"level": at("conformal", "level").percent, "coverage": at.interval("conformal", "coverage").percent}
+    if at("conformal", "half_width").value is not None:
+        return words("conformal_interval", width=at("conformal", "half_width"), **values)
+    told = words("conformal_text", **values)
+    if at("conformal", "mean_size").value is None:
+        return told
+    return words("both", first=told, second=words("conformal_size", size=at("conformal", "mean_size")))
 
 
 def reliability(content: Content, words: Words) -> Chart | None:
@@ -84,7 +112,8 @@ def reliability(content: Content, words: Words) -> Chart | None:
         for index in range(len(bins))
     ]
     labels = (words.plain("axis.confidence"), words.plain("axis.accuracy"), words.plain("rows"))
-    return draw.reliability(words.plain("chart.reliability"), found, *labels) if found else None  # type: ignore[arg-type]
+    source = " ".join(at.source("calibration", "bins", EACH, name) for name in ("confidence", "accuracy", "rows"))
+    return draw.reliability(words.plain("chart.reliability"), found, *labels, source) if found else None  # type: ignore[arg-type]
 
 
 def threshold(content: Content, words: Words) -> Chart | None:
@@ -100,7 +129,11 @@ def threshold(content: Content, words: Words) -> Chart | None:
     ]
     chosen = content.figures("threshold", "threshold").value
     mark = (chosen, words.plain("axis.chosen")) if chosen is not None else None
-    return draw.curves(words.plain("chart.threshold"), lines, words.plain("axis.threshold"), "", mark=mark)
+    fields = ("threshold", "precision", "recall", "f1")
+    source = " ".join(content.figures.source("threshold", "curve", EACH, name) for name in fields)
+    return draw.curves(
+        words.plain("chart.threshold"), lines, words.plain("axis.threshold"), "", mark=mark, source=source
+    )
 
 
 def confusion(content: Content, words: Words) -> Chart | None:
@@ -108,7 +141,9 @@ def confusion(content: Content, words: Words) -> Chart | None:
     if not labels or not counts:
         return None
     names = [str(label) for label in labels]
-    return draw.matrix(words.plain("chart.confusion"), names, counts, words.plain("actual"), words.plain("predicted"))
+    source = f"{content.figures.source('labels')} {content.figures.source('confusion')}"
+    axes = words.plain("actual"), words.plain("predicted")
+    return draw.matrix(words.plain("chart.confusion"), names, counts, *axes, source)
 
 
 def learning_curve(content: Content, words: Words) -> Chart | None:
@@ -118,7 +153,8 @@ def learning_curve(content: Content, words: Words) -> Chart | None:
     metric = words.name("metric", found["metric"])
     points = [(float(p["rows"]), float(p["score"])) for p in found["points"] if p.get("score") is not None]
     title = words.plain("chart.learning_curve")
-    return draw.curves(title, [(metric, points)], words.plain("axis.training_rows"), metric, dots=True)
+    source = " ".join(content.figures.source("learning_curve", "points", EACH, name) for name in ("rows", "score"))
+    return draw.curves(title, [(metric, points)], words.plain("axis.training_rows"), metric, dots=True, source=source)
 
 
 def cloud(content: Content, words: Words) -> Chart | None:
@@ -126,7 +162,7 @@ def cloud(content: Content, words: Words) -> Chart | None:
     if pairs is None:
         return None
     labels = words.plain("actual"), words.plain("predicted")
-    return draw.scatter(words.plain("chart.scatter"), pairs, *labels, diagonal=True)
+    return draw.scatter(words.plain("chart.scatter"), pairs, *labels, diagonal=True, source=predicted(content))
 
 
 def residuals(content: Content, words: Words) -> Chart | None:
@@ -135,7 +171,20 @@ def residuals(content: Content, words: Words) -> Chart | None:
         return None
     points = [(predicted, actual - predicted) for actual, predicted in pairs]
     labels = words.plain("predicted"), words.plain("axis.residual")
-    return draw.scatter(words.plain("chart.residuals"), points, *labels, diagonal=False)
+    return draw.scatter(
+        words.plain("chart.residuals"),
+        points,
+        *labels,
+        diagonal=False,
+        source=predicted(content),
+        derived="difference",
+    )
+
+
+def predicted(content: Content) -> str:
+    """Return the columns of the predictions that a cloud is drawn from."""
+    columns = f"actual_{content.target}", f"predicted_{content.target}"
+    return " ".join(pointer(artifact.PREDICTIONS, column) for column in columns)
 
 
 def pairs_of(content: Content) -> list[tuple[float, float]] | None:

@@ -5,36 +5,50 @@ from __future__ import annotations
 from typing import Any
 
 from luban.report.content import Content
+from luban.report.figures import Figure, Figures
 from luban.report.media import Media
 from luban.report.words import Words
 
 MAX_MISTAKES = 12
 MAX_CELL = 300  # characters
+MAX_CELLS = 6  # of a row that are shown at once
 
 
 def build(content: Content, words: Words) -> dict[str, Any] | None:
     found = (content.metrics.get("mistakes") or [])[:MAX_MISTAKES]
     if not found:
         return None
-    media = Media.of(content)
+    at, media, task = content.figures, Media.of(content), str(content.metrics.get("task"))
     return {
+        "text": words("mistakes_numbers" if task == "regression" else "mistakes_text"),
         "mistakes": [
             {
-                "row": item["row"],
-                "actual": item["actual"],
-                "predicted": item["predicted"],
-                "confidence": content.figures("mistakes", index, "confidence"),
+                "row": at("mistakes", index, "row"),
+                "actual": answer(at, index, "actual", task, words),
+                "predicted": answer(at, index, "predicted", task, words),
+                "confidence": at("mistakes", index, "confidence"),
                 "media": [
                     (column, piece)
                     for column, path in (item.get("media") or {}).items()
                     if (piece := media.piece(column, path, item["row"])) is not None
                 ],
                 "cells": [
-                    (column, str(text)[:MAX_CELL])
-                    for column, text in (item.get("cells") or {}).items()
+                    (column, at.text("mistakes", index, "cells", column).cut(MAX_CELL))
+                    for column in item.get("cells") or {}
                     if column not in (item.get("media") or {})
                 ],
             }
             for index, item in enumerate(found)
-        ]
+        ],
+        "max_cells": MAX_CELLS,
     }
+
+
+def answer(at: Figures, index: int, name: str, task: str, words: Words) -> object:
+    """Return what was answered: a number, a label, or that it was no label at all."""
+    if task == "regression":
+        number: Figure = at("mistakes", index, name)
+        if number.value is not None:
+            return number
+    found = at.text("mistakes", index, name)
+    return found if found.text else words("no_label")

@@ -12,5 +12,16 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
     event = content.last("PreflightDone")
     if not event:
         return None
-    checks = [{**check, "says": words.name("status", check["status"])} for check in event["checks"]]
-    return {"checks": checks, "seconds": event.get("seconds")}
+    at = content.told(event)
+    return {
+        "checks": [
+            {
+                "name": check["name"],
+                "status": check["status"],
+                "says": words.name("status", check["status"]),
+                "found": at.text("checks", index, "found"),
+                "action": at.text("checks", index, "action"),
+            }
+            for index, check in enumerate(event["checks"])
+        ]
+    }

@@ -2,87 +2,120 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+from markupsafe import Markup
 
 from luban.report.charts import draw
 from luban.report.content import Content
+from luban.report.figures import Figure, Quote
 from luban.report.words import Words
 
-MAX_SLICES = 16
+MAX_SLICES = 24
+JOINED = " and "  # between the columns of a slice of two, and between their values
 
 
 def build(content: Content, words: Words) -> dict[str, Any] | None:
     at, metrics = content.figures, content.metrics
     found = metrics.get("slices") or {}
-    robustness, fairness = metrics.get("robustness") or [], metrics.get("fairness")
-    if not found and not robustness and not fairness:
+    if not found and not metrics.get("robustness") and not metrics.get("fairness"):
         return None
-    metric = words.name("metric", found.get("metric") or content.decider)
-    listed = list(enumerate(found.get("found", [])))[:MAX_SLICES]
-    corrupted = [
-        (
-            f"{item['corruption']} · {item['column']}" if item.get("column") else item["corruption"],
-            at.interval("robustness", index, "score"),
-            at("robustness", index, "difference"),
-        )
-        for index, item in enumerate(robustness)
-    ]
-    overall = (words.plain("all_rows"), at.interval("scores", found.get("metric") or content.decider))
     return {
-        "metric": metric,
+        "metric": words.name("metric", found.get("metric") or content.decider),
+        "decider": words.name("metric", content.decider),
         "looked_at": at("slices", "looked_at"),
         "overall": at("slices", "overall"),
-        "slices": [
-            {
-                **item,
-                "rows": at("slices", "found", index, "rows"),
-                "score": at.interval("slices", "found", index, "score"),
-                "difference": at("slices", "found", index, "difference"),
-                "p": at("slices", "found", index, "p_adjusted"),
-            }
-            for index, item in listed
-        ],
-        "chart": draw.intervals(
-            words.plain("chart.slices", metric=metric),
-            [
-                overall,
-                *(
-                    (f"{item['column']}: {item['value']}", at.interval("slices", "found", index, "score"))
-                    for index, item in listed
-                ),
-            ],
-            metric,
-            (words.plain("column.slice"), metric),
-        )
-        if listed
-        else None,
-        "corrupted": corrupted,
-        "corruption_chart": draw.intervals(
-            words.plain("chart.robustness", metric=words.name("metric", content.decider)),
-            [(words.plain("as_is"), at.interval("scores", content.decider)), *((name, s) for name, s, _ in corrupted)],
-            words.name("metric", content.decider),
-            (words.plain("column.corruption"), words.name("metric", content.decider)),
-        )
-        if corrupted
-        else None,
-        "fairness": fairness,
+        "slices": sliced(content, words),
+        "corrupted": corrupted(content, words),
+        "unchanged": at("scores", content.decider, "value"),
+        "fairness": at.text("fairness", "column"),
+        "rates": [words.name("metric", rate) for rate in rates_of(content)],
         "groups": [
             (
-                group["value"],
+                Quote(at.source("fairness", "groups", index, "value"), unquoted(group["value"])),
                 at("fairness", "groups", index, "rows"),
-                [
-                    (words.name("metric", rate), at.interval("fairness", "groups", index, "rates", rate))
-                    for rate in group["rates"]
-                ],
+                *(at.interval("fairness", "groups", index, "rates", rate) for rate in rates_of(content)),
             )
-            for index, group in enumerate((fairness or {}).get("groups", []))
+            for index, group in enumerate((metrics.get("fairness") or {}).get("groups", []))
         ],
         "gaps": [
             (
                 words.name("metric", gap["rate"]),
                 at.interval("fairness", "gaps", index, "gap"),
-                " / ".join(map(str, gap["between"])),
+                Quote(at.source("fairness", "gaps", index, "between"), between(gap["between"])),
             )
-            for index, gap in enumerate((fairness or {}).get("gaps", []))
+            for index, gap in enumerate((metrics.get("fairness") or {}).get("gaps", []))
         ],
     }
+
+
+def sliced(content: Content, words: Words) -> list[tuple[object, ...]]:
+    """Return name, strip, rows, score, difference and p of the slices, the worst first."""
+    at, found = content.figures, (content.metrics.get("slices") or {}).get("found", [])[:MAX_SLICES]
+    scores = [at.interval("slices", "found", index, "score") for index in range(len(found))]
+    strips = draw.strips(scores, at("slices", "overall"))
+    worse = Markup(' <span class="mark-bad">{}</span>').format(words("worse"))
+    return [
+        (
+            Markup('<span data-source="{}">{}</span>{}').format(
+                at.source("slices", "found", index),
+                slice_name(item["column"], item["value"]),
+                worse if item.get("worse") else "",
+            ),
+            strips[index],
+            at("slices", "found", index, "rows"),
+            scores[index],
+            at("slices", "found", index, "difference"),
+            small(at("slices", "found", index, "p_adjusted")),
+        )
+        for index, item in enumerate(found)
+    ]
+
+
+def corrupted(content: Content, words: Words) -> list[tuple[object, ...]]:
+    """Return name, strip, score and difference of each corruption."""
+    at, found = content.figures, content.metrics.get("robustness") or []
+    scores = [at.interval("robustness", index, "score") for index in range(len(found))]
+    strips = draw.strips(scores, at("scores", content.decider, "value"))
+    return [
+        (
+            Markup('<span data-source="{}">{}{}</span>').format(
+                at.source("robustness", index),
+                f"{item['column']}: " if item.get("column") else "",
+                words.name("corruption", item["corruption"]),
+            ),
+            strips[index],
+            scores[index],
+            at("robustness", index, "difference"),
+        )
+        for index, item in enumerate(found)
+    ]
+
+
+def small(p: Figure) -> Figure:
+    """Return a probability whose exact size below a thousandth says nothing more."""
+    return replace(p, text="< 0.001") if p.value is not None and p.value < 0.001 else p
+
+
+def rates_of(content: Content) -> list[str]:
+    groups = (content.metrics.get("fairness") or {}).get("groups", [])
+    return list(dict.fromkeys(rate for group in groups for rate in group["rates"]))
+
+
+def slice_name(column: str, value: str) -> str:
+    """Return what a slice is: `age 51 to 80, education Masters` of two columns."""
+    columns, values = str(column).split(JOINED), str(value).split(JOINED)
+    if len(columns) != len(values):
+        return f"{column}: {value}"
+    return ", ".join(f"{name}: {unquoted(text)}" for name, text in zip(columns, values, strict=True))
+
+
+def unquoted(value: object) -> str:
+    """Return a value without the quotation marks that tell it from words of ours."""
+    text = str(value)
+    return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
+def between(values: list[str]) -> str:
+    return " / ".join(map(unquoted, values))

@@ -23,9 +23,9 @@ def build(content: Content, words: Words) -> dict[str, Any]:
         "repeat": f"luban train {shlex.quote(str(content.directory / 'config.yaml'))}",
         "config": yaml.safe_dump(content.config, sort_keys=False, allow_unicode=True),
         "facts": [
-            ("Luban", content.manifest.get("luban", "")),
-            ("torch", content.manifest.get("torch", "")),
-            (words.plain("fact.fingerprint"), content.manifest.get("data", {}).get("fingerprint", "")),
-            (words.plain("fact.seed"), content.config.get("seed", "")),
+            ("Luban", content.facts.text("luban")),
+            ("torch", content.facts.text("torch")),
+            (words.plain("fact.fingerprint"), content.facts.text("data", "fingerprint")),
+            (words.plain("fact.seed"), content.settings.text("seed")),
         ],
     }

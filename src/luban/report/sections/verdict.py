@@ -10,23 +10,33 @@ from luban.report.charts import draw
 from luban.report.content import Content
 from luban.report.words import Words
 from luban.report.worries import Worry, worries
+from luban.tasks import metrics as metric_tables
 
 MAX_WORRIES = 3
 BLOCKS = ("calibration", "slices", "robustness", "conformal")
+NOT_OF = {"regression": ("calibration",), "multi_label": ("conformal",)}  # blocks that a task has no results of
+LOWER_IS_BETTER = {
+    metric.name
+    for table in (metric_tables.BINARY, metric_tables.MULTICLASS, metric_tables.MULTI_LABEL, metric_tables.REGRESSION)
+    for metric in table
+    if not metric.higher_is_better
+}
 
 
 def build(content: Content, words: Words) -> dict[str, Any]:
     at, decider = content.figures, content.decider
     metric = words.name("metric", decider)
     found = worries(content)
+    lower = decider in LOWER_IS_BETTER
     return {
         "headline": headline(content, words),
         "beats": bool(content.metrics.get("verdict", {}).get("beats_baselines")),
         "facts": facts(content, words),
         "metric": metric,
         "score": at.interval("scores", decider),
+        "score_of": words("score_of_lower" if lower else "score_of", metric=metric),
         "worries": [(worry, told(worry, words)) for worry in found[:MAX_WORRIES]],
-        "more": max(0, len(found) - MAX_WORRIES),
+        "more": len(found) > MAX_WORRIES,
         "unexamined": [words.name("block", name) for name in unexamined(content)],
         "chart": draw.intervals(
             words.plain("chart.baselines", metric=metric),
@@ -37,7 +47,7 @@ def build(content: Content, words: Words) -> dict[str, Any]:
                     for name in content.metrics.get("baselines", {})
                 ),
             ],
-            metric,
+            words.plain("axis.lower", metric=metric) if lower else metric,
             (words.plain("column.predictor"), metric),
         ),
     }
@@ -50,7 +60,7 @@ def headline(content: Content, words: Words) -> Markup:
     values: dict[str, Any] = {
         "metric": words.name("metric", decider),
         "score": at("scores", decider, "value"),
-        "target": content.target,
+        "target": target(content),
     }
     if not compared or at("comparisons", 0, "difference", "value").value is None:
         return words("headline.alone", **values)
@@ -63,33 +73,52 @@ def headline(content: Content, words: Words) -> Markup:
     return words("headline." + ("beats" if first["beats"] else "unsure" if better > 0 else "loses"), **values)
 
 
+def target(content: Content) -> object:
+    """Return the name of the target, where it says so itself."""
+    named = content.settings.text("data", "target")
+    return named if named.text == content.target else content.target
+
+
 def facts(content: Content, words: Words) -> list[tuple[str, object]]:
     """Return what was learned from what, by name."""
-    data = content.manifest.get("data", {})
-    rows = data.get("rows", {})
-    started = content.last("TrainingStarted")
+    at, started = content.facts, content.told(content.last("TrainingStarted"))
+    rows = [at("data", "rows", role) for role in ("train", "validation", "test") if at.entry("data", "rows", role)]
     found: list[tuple[str, object]] = [
         (words.plain("fact.task"), words.name("task", content.metrics.get("task", ""))),
-        (words.plain("fact.target"), content.target),
-        (words.plain("fact.data"), data.get("source", "")),
-        (
-            words.plain("fact.rows"),
-            " / ".join(f"{rows[role]:,}" for role in ("train", "validation", "test") if role in rows),
-        ),
-        (words.plain("fact.model"), architecture(content)),
-        (words.plain("fact.parameters"), f"{started['parameters']:,}" if "parameters" in started else ""),
-        (words.plain("fact.created"), str(content.manifest.get("created", ""))[:16].replace("T", " ")),
+        (words.plain("fact.target"), target(content)),
+        (words.plain("fact.data"), at.text("data", "source")),
+        (words.plain("fact.rows"), Markup(" / ").join(rows)),
+        (words.plain("fact.model"), model_of(content)),
+        (words.plain("fact.parameters"), started("parameters")),
+        (words.plain("fact.created"), made(content)),
     ]
-    return [(name, value) for name, value in found if value != ""]
+    return [(name, value) for name, value in found if str(value) not in ("", "–")]
+
+
+def made(content: Content) -> Markup:
+    """Return the time of the run to the minute."""
+    source = content.facts.source("created")
+    return Markup('<time data-source="{}">{}</time>').format(source, created(content)) if created(content) else Markup()
+
+
+def created(content: Content) -> str:
+    return str(content.manifest.get("created", ""))[:16].replace("T", " ")
 
 
 def architecture(content: Content) -> str:
-    """Return the architectures of the inputs; of a network that only joins its inputs, `mlp`."""
+    """Return the architectures of the inputs, or their pretrained models; of a network that only joins its inputs,
+    `mlp`."""
     model = content.config.get("model") or {}
     if not isinstance(model, dict):
         return str(model)
-    named = [part.get("architecture") for part in model.values() if isinstance(part, dict)]
-    return ", ".join(dict.fromkeys(str(name) for name in named if name)) or "mlp"
+    named = [
+        part.get("checkpoint") or part.get("architecture") or "" for part in model.values() if isinstance(part, dict)
+    ]
+    return ", ".join(dict.fromkeys(str(name).removeprefix("sample:") for name in named if name)) or "mlp"
+
+
+def model_of(content: Content) -> Markup:
+    return Markup('<span data-source="{}">{}</span>').format(content.settings.source("model"), architecture(content))
 
 
 def told(worry: Worry, words: Words) -> Markup:
@@ -97,13 +126,15 @@ def told(worry: Worry, words: Words) -> Markup:
 
 
 def localised(worry: Worry, words: Words) -> dict[str, Any]:
-    """Return the values of a worry, its metric and baseline by their names in the language."""
-    names = {kind: words.name(kind, worry.values[kind]) for kind in ("metric", "baseline") if kind in worry.values}
+    """Return the values of a worry, its metric, baseline, rate... by their names in the language."""
+    kinds = {"metric": "metric", "baseline": "baseline", "rate": "metric", "corruption": "corruption"}
+    names = {key: words.name(kind, str(worry.values[key])) for key, kind in kinds.items() if key in worry.values}
     return worry.values | names
 
 
 def unexamined(content: Content) -> list[str]:
     """Return the checks that this run has no results of, so that silence is not taken for health."""
-    missing = [name for name in BLOCKS if not content.metrics.get(name)]
+    skipped = NOT_OF.get(str(content.metrics.get("task")), ())
+    missing = [name for name in BLOCKS if not content.metrics.get(name) and name not in skipped]
     missing += ["audit"] * (not content.audit) + ["explanations"] * (not content.explanations)
     return missing

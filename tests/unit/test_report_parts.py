@@ -1,0 +1,147 @@
+"""Parts of the report: names of slices, charts, media, cost."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from luban.core.cost import energy_estimate, peak_memory
+from luban.report import media
+from luban.report.charts import draw
+from luban.report.charts.plot import HEIGHT, LEGEND, TOP
+from luban.report.content import Content
+from luban.report.figures import Figure, Figures, Interval, pointer, shown
+from luban.report.media import Media, Piece
+from luban.report.sections.slices import slice_name
+from luban.report.words import words
+from luban.report.worries import worries
+
+SCORE = {"value": 0.7, "low": 0.6, "high": 0.8}
+METRICS = {"rows": 900, "task": "binary", "decider": "accuracy", "scores": {"accuracy": SCORE}}
+
+
+def content(**metrics: object) -> Content:
+    from pathlib import Path
+
+    return Content(Path("run"), {}, {}, METRICS | metrics, {}, {}, {}, (), ())
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("sex", "'Female'", "sex: Female"),
+        ("age", "51 to 80", "age: 51 to 80"),
+        ("age and job", "51 to 80 and 'clerk'", "age: 51 to 80, job: clerk"),
+        ("job", "'arts and crafts'", "job: 'arts and crafts'"),
+        ("here and now", "'x'", "here and now: 'x'"),
+        ("x", "''", "x: ''"),
+    ],
+)
+def test_slices_are_named_without_the_marks_of_a_value(column: str, value: str, expected: str) -> None:
+    assert slice_name(column, value) == expected
+
+
+def test_a_gap_between_groups_is_told_in_words() -> None:
+    gap = {"rate": "selection_rate", "gap": {"value": 0.3, "low": 0.2, "high": 0.4}, "between": ["'a'", "'b'"]}
+    found = content(fairness={"column": "sex", "groups": [], "gaps": [gap]})
+    from luban.report.sections.verdict import told
+
+    texts = [str(told(worry, words(language))) for worry in worries(found) for language in ("en", "zh")]
+    assert "rate of positive answers by" in texts[0]
+    assert "正类预测率" in texts[1]
+    assert all("a / b" in text and "selection_rate" not in text and "'" not in text for text in texts)
+
+
+def test_a_lead_that_may_be_chance_is_not_called_a_loss() -> None:
+    def keys(difference: float) -> list[str]:
+        compared = {"baseline": "linear", "metric": "accuracy", "difference": {"value": difference}, "beats": False}
+        return [worry.key for worry in worries(content(comparisons=[compared], baselines={"linear": {}}))]
+
+    assert keys(0.01) == ["baseline_unsure"]
+    assert keys(-0.01) == ["baseline"]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (12, "12"),
+        (12.0, "12.00"),
+        (102.06, "102.1"),
+        (999.96, "1000"),
+        (1234.5, "1,234"),
+        (0.5, "0.500"),
+        (3e-4, "0.0003"),
+    ],
+)
+def test_numbers_keep_their_digits(number: float, text: str) -> None:
+    assert shown(number) == text
+
+
+def test_figures_name_their_place() -> None:
+    at = Figures({"a b": {"x/y": ["3.5", True, float("nan")]}}, "metrics.json")
+    assert at("a b", "x/y", 0) == Figure("metrics.json#/a%20b/x~1y/0", 3.5)
+    assert at("a b", "x/y", 1).value is None
+    assert at("a b", "x/y", 2).value is None
+    assert at("none", 0, "at all").value is None
+    assert pointer("f.json", "*") == "f.json#/%2A"
+
+
+def test_the_legend_stands_over_the_lines() -> None:
+    names = ["precision", "recall", "F1", "a name that is long", "another that is longer"]
+    lines = [(name, [(0.0, 0.0), (1.0, 1.0)]) for name in names]
+    svg = str(draw.curves("t", lines, "x", "y", source="metrics.json#/x").svg)
+    legend = [float(y) for name in names for y in re.findall(rf'y="([\d.]+)"[^>]*>{name[:21]}', svg)]
+    highest = min(float(y) for places in re.findall(r'points="([^"]+)"', svg) for y in re.findall(r",([\d.]+)", places))
+    assert len(legend) == len(names)
+    assert max(legend) < highest
+    assert highest - TOP - 2 * LEGEND == pytest.approx(0, abs=0.05 * HEIGHT)
+
+
+def test_short_names_below_a_matrix_are_level() -> None:
+    def svg(labels: list[str]) -> str:
+        return str(draw.matrix("t", labels, [[3, 1], [0, 2]], "actual", "predicted", "metrics.json#/confusion").svg)
+
+    assert "rotate(-35" not in svg(["<=50K", ">50K"])
+    assert "rotate(-35" in str(
+        draw.matrix("t", [f"some label {i}" for i in range(9)], [[1] * 9] * 9, "a", "p", "metrics.json#/confusion").svg
+    )
+    opacities = [float(opacity) for opacity in re.findall(r"fill-opacity:([\d.]+)", svg(["a", "b"]))]
+    assert max(opacities) <= 0.5  # or the numbers on them are hard to read
+
+
+def test_strips_show_the_same_range() -> None:
+    at = Figures({"s": [SCORE, {"value": None, "low": None, "high": None}]})
+    first, second = draw.strips([at.interval("s", 0), at.interval("s", 1)], Figure("metrics.json#/o", 0.9))
+    assert "circle" in first
+    assert "circle" not in second
+    assert re.findall(r'class="line mark" points="([^"]+)"', first) == re.findall(
+        r'class="line mark" points="([^"]+)"', second
+    )
+    assert isinstance(at.interval("s", 0), Interval)
+
+
+def test_media_stop_where_the_page_is_full(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rows.csv").write_text("x")
+    (tmp_path / "a.wav").write_bytes(b"x")
+    monkeypatch.setattr(media, "picture", lambda _: None)
+    monkeypatch.setattr(media, "sound", lambda _: Piece("audio", "x" * 600_000))
+    found = Media(tmp_path / "rows.csv")
+    assert [found.piece("clip", "a.wav", 1) is not None for _ in range(4)] == [True, True, False, False]
+
+
+def test_energy_says_what_it_assumes() -> None:
+    assert energy_estimate(3600, {"threads": 2}) == {
+        "watt_hours": 20,
+        "seconds": 3600,
+        "cores": 2,
+        "watts_per_core": 10,
+        "watts_of_gpu": 0,
+    }
+    assert energy_estimate(3600, {"threads": 2, "gpu": "a card"})["watt_hours"] == 320
+    assert all(value > 0 for value in peak_memory().values())
+
+
+def test_a_number_at_the_edge_is_not_cut() -> None:
+    svg = str(draw.curves("t", [("a", [(2000.0, 0.0), (20000.0, 1.0)])], "x", "y", source="metrics.json#/x").svg)
+    assert re.search(r'x="440.0"[^>]*text-anchor="end">20,000<', svg)
