@@ -25,24 +25,23 @@ import polars as pl
 
 import results
 
-DATA = Path(os.environ.get("LUBAN_TEST_DATA", results.ROOT.parent / "shared" / "data"))
 OUTPUT = results.RESULTS / "audit.json"
 TEXT_ROWS = 100_000
 NOISE_WORDS = 3
 
 
-def adult() -> pl.DataFrame:
-    return pl.read_csv(DATA / "adult" / "adult.csv", infer_schema=False)
+def adult(data: Path) -> pl.DataFrame:
+    return pl.read_csv(data / "adult" / "adult.csv", infer_schema=False)
 
 
-def mnist() -> pl.DataFrame:
-    return pl.concat([pl.read_parquet(DATA / "mnist" / f"{part}.parquet") for part in ("train", "test")])
+def mnist(data: Path) -> pl.DataFrame:
+    return pl.concat([pl.read_parquet(data / "mnist" / f"{part}.parquet") for part in ("train", "test")])
 
 
-def texts(rows: int = TEXT_ROWS, seed: int = 0) -> pl.DataFrame:
+def texts(data: Path, rows: int = TEXT_ROWS, seed: int = 0) -> pl.DataFrame:
     """Return rows of banking77 drawn with replacement, three words of its vocabulary put after each text."""
     draw = np.random.default_rng(seed)
-    real = pl.read_csv(DATA / "banking77" / "train.csv")
+    real = pl.read_csv(data / "banking77" / "train.csv")
     words = real["text"].str.split(" ").explode().unique().sort()
     drawn = real[draw.integers(len(real), size=rows)]
     noise = [words.gather(draw.integers(len(words), size=rows)).alias(f"noise{i}") for i in range(NOISE_WORDS)]
@@ -51,9 +50,10 @@ def texts(rows: int = TEXT_ROWS, seed: int = 0) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Audited:
-    """make: of all rows. bar: the most seconds that the process may take; None where none is claimed."""
+    """make: of all rows, from the folder of the data sets. bar: the most seconds that the process may take; None where
+    none is claimed."""
 
-    make: Callable[[], pl.DataFrame]
+    make: Callable[[Path], pl.DataFrame]
     target: str
     suffix: str
     bar: float | None
@@ -87,9 +87,10 @@ def quick(source: str, target: str) -> None:
     """Print what a training waits for, in this process."""
     from luban.audit import audit
     from luban.audit_command import prepare_subject
+    from luban.data.config import DataConfig
 
     subject, _ = prepare_subject(source, target, {})
-    report = audit(replace(subject, is_quick=True))
+    report = audit(replace(subject, budget=DataConfig().audit_seconds))
     print(json.dumps({"seconds": round(report.seconds, 2), "skipped": report.skipped}))
 
 
@@ -109,6 +110,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=list(AUDITED), choices=list(AUDITED))
     parser.add_argument("--rows", type=int, help="of each, in place of all")
+    parser.add_argument(
+        "--data", type=Path, default=results.ROOT / "examples" / "data", help="the folder of the data sets"
+    )
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="cores, to which processes are bound")
     parser.add_argument("--output", type=Path, default=OUTPUT)
@@ -126,7 +130,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             source = folder / f"{name}{audited.suffix}"
-            frame = audited.make()
+            frame = audited.make(arguments.data)
             frame = frame.head(arguments.rows) if arguments.rows else frame
             frame.write_csv(source) if audited.suffix == ".csv" else frame.write_parquet(source)
             runs = [measure(source, audited.target, folder) for _ in range(arguments.times)]

@@ -27,7 +27,13 @@ def settings(job: dict[str, Any]) -> dict[str, Any]:
         "runs": str(Path(job["work"], "runs")),
         "seed": job["seed"],
         "device": job["device"],
-        "data": {"train": job["train"], "test": job["test"], "target": job["target"], "split": {"validation": 0}},
+        "data": {
+            "train": job["train"],
+            "test": job["test"],
+            "target": job["target"],
+            "split": {"validation": 0},
+            "audit_seconds": 0,
+        },
         "train": train,
     }
     if job["model"]:

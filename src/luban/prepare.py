@@ -99,7 +99,7 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
                 {},
                 config.data.missing_values,
                 config.data.split.method,
-                is_quick=True,
+                budget=config.data.audit_seconds,
                 seed=config.seed,
             ),
         )

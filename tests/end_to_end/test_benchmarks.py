@@ -91,8 +91,8 @@ def test_step_is_taken_apart(script: str, tmp_path: Path, shared_data: Path, pre
         assert 0 < sum(shares) <= 1.001
 
 
-def test_audits_are_timed(tmp_path: Path) -> None:
-    (entry,) = run("audit", "--rows", 300, "--times", 1, "--output", tmp_path / "result.json")
+def test_audits_are_timed(tmp_path: Path, shared_data: Path) -> None:
+    (entry,) = run("audit", "--data", shared_data, "--rows", 300, "--times", 1, "--output", tmp_path / "result.json")
     for name, found in entry["claims"].items():
         assert found["seconds"] == found["runs"][0]["process_seconds"] > found["runs"][0]["audit_seconds"], name
         assert found["runs"][0]["rows"] == 300

@@ -22,12 +22,12 @@ from luban.tasks import infer_task
 ROWS = 240
 
 
-def subject(columns: Any, target: str = "y", *, quick: bool = False, **others: Any) -> Subject:
+def subject(columns: Any, target: str = "y", *, budget: float | None = None, **others: Any) -> Subject:
     table = sources.read(columns)
     plans = schema.plan(table, target=target, missing_values=("?",))
     task = infer_task(schema.profile(table, target)).name
     tables = {role: sources.read(other) for role, other in others.items()}
-    return Subject(table, target, task, {plan.name: plan.kind for plan in plans}, tables, ("?",), is_quick=quick)
+    return Subject(table, target, task, {plan.name: plan.kind for plan in plans}, tables, ("?",), budget=budget)
 
 
 def clean() -> dict[str, list[Any]]:
@@ -169,11 +169,9 @@ def test_rows_to_predict_on_that_come_from_elsewhere_are_found() -> None:
     assert found == {"x", "colour"}
 
 
-def test_a_training_leaves_out_the_costliest_checks_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = subject(clean(), quick=True)
-    assert audit(rows).skipped == ()
-    monkeypatch.setattr("luban.audit.QUICK_SECONDS", 0.02)
-    report = audit(rows)
+def test_a_training_leaves_out_the_costliest_checks_only() -> None:
+    assert audit(subject(clean(), budget=5.0)).skipped == ()
+    report = audit(subject(clean(), budget=0.02))
     assert set(report.skipped) == {"label-errors"}
     assert not set(report.skipped) & set(report.checks)
     assert 0 < report.skipped_seconds < 1
@@ -190,8 +188,8 @@ def test_a_training_leaves_out_the_costliest_checks_only(monkeypatch: pytest.Mon
     ],
 )
 def test_what_a_training_waits_for(shared_data: Path, name: str, target: str, skipped: set[str]) -> None:
-    rows = subject(shared_data / name, target, quick=True)
-    assert set(too_slow(rows, [check for check in CHECKS if not check.needs_others])) == skipped
+    rows = subject(shared_data / name, target, budget=5.0)
+    assert set(too_slow(rows, [check for check in CHECKS if not check.needs_others], 5.0)) == skipped
 
 
 def test_planted_wrong_labels_of_banking77_lead_the_ranking(shared_data: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from luban.audit.columns import audit_constant, audit_identifiers, audit_inputs, audit_unique
-from luban.audit.cost import QUICK_SECONDS, Cost, label_error_seconds, language_seconds, near_seconds, per_cell, size_of
+from luban.audit.cost import Cost, label_error_seconds, language_seconds, near_seconds, per_cell, size_of
 from luban.audit.drift import audit_drift
 from luban.audit.duplicates import audit_conflicting, audit_duplicates
 from luban.audit.finding import SEVERITIES, AuditReport, Finding
@@ -69,7 +69,7 @@ def audit(subject: Subject) -> AuditReport:
     start = time.monotonic()
     findings: list[Finding] = []
     checks = [check for check in CHECKS if subject.others or not check.needs_others]
-    skipped = too_slow(subject, checks) if subject.is_quick else {}
+    skipped = {} if subject.budget is None else too_slow(subject, checks, subject.budget)
     ran = [check for check in checks if check.name not in skipped]
     for check in ran:
         findings += check.run(subject)
@@ -79,15 +79,15 @@ def audit(subject: Subject) -> AuditReport:
     return AuditReport(subject.table.name, len(subject), tuple(findings), names, tuple(skipped), seconds, left_out)
 
 
-def too_slow(subject: Subject, checks: Iterable[Check]) -> dict[str, float]:
+def too_slow(subject: Subject, checks: Iterable[Check], budget: float) -> dict[str, float]:
     """Return the checks for which a training does not wait, and their seconds: the costliest, until the others
-    together fit into its budget."""
+    together fit into the budget."""
     size = size_of(subject)
     costs = {check.name: check.cost(size) for check in checks if check.cost is not None}
     kept = 0.0
     skipped = {}
     for name, seconds in sorted(costs.items(), key=lambda item: item[1]):
-        if kept + seconds > QUICK_SECONDS:
+        if kept + seconds > budget:
             skipped[name] = seconds
         else:
             kept += seconds

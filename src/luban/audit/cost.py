@@ -19,7 +19,6 @@ from luban.features.cells import cjk_share, strings
 from luban.features.media import UnreadableCellError, locate
 from luban.features.plain import CJK_SHARE
 
-QUICK_SECONDS = 5.0  # that all checks of a training together may take
 SAMPLE = 200  # cells of a column, drawn evenly, from which the rest is estimated
 FILE_SAMPLE = 20
 READ_CHARACTERS = 1_000  # of a text; no check reads further

@@ -30,8 +30,8 @@ AGAINST = "against"  # the role of the rows to predict on, which need no target
 class Subject:
     """target: None where nothing is to be predicted. task: its name in TASKS. kinds: of each column but the target, as
     planned. others: tables beside the audited one, by role: `validation`, `test`, `against`. missing_values: cells that
-    mean 'missing' in columns of numbers and dates. split: the method that divides the rows. is_quick: whether a
-    training waits for the audit."""
+    mean 'missing' in columns of numbers and dates. split: the method that divides the rows. budget: seconds that
+    a training waits for the audit, by estimate; None where all of it is wanted."""
 
     table: Table
     target: str | None
@@ -40,7 +40,7 @@ class Subject:
     others: Mapping[str, Table] = field(default_factory=dict)
     missing_values: Collection[str] = ()
     split: str = "auto"
-    is_quick: bool = False
+    budget: float | None = None
     seed: int = 0
     cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -79,7 +79,7 @@ class Subject:
     def _key(self, name: str) -> pl.Series:
         cells = self.frame[name]
         # Before a training the files are not read twice: there, a file is told from another by its path.
-        if self.kinds[name] in FILE_KINDS and not self.is_quick and holds_files(self.table, name):
+        if self.kinds[name] in FILE_KINDS and self.budget is None and holds_files(self.table, name):
             return contents((self.table, self.table), name)[0]
         if cells.dtype == pl.Object:
             return strings(cells)

@@ -13,6 +13,7 @@ class DataConfig(BaseModel):
     train, validation, test: a path, or `sample:NAME/FILE`; relative paths start at the configuration file.
     columns: kind by column, over what would be inferred; `ignore` leaves a column out. task: likewise.
     missing_values: cells that mean 'missing' in columns of numbers and dates, beside the empty cell.
+    audit_seconds: that a training may wait for the audit, by estimate; at 0 only the checks that take no time run.
     max_rows: train on so many rows, drawn at random (by the same draw as pandas' `sample(max_rows, random_state=0)`).
     """
 
@@ -27,5 +28,6 @@ class DataConfig(BaseModel):
     missing_values: tuple[str, ...] = ("?", "NA", "N/A", "n/a", "null", "NULL", "None", "-")
     separator: str | None = None
     encoding: str | None = None
+    audit_seconds: float = Field(5.0, ge=0)
     max_rows: int | None = Field(None, ge=1)
     split: SplitConfig = SplitConfig()
