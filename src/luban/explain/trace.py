@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from luban.core.errors import ConfigError
 from luban.core.tensors import Ragged
 from luban.explain.trace_check import GradientCheck, check_gradients
-from luban.explain.trace_layers import Layer, Statistics, recorded, statistics, summary
+from luban.explain.trace_layers import Layer, Statistics, map_tensors, recorded, statistics, summary
 from luban.explain.trace_losses import Loss, LossFormula, loss_named
 from luban.explain.trace_optimizers import Update, check_optimizer, stepped
 from luban.explain.trace_units import UnitLayer, unit_layers
@@ -220,22 +220,13 @@ class _Objective:
 
 
 def _checked(network: nn.Module, objective: _Objective, seed: int) -> tuple[dict[str, Tensor], list[GradientCheck]]:
-    targets = objective.targets.double() if objective.targets.is_floating_point() else objective.targets
-    exact = _Objective(objective.loss, _double(objective.inputs), targets, objective.l1)
+    inputs, targets = (map_tensors(value, _double) for value in (objective.inputs, objective.targets))
+    exact = _Objective(objective.loss, inputs, targets, objective.l1)
     return check_gradients(copy.deepcopy(network).double(), lambda copied: exact(copied)[1], seed)
 
 
-def _double(inputs: Inputs) -> Inputs:
-    if isinstance(inputs, dict):
-        found: dict[str, Tensor | Ragged] = {}
-        for name, value in inputs.items():
-            converted = _double(value)
-            assert not isinstance(converted, dict)
-            found[name] = converted
-        return found
-    if isinstance(inputs, Ragged):
-        return Ragged(inputs.values.double(), inputs.offsets) if inputs.values.is_floating_point() else inputs
-    return inputs.double() if inputs.is_floating_point() else inputs
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def _gradient(name: str, parameter: nn.Parameter, exact: Tensor) -> Gradient:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from luban.core.runtime import generator
-from luban.explain.trace_layers import is_leaf, recorded
+from luban.explain.trace_layers import is_leaf, map_tensors, recorded
 
 SMALL_NETWORK = 500  # weights; in a larger network a sample of each parameter is checked
 SAMPLE = 20  # weights of each parameter
@@ -243,11 +243,11 @@ def _replaying(network: nn.Module, objective: Objective) -> Iterator[Callable[[S
             number = state["next"]
             state["next"] += 1
             if not state["recording"] and number < state["from"]:
-                return _copied(outputs[number])
+                return map_tensors(outputs[number], Tensor.clone)
             result = original(*args, **kwargs)
             if state["recording"]:
                 first_call.setdefault(name, number)
-                outputs.append(_copied(result))
+                outputs.append(map_tensors(result, Tensor.clone))  # a later layer may work in place
             return result
 
         return forward
@@ -267,10 +267,3 @@ def _replaying(network: nn.Module, objective: Objective) -> Iterator[Callable[[S
     finally:
         for module in leaves.values():
             del module.forward
-
-
-def _copied(value: Any) -> Any:
-    """Copy tensors, since a later layer may work in place."""
-    if isinstance(value, (tuple, list)):
-        return tuple(_copied(item) for item in value)
-    return value.clone() if isinstance(value, Tensor) else value

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from luban.core.tensors import Ragged
 from luban.models.base import Encoder
 from luban.models.dropout import Dropout
 
@@ -147,6 +149,17 @@ def first_tensor(value: object) -> Tensor | None:
     if isinstance(value, (tuple, list)):
         return first_tensor(value[0]) if value else None
     return value if isinstance(value, Tensor) else None
+
+
+def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Change every tensor in dicts, tuples (also for lists) and ragged batches; leave anything else as it is."""
+    if isinstance(value, dict):
+        return {name: map_tensors(item, change) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return tuple(map_tensors(item, change) for item in value)
+    if isinstance(value, Ragged):
+        return Ragged(change(value.values), value.offsets)
+    return change(value) if isinstance(value, Tensor) else value
 
 
 def work_of(module: nn.Module, output: Tensor) -> int:
