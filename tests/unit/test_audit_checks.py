@@ -172,9 +172,9 @@ def test_rows_to_predict_on_that_come_from_elsewhere_are_found() -> None:
 def test_a_training_leaves_out_the_costliest_checks_only() -> None:
     assert audit(subject(clean(), budget=5.0)).skipped == ()
     report = audit(subject(clean(), budget=0.02))
-    assert set(report.skipped) == {"label-errors"}
+    assert set(report.skipped) == {"label-errors", "leakage"}
     assert not set(report.skipped) & set(report.checks)
-    assert 0 < report.skipped_seconds < 1
+    assert 1 < report.skipped_seconds < 2
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from luban.audit.columns import audit_constant, audit_identifiers, audit_inputs, audit_unique
-from luban.audit.cost import Cost, label_error_seconds, language_seconds, near_seconds, per_cell, size_of
+from luban.audit.cost import (
+    Cost,
+    label_error_seconds,
+    language_seconds,
+    leakage_seconds,
+    near_seconds,
+    per_cell,
+    size_of,
+)
 from luban.audit.drift import audit_drift
 from luban.audit.duplicates import audit_conflicting, audit_duplicates
 from luban.audit.finding import SEVERITIES, AuditReport, Finding
@@ -44,7 +52,7 @@ CHECKS: tuple[Check, ...] = (
     Check("rare-classes", audit_rare),
     Check("imbalance", audit_imbalance),
     Check("label-case", audit_spelling),
-    Check("leakage", audit_leakage),
+    Check("leakage", audit_leakage, leakage_seconds),
     Check("order", audit_order),
     Check("duplicates", audit_duplicates, per_cell(1e-7)),
     Check("conflicting", audit_conflicting, per_cell(1e-7)),

@@ -25,6 +25,7 @@ READ_CHARACTERS = 1_000  # of a text; no check reads further
 
 FILE_SECONDS = {"image": 1.3e-4, "audio": 6e-4}  # to decode one of a few hundred bytes, and compare it
 BYTE_SECONDS = 5e-8  # of larger files
+LIBRARY_SECONDS, LEAKAGE_CELL = 1.0, 1e-6
 NEAR_CHARACTER, LANGUAGE_CHARACTER = 5e-7, 1e-7
 WORD_CHARACTER, CJK_CHARACTER = 1e-6, 5e-6  # to count words, or characters and pairs and triples of them
 PLAIN_CELL = 4e-7  # of numbers and categories, to be made features of
@@ -97,6 +98,11 @@ def _bytes_of(cell: object, folder: Path | None) -> int:
 def per_cell(seconds: float, *kinds: str) -> Cost:
     """Return the cost of a check that looks once at each input, or at those of some kinds."""
     return lambda size: seconds * (sum(size.cells.get(kind, 0) for kind in kinds) if kinds else size.all_cells)
+
+
+def leakage_seconds(size: Size) -> float:
+    """Of scikit-learn's import, and of models of single columns."""
+    return LIBRARY_SECONDS + LEAKAGE_CELL * size.all_cells
 
 
 def language_seconds(size: Size) -> float:
