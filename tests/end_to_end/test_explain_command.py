@@ -74,3 +74,15 @@ def test_text_names_the_planted_word(luban, tmp_path: Path) -> None:
         assert max(parts, key=lambda part: part["weight"])["text"] == word
         assert [part["text"] for part in parts] == texts[row["row"] - 1].split()
         assert row["check"]["passes"], row["check"]
+
+
+def test_a_model_whose_explanation_fails_is_saved(luban, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no reason at all")
+
+    monkeypatch.setattr("luban.explain.examples.explain_examples", fail)
+    pl.DataFrame({"x": range(80), "label": [row // 40 for row in range(80)]}).write_csv(tmp_path / "sheet.csv")
+    result = luban("train", "sheet.csv", "--no-preflight", "--set", "train.epochs=1")
+    assert result.code == 0, result.err
+    assert "nothing could be explained (no reason at all); the model is saved" in result.out
+    assert luban("predict", "runs/sheet", "sheet.csv", "-o", "out.csv").code == 0
