@@ -81,7 +81,9 @@ def test_a_model_whose_explanation_fails_is_saved(luban, tmp_path: Path, monkeyp
         raise ValueError("no reason at all")
 
     monkeypatch.setattr("luban.explain.examples.explain_examples", fail)
-    pl.DataFrame({"x": range(80), "label": [row // 40 for row in range(80)]}).write_csv(tmp_path / "sheet.csv")
+    pl.DataFrame({"x": [row * 37 % 80 / 10 for row in range(80)], "label": [row % 2 for row in range(80)]}).write_csv(
+        tmp_path / "sheet.csv"
+    )
     result = luban("train", "sheet.csv", "--no-preflight", "--set", "train.epochs=1")
     assert result.code == 0, result.err
     assert "nothing could be explained (no reason at all); the model is saved" in result.out
