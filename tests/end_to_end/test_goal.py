@@ -57,7 +57,12 @@ def test_a_stated_precision_is_kept_by_predict_and_evaluate(luban, tmp_path: Pat
     precision = (out.filter(said)["sold"] == "yes").mean()
     assert abs(precision - 0.85) < 0.05
 
+    baselines = json.loads((run / "metrics.json").read_text())["baselines"]
     tested = pl.read_parquet(run / "predictions.parquet")
+    majority = (tested["actual_sold"] == "no").mean()
+    assert (
+        abs(baselines["majority"]["accuracy"]["value"] - majority) < 1e-6
+    )  # it does not reach the goal: as without one
     assert ((tested["predicted_sold"] == "yes") == (tested["probability_yes"] >= np.float32(threshold))).all()
     metrics = json.loads((run / "metrics.json").read_text())
     right = float((tested["predicted_sold"] == tested["actual_sold"]).mean())

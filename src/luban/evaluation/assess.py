@@ -112,7 +112,8 @@ def doubts(subject: Subject, validated: Validated, evaluation: Evaluation) -> li
 
 
 def _thresholds(subject: Subject, validated: Validated, baselines: list[Baseline]) -> dict[str, Task]:
-    """Return the baselines' tasks with thresholds that are chosen as the model's is; none without a stated goal."""
+    """Return the baselines' tasks with thresholds that are chosen as the model's is; none without a stated goal, and
+    none for a baseline that does not reach it, such as the majority: any threshold would only make it look worse."""
     if subject.config.goal is None or validated.threshold is None:
         return {}
     rows, goal = _few(subject.validation, VALIDATION_ROWS, subject.seed), parse_goal(subject.config.goal)
@@ -120,7 +121,7 @@ def _thresholds(subject: Subject, validated: Validated, baselines: list[Baseline
         baseline.name: choose(subject.task, rows.targets, _predict(baseline, rows), goal, stated=True)
         for baseline in baselines
     }
-    return {name: choice.applied(subject.task) for name, choice in choices.items() if choice is not None}
+    return {name: choice.applied(subject.task) for name, choice in choices.items() if choice is not None and choice.met}
 
 
 def _predict(baseline: Baseline, rows: Rows) -> Floats:
