@@ -196,7 +196,7 @@ def manifest(run: Run, prepared: Prepared) -> dict[str, Any]:
             "source": parts.train.table.name,
             "fingerprint": sources.fingerprint(parts.train.table),
             "test_fingerprint": sources.fingerprint(parts.test.table),
-            "rows": {role: len(getattr(parts, role).rows) for role in ("train", "validation", "test")},
+            "rows": {role: len(getattr(parts, role).rows) for role in ROLES},
         },
         "seconds": dict(run.seconds),
         **peak_memory(),

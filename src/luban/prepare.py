@@ -184,7 +184,7 @@ def check_judgement(run: Run, test: Table, task: type[Task]) -> None:
     config = run.config.evaluate
     if config.fairness_column is not None:
         test.require(config.fairness_column, "evaluate.fairness_column")
-    if config.goal is not None and task.name not in ("binary", "multi_label"):
+    if config.goal is not None and not task.has_threshold:
         raise ConfigError(
             "evaluate.goal",
             expected="a task that decides by a threshold, binary or multi_label",

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-import soundfile
 from test_bad_input import refused
-from test_images_and_sound import png
+from test_images_and_sound import png, write_tones
 
 pytest.importorskip("captum", reason="pip install 'luban[explain]'")
 
@@ -68,15 +67,7 @@ def test_image(explained: Explain, luban, tmp_path: Path) -> None:
 
 
 def test_sound(explained: Explain, tmp_path: Path) -> None:
-    folder = tmp_path / "sounds"
-    folder.mkdir()
-    draw = np.random.default_rng(0)
-    for row in range(60):
-        time = np.arange(2000) / 8000
-        wave = np.sin(2 * np.pi * (300 if row % 2 else 1500) * time) + draw.normal(0, 0.1, 2000)
-        soundfile.write(folder / f"{row}.wav", 0.4 * wave, 8000)
-    names = [f"{row}.wav" for row in range(60)]
-    pl.DataFrame({"audio": names, "pitch": ["high", "low"] * 30}).write_csv(folder / "manifest.csv")
+    write_tones(tmp_path / "sounds", 60)
     own, found, page = explained("sounds", "pitch", "--set", "train.epochs=6")
     for row in (*own, *found):
         assert "Hz" in row["inputs"][0]["parts"][0]["bin"]

@@ -21,6 +21,18 @@ def png(label: int, draw: np.random.Generator) -> bytes:
     return buffer.getvalue()
 
 
+def write_tones(folder: Path, rows: int) -> None:
+    """Write high and low tones in turn, in noise, and the manifest that names them."""
+    folder.mkdir()
+    draw = np.random.default_rng(0)
+    for row in range(rows):
+        time = np.arange(2000) / 8000
+        wave = np.sin(2 * np.pi * (300 if row % 2 else 1500) * time) + draw.normal(0, 0.1, 2000)
+        soundfile.write(folder / f"{row}.wav", 0.4 * wave, 8000)
+    names, pitches = [f"{row}.wav" for row in range(rows)], ["low" if row % 2 else "high" for row in range(rows)]
+    pl.DataFrame({"audio": names, "pitch": pitches}).write_csv(folder / "manifest.csv")
+
+
 def test_pictures_in_parquet_cells(luban, tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     labels = draw.integers(0, 2, 300).tolist()
@@ -64,16 +76,7 @@ def test_the_files_of_one_folder_are_never_taken_for_those_of_another(luban, tmp
 
 
 def test_sounds_by_path(luban, tmp_path: Path) -> None:
-    folder = tmp_path / "sounds"
-    folder.mkdir()
-    draw = np.random.default_rng(0)
-    for i in range(80):
-        time = np.arange(2000) / 8000
-        wave = np.sin(2 * np.pi * (300 if i % 2 else 1500) * time) + draw.normal(0, 0.1, 2000)
-        soundfile.write(folder / f"{i}.wav", 0.4 * wave, 8000)
-    pl.DataFrame(
-        {"audio": [f"{i}.wav" for i in range(80)], "pitch": ["low" if i % 2 else "high" for i in range(80)]}
-    ).write_csv(folder / "manifest.csv")
+    write_tones(tmp_path / "sounds", 80)
     result = luban("train", "sounds", "--target", "pitch", "--set", "train.epochs=6")
     assert result.code == 0, result.err
     run = tmp_path / "runs" / "sounds"

@@ -221,6 +221,20 @@ def test_the_cache_keeps_within_its_limit(fitted: Schema, tmp_path: Path, monkey
     assert len(cache._in_use) == 2
 
 
+def test_room_for_other_files_is_made_beside_what_is_in_use(
+    fitted: Schema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "_in_use", set())
+    cache.encode(fitted, table(), tmp_path, "data")
+    (mapped,) = tmp_path.iterdir()
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "vectors.npz").write_bytes(b"0" * 100)
+    monkeypatch.setenv("LUBAN_CACHE_GB", "0")
+    cache.make_room(tmp_path / "new")
+    assert set(tmp_path.iterdir()) == {mapped, tmp_path / "new"}
+
+
 def test_a_hit_is_a_use(fitted: Schema, tmp_path: Path) -> None:
     cache.encode(fitted, table(), tmp_path, "data")
     (folder,) = tmp_path.iterdir()

@@ -23,9 +23,10 @@ from luban.evaluation.mistakes import find_confusions
 from luban.evaluation.quality import Quality
 from luban.evaluation.slices import find_slices
 from luban.evaluation.threshold import choose, score_threshold
+from luban.tasks.base import SetMethod
 from luban.tasks.classification import Binary, Multiclass
 from luban.tasks.goal import parse_goal
-from luban.tasks.validated import Method, SetScores
+from luban.tasks.validated import SetScores
 
 BINARY = Binary.fit(pl.Series("y", ["no", "yes"]))
 CLASSES = Multiclass.fit(pl.Series("y", ["a", "b", "c"]))
@@ -115,7 +116,7 @@ def test_other_goals_are_refused(text: str) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["lac", "aps", "residual"]), st.sampled_from([0.8, 0.9]))
-def test_sets_of_exchangeable_rows_hold_the_truth(seed: int, method: Method, level: float) -> None:
+def test_sets_of_exchangeable_rows_hold_the_truth(seed: int, method: SetMethod, level: float) -> None:
     logits, targets = overconfident(3000, 2.0, seed)
     outputs = CLASSES.outputs(logits).numpy() if method != "residual" else logits[:, 0].numpy()
     if method == "residual":

@@ -54,8 +54,6 @@ def _effect(subject: Subject, is_missing: np.ndarray[tuple[int], np.dtype[np.boo
     correlation with numbers."""
     if min(is_missing.sum(), (~is_missing).sum()) < MIN_ROWS or subject.target is None:
         return 0.0
-    from scipy.stats import chi2_contingency, pearsonr
-
     if subject.task == "regression":
         values, _ = parse_numbers(subject.frame[subject.target])
         known = np.isfinite(values)
@@ -75,6 +73,7 @@ def _effect(subject: Subject, is_missing: np.ndarray[tuple[int], np.dtype[np.boo
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2 or (table.sum(axis=1) == 0).any() or table.shape[1] > MIN_ROWS + len(subject) // 10:
         return 0.0
+    from scipy.stats import chi2_contingency
 
     statistic, p, _, _ = chi2_contingency(table)
     return float(np.sqrt(statistic / table.sum())) if p < SMALLEST_P else 0.0

@@ -18,8 +18,8 @@ from scipy.stats import betabinom, norm
 
 from luban.evaluation.bootstrap import Score, sample_rows, sums_of_resamples
 from luban.evaluation.quality import proportion
-from luban.tasks.base import Array, Floats, Task
-from luban.tasks.validated import METHODS, Method, SetScores
+from luban.tasks.base import Array, Floats, SetMethod, Task
+from luban.tasks.validated import SetScores
 
 MAX_SCORES = 5_000  # that are stored with a model
 DOUBT = 0.025  # coverage as low as what was found, or lower, is rarer than this where the promise holds
@@ -37,7 +37,7 @@ class Conformal:
     half_width: float | None
     fitted_rows: int
     holds: bool
-    method: Method
+    method: SetMethod
 
     @property
     def sentence(self) -> str:
@@ -64,13 +64,12 @@ class Conformal:
         }
 
 
-def method_of(task: Task, sets: Literal["lac", "aps"]) -> Method:
-    """Return how a task's sets are made."""
-    methods = METHODS[task.name]
-    return sets if sets in methods else methods[0]
+def method_of(task: Task, sets: Literal["lac", "aps"]) -> SetMethod | None:
+    """Return how a task's sets are made; None where they cannot be."""
+    return sets if sets in task.set_methods else next(iter(task.set_methods), None)
 
 
-def fit_scores(method: Method, targets: Array, outputs: Floats, seed: int = 0) -> SetScores:
+def fit_scores(method: SetMethod, targets: Array, outputs: Floats, seed: int = 0) -> SetScores:
     """Return how strange the truth of each validation row is; of at most 5,000 rows drawn at random.
 
     Of several labels a row each has a score, and they weigh as much as one row together.
@@ -81,8 +80,7 @@ def fit_scores(method: Method, targets: Array, outputs: Floats, seed: int = 0) -
         scores = np.abs(targets.astype(np.float64) - outputs)
     else:
         scores = _strangeness(method, outputs)[np.arange(len(targets)), targets.astype(np.int64)]
-    if len(scores) > MAX_SCORES:
-        scores = np.random.default_rng(seed).choice(scores, MAX_SCORES, replace=False)
+    scores = scores[sample_rows(len(scores), MAX_SCORES, np.random.default_rng(seed))]
     return SetScores(method=method, scores=tuple(np.sort(scores.astype(np.float64)).tolist()))
 
 
@@ -120,7 +118,7 @@ def rows_needed(level: float) -> int:
     return math.ceil(level / (1 - level) - 1e-9)
 
 
-def sets_of(method: Method, outputs: Floats, limit: float) -> npt.NDArray[np.bool_]:
+def sets_of(method: SetMethod, outputs: Floats, limit: float) -> npt.NDArray[np.bool_]:
     """Return (rows, C): the classes that are no stranger than the limit, and always the most probable one; of several
     labels a row those that are no stranger, if any."""
     members: npt.NDArray[np.bool_] = _strangeness(method, outputs) <= limit
@@ -130,7 +128,7 @@ def sets_of(method: Method, outputs: Floats, limit: float) -> npt.NDArray[np.boo
     return members
 
 
-def _strangeness(method: Method, outputs: Floats) -> Floats:
+def _strangeness(method: SetMethod, outputs: Floats) -> Floats:
     """(rows, C): 1 minus the probability (LAC; each of several labels), or that of all classes down to it (APS)."""
     probabilities = outputs.astype(np.float64)
     if method in ("lac", "risk"):

@@ -11,17 +11,17 @@ import polars as pl
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError
 from luban.evaluation.conformal import limit_of, rows_needed, sets_of
-from luban.tasks.base import Floats, Task
+from luban.tasks.base import Floats, SetMethod, Task
 from luban.tasks.classification import Classification
 from luban.tasks.multi_label import MultiLabel
-from luban.tasks.validated import Method, Validated
+from luban.tasks.validated import Validated
 
 
 @dataclass(frozen=True)
 class PredictionSets:
     """limit: how strange a class may be, or how far off a number, at the promised coverage."""
 
-    method: Method
+    method: SetMethod
     limit: float
 
     @classmethod

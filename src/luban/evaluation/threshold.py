@@ -50,18 +50,13 @@ class Threshold:
         }
 
 
-def has_threshold(task: Task | type[Task]) -> bool:
-    """Tell whether a task decides by a threshold."""
-    return issubclass(task if isinstance(task, type) else type(task), Binary | MultiLabel)
-
-
 def choose(task: Task, targets: Array, outputs: Floats, goal: Goal, *, stated: bool = False) -> Choice | None:
     """Choose the threshold that serves a goal best on validation rows.
 
     Of several labels a row it is one for all of them; for a stated goal each label that 10 rows have and 10 have not
     gets one of its own too. Returns None where there are too few rows, or rows of one kind only.
     """
-    if not has_threshold(task) or len(targets) < MIN_ROWS:
+    if not task.has_threshold or len(targets) < MIN_ROWS:
         return None
     probability, present = _decisions(task, targets, outputs)
     if present.all() or not present.any():

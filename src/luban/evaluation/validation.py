@@ -20,10 +20,11 @@ def learn(task: Task, logits: Tensor, targets: Array, config: EvaluateConfig, se
         return Validated()
     temperature = fit_temperature(task, logits, targets)
     outputs: Floats = task.outputs(logits / temperature).numpy()
+    method = conformal.method_of(task, config.sets)
     goal = parse_goal(config.goal or threshold.DEFAULT_GOAL)
     return Validated(
         temperature=temperature,
         rows=len(targets),
         threshold=threshold.choose(task, targets, outputs, goal, stated=config.goal is not None),
-        conformal=conformal.fit_scores(conformal.method_of(task, config.sets), targets, outputs, seed),
+        conformal=None if method is None else conformal.fit_scores(method, targets, outputs, seed),
     )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from luban.evaluation.bootstrap import Score, weights_of_resamples
+from luban.evaluation.bootstrap import Score, sample_rows, weights_of_resamples
 from luban.features.dataset import Dataset
 from luban.models.mlp import CategoryEmbedding
 from luban.models.network import vector_name
@@ -39,7 +39,7 @@ class Importance:
 def drawn(rows: npt.NDArray[np.int64], seed: int, most: int = MAX_ROWS) -> npt.NDArray[np.int64]:
     """Return those of the rows that importance is measured on: 500 at most, drawn at random."""
     count = min(len(rows), MAX_ROWS, max(most, MIN_ROWS))
-    return np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
+    return rows[sample_rows(len(rows), count, np.random.default_rng(seed))]
 
 
 def permutation_importance(

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from luban.data.table import Table
+from luban.evaluation.bootstrap import sample_rows
 from luban.features import cache
 from luban.features.cells import quoted
 from luban.features.dataset import Dataset
@@ -33,8 +34,7 @@ def nearest_rows(
     predictor: Predictor, dataset: Dataset, source: Table, count: int, seed: int = 0
 ) -> list[tuple[Neighbour, ...]]:
     """Return the nearest rows of a source for each row of a data set."""
-    if len(source) > MAX_ROWS:
-        source = source.take(np.sort(np.random.default_rng(seed).choice(len(source), MAX_ROWS, replace=False)))
+    source = source.take(sample_rows(len(source), MAX_ROWS, np.random.default_rng(seed)))
     inputs, _ = cache.encode(predictor.schema, source, None, None)
     theirs = predictor.vectors(Dataset.of(predictor.schema, inputs, None)).numpy()
     search = NearestNeighbors(n_neighbors=min(count, len(source)), metric="cosine").fit(theirs)

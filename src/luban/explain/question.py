@@ -26,7 +26,6 @@ from luban.tasks.multi_label import MultiLabel
 from luban.tasks.regression import Regression
 
 VARIANTS_AT_ONCE = 32  # of like length: more were no faster on a CPU
-SMALLEST = 1e-6  # probabilities are kept off 0 and 1 by so much before their log odds are taken
 
 
 @dataclass(frozen=True)
@@ -134,10 +133,7 @@ def score_of(task: Task, answer: Answer, logits: Tensor) -> Tensor:
         return logits[:, answer.position] - logits[:, others].logsumexp(dim=1)
     if isinstance(task, MultiLabel):
         return logits[:, answer.position]
-    outputs = task.outputs(logits)
-    if answer.position is None:
-        return outputs
-    return torch.logit(outputs[:, answer.position], SMALLEST)
+    return task.outputs(logits)
 
 
 def flops_of(predictor: Predictor, inputs: Inputs) -> int:

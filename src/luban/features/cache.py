@@ -78,6 +78,11 @@ def encode(
     return encoded
 
 
+def make_room(folder: Path) -> None:
+    """Keep the cache that a folder is in within its limit, by others than that and those whose files are mapped."""
+    evict(folder.parent, cache_limit(), _in_use | {folder})
+
+
 def _in_memory(schema: Schema, table: Table) -> Encoded:
     chunks: list[Arrays] = []
     bad: Bad = {}

@@ -22,7 +22,6 @@ from luban.features.media import UnreadableCellError, read_cell
 NUM_SPANS = 64  # parts of a column that threads take in turn
 THREADED_BYTES = 3_000  # measured: from this mean size of a file on, two threads beat one
 FORKED_CELLS = 4_096  # of small files, from where on a process more is worth its start
-READ_BYTES = 1 << 16
 Decode = Callable[[int, bytes], None]
 Reasons = dict[int, str]
 

@@ -136,8 +136,9 @@ def number_of(entry: object) -> float | None:
             entry = int(entry) if entry.removeprefix("-").isdecimal() else float(entry)
         except ValueError:
             return None
-    is_number = isinstance(entry, (int, float)) and not isinstance(entry, bool)
-    return entry if is_number and math.isfinite(entry) else None  # type: ignore[return-value, arg-type]
+    if isinstance(entry, bool) or not isinstance(entry, (int, float)) or not math.isfinite(entry):
+        return None
+    return entry
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from luban.features.base import ColumnProfile
 
 Floats = npt.NDArray[np.floating[Any]]
 Array = npt.NDArray[np.generic]
+SetMethod = Literal["lac", "aps", "residual", "risk"]  # of prediction sets
 
 
 class LossConfig(BaseModel):
@@ -49,9 +50,14 @@ class Metric:
 
 
 class Task(ABC):
-    """A fitted task. `logits` are the head's outputs (B, output_dim); `outputs` are probabilities, or values."""
+    """A fitted task. `logits` are the head's outputs (B, output_dim); `outputs` are probabilities, or values.
+
+    set_methods: how prediction sets of it can be made, the usual one first. has_threshold: whether it decides by one.
+    """
 
     name: ClassVar[str]
+    set_methods: ClassVar[tuple[SetMethod, ...]] = ()
+    has_threshold: ClassVar[bool] = False
     metrics: tuple[Metric, ...]  # the first is the one that decides: best weights, baselines, verdict
     target: str  # the name of the target column
 

@@ -16,7 +16,7 @@ from luban.core.errors import DataError, listed
 from luban.features.base import ColumnProfile
 from luban.features.cells import quoted, strings
 from luban.tasks import metrics
-from luban.tasks.base import Array, Floats, LossConfig, Metric, Task
+from luban.tasks.base import Array, Floats, LossConfig, Metric, SetMethod, Task
 from luban.tasks.targets import (
     INFINITE,
     MISSING,
@@ -153,6 +153,8 @@ class Binary(Classification):
     """
 
     name: ClassVar[str] = "binary"
+    set_methods: ClassVar[tuple[SetMethod, ...]] = ("lac", "aps")
+    has_threshold: ClassVar[bool] = True
     metrics: tuple[Metric, ...] = metrics.BINARY
     threshold: np.float32 | None = None
 
@@ -205,6 +207,7 @@ class Multiclass(Classification):
     """One class of several."""
 
     name: ClassVar[str] = "multiclass"
+    set_methods: ClassVar[tuple[SetMethod, ...]] = ("lac", "aps")
     metrics: tuple[Metric, ...] = metrics.MULTICLASS
 
     @classmethod

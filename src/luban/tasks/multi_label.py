@@ -18,7 +18,7 @@ from luban.core.errors import DataError
 from luban.features.base import ColumnProfile
 from luban.features.labels import SEPARATORS, LabelsFeature, find_separator, split_labels
 from luban.tasks import metrics
-from luban.tasks.base import Array, Floats, LossConfig, Metric, Task
+from luban.tasks.base import Array, Floats, LossConfig, Metric, SetMethod, Task
 from luban.tasks.classification import MAX_PROBABILITY_COLUMNS
 from luban.tasks.metrics import LABEL_THRESHOLD
 from luban.tasks.targets import MISSING, UnseenLabel, label_weights, no_targets, refuse, require_repeated
@@ -33,6 +33,8 @@ class MultiLabel(Task):
     """
 
     name: ClassVar[str] = "multi_label"
+    set_methods: ClassVar[tuple[SetMethod, ...]] = ("risk",)
+    has_threshold: ClassVar[bool] = True
     metrics: tuple[Metric, ...] = metrics.MULTI_LABEL
     thresholds: npt.NDArray[np.float32] | float = LABEL_THRESHOLD
 

@@ -15,7 +15,7 @@ from luban.features.base import ColumnProfile
 from luban.features.cells import quoted
 from luban.features.number import parse_numbers
 from luban.tasks import metrics
-from luban.tasks.base import Array, Floats, LossConfig, Metric, Task
+from luban.tasks.base import Array, Floats, LossConfig, Metric, SetMethod, Task
 from luban.tasks.targets import INFINITE, MISSING, no_targets, refuse, sampled_numbers
 
 LOSSES: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
@@ -29,6 +29,7 @@ class Regression(Task):
     """
 
     name: ClassVar[str] = "regression"
+    set_methods: ClassVar[tuple[SetMethod, ...]] = ("residual",)
     metrics: tuple[Metric, ...] = metrics.REGRESSION
 
     def __init__(self, target: str, mean: float, std: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -11,21 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ArtifactError, listed
-from luban.tasks.base import Floats, Task
+from luban.tasks.base import Floats, SetMethod, Task
 from luban.tasks.classification import Binary
 from luban.tasks.goal import Goal, parse_goal
 from luban.tasks.multi_label import MultiLabel
 
-Method = Literal["lac", "aps", "residual", "risk"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-
-METHODS: dict[str, tuple[Method, ...]] = {  # of prediction sets, by task
-    "binary": ("lac", "aps"),
-    "multiclass": ("lac", "aps"),
-    "multi_label": ("risk",),
-    "regression": ("residual",),
-}
 
 
 class Choice(BaseModel):
@@ -86,7 +78,7 @@ class SetScores(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    method: Method
+    method: SetMethod
     scores: tuple[Finite, ...]
     weights: tuple[Probability, ...] | None = None
     rows: int | None = Field(default=None, ge=1)
@@ -156,12 +148,12 @@ class Validated(BaseModel):
     def _check(self, task: Task) -> None:
         """Raise ValueError where this belongs to another task."""
         if self.threshold is not None:
-            if not isinstance(task, Binary | MultiLabel):
+            if not task.has_threshold:
                 raise ValueError(f"a threshold, which the task {task.name} has not")
             unknown = set(self.threshold.labels or {}) - set(getattr(task, "labels", ()))
             if unknown:
                 raise ValueError(f"thresholds of unknown labels, {listed(sorted(unknown))}")
-        if self.conformal is not None and self.conformal.method not in METHODS[task.name]:
+        if self.conformal is not None and self.conformal.method not in task.set_methods:
             raise ValueError(f"prediction sets by '{self.conformal.method}', which the task {task.name} has not")
 
 

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from luban.core import artifact
-from luban.core.cache import cache_limit, evict, mark_used
+from luban.core.cache import mark_used
 from luban.core.errors import ArtifactError
 from luban.core.tensors import EncodedColumn, Ragged, TensorKind
 from luban.core.version import VERSION
+from luban.features.cache import make_room
 from luban.features.dataset import Dataset
 from luban.models.base import Encoder
 from luban.models.network import Network, vector_name
@@ -101,4 +102,4 @@ def _store(file: Path, vectors: Floats) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         with artifact.atomic(file) as temporary, temporary.open("wb") as opened:
             np.savez(opened, vectors=vectors)
-        evict(file.parent.parent, cache_limit(), {file.parent})
+        make_room(file.parent)

@@ -16,7 +16,7 @@ from luban.report.charts.plot import (
     Plot,
     Point,
     finite,
-    legend_rows,
+    legend_places,
     nice_ticks,
     some_of,
     span,
@@ -56,7 +56,7 @@ def curves(
     names = [cut(name) for name, _ in thin] if len(thin) > 1 else []
     plot = Plot(title, (low, high if high > low else low + 1), span(y for _, y in points), x_label)
     plot.source, plot.derived = source, derived
-    plot.top += LEGEND * legend_rows(names) if names else 0
+    plot.top += LEGEND * (1 + legend_places(names)[-1][1]) if names else 0
     plot.y_label = "" if y_label == title else y_label
     is_counted = all(x == int(x) for x in xs)
     plot.axes(x_ticks=[tick for tick in nice_ticks(*plot.x) if not is_counted or tick == int(tick)])

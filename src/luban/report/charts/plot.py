@@ -150,14 +150,11 @@ class Plot:
 
     def legend(self, entries: Sequence[tuple[str, str]]) -> None:
         """Name the lines by (css, text), in rows over the axes, which have to leave LEGEND a row."""
-        x, y = self.left, 6
-        for css, text in entries:
-            width = 26 + text_width(text) + 14
-            if x + width > self.width and x > self.left:
-                x, y = self.left, y + LEGEND
+        places = legend_places([text for _, text in entries], self.left, self.width)
+        for (css, text), (x, row) in zip(entries, places, strict=True):
+            y = 6 + LEGEND * row
             self.parts.append(f'<line class="line {css}" x1="{x:.0f}" x2="{x + 20:.0f}" y1="{y}" y2="{y}"/>')
             self.label(x + 26, y + 4, text)
-            x += width
 
     def strip(self, source: str) -> Markup:
         """Return a drawing for a line of a table, where the numbers stand beside it."""
@@ -180,15 +177,16 @@ def finite(points: Sequence[Point]) -> list[Point]:
     return [point for point in points if math.isfinite(point[0]) and math.isfinite(point[1])]
 
 
-def legend_rows(texts: Sequence[str]) -> int:
-    """Return how many rows a legend takes."""
-    rows, x = 1, LEFT
+def legend_places(texts: Sequence[str], left: int = LEFT, width: int = WIDTH) -> list[tuple[int, int]]:
+    """Return where each text of a legend begins: x, and its row from 0."""
+    places, x, row = [], left, 0
     for text in texts:
-        width = 26 + text_width(text) + 14
-        if x + width > WIDTH and x > LEFT:
-            rows, x = rows + 1, LEFT
-        x += width
-    return rows
+        taken = 26 + text_width(text) + 14
+        if x + taken > width and x > left:
+            x, row = left, row + 1
+        places.append((x, row))
+        x += taken
+    return places
 
 
 def text_width(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -108,12 +109,12 @@ def reliability(content: Content, words: Words) -> Chart | None:
     bins = (content.metrics.get("calibration") or {}).get("bins", [])
     at = content.figures
     found = [
-        tuple(at("calibration", "bins", index, name) for name in ("confidence", "accuracy", "rows"))
-        for index in range(len(bins))
+        (place("confidence"), place("accuracy"), place("rows"))
+        for place in (partial(at, "calibration", "bins", index) for index in range(len(bins)))
     ]
     labels = (words.plain("axis.confidence"), words.plain("axis.accuracy"), words.plain("rows"))
     source = " ".join(at.source("calibration", "bins", EACH, name) for name in ("confidence", "accuracy", "rows"))
-    return draw.reliability(words.plain("chart.reliability"), found, *labels, source) if found else None  # type: ignore[arg-type]
+    return draw.reliability(words.plain("chart.reliability"), found, *labels, source) if found else None
 
 
 def threshold(content: Content, words: Words) -> Chart | None:

@@ -12,11 +12,8 @@ from luban.report.figures import Figures
 from luban.report.words import Words
 
 MAX_ROWS, MAX_WORDS, MAX_COLUMNS = 8, 200, 20
-MAX_BARS, MAX_STEPS, MAX_PLACES = (
-    8,
-    12,
-    6,
-)  # cells of a row that are shown, stretches of its sequence, places in its pictures
+MAX_BARS = 8  # cells of a row that are shown
+MAX_STEPS, MAX_PLACES = 12, 6  # stretches of its sequence, places in its pictures
 MAX_IMAGE = 150_000  # characters of a picture
 IMAGE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+")
 LEVELS = 5  # shades of a weight

@@ -14,7 +14,7 @@ from luban.tasks import metrics as metric_tables
 
 MAX_WORRIES = 3
 BLOCKS = ("calibration", "slices", "robustness", "conformal")
-NOT_OF = {"regression": ("calibration",), "multi_label": ("conformal",)}  # blocks that a task has no results of
+NOT_OF = {"regression": ("calibration",)}  # blocks that a task has no results of
 LOWER_IS_BETTER = {
     metric.name
     for table in (metric_tables.BINARY, metric_tables.MULTICLASS, metric_tables.MULTI_LABEL, metric_tables.REGRESSION)
