@@ -22,6 +22,7 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 Precision = Literal["auto", "float32", "bfloat16"]
 EMULATED = 3.0  # times as long as in float32
 PLAIN_GAIN = 1.4  # or loss, that a second measurement would not turn
+TRIAL_SECONDS, MOST_TURNS = 0.1, 20  # short steps take turns for so long, since each of them alone says little
 BFLOAT16_GAIN = 1.15  # how much faster a bfloat16 step must be measured before it is chosen
 
 
@@ -90,9 +91,9 @@ def faster_dtype(
     """Time `step` in float32 and bfloat16 and return the dtype to use, with the seconds of a step where they are known.
 
     A step is not tried in bfloat16 where a small matrix product takes several times as long in it, as on processors
-    that have to emulate it. After one warm-up each they take turns, and the minima are compared, so that a busy machine
-    does not decide; a gain or loss that is plain after the first turn needs no other. A step that cannot be done in
-    bfloat16 is done in float32.
+    that have to emulate it. After one warm-up each they take turns, `repeats` of them and more of short ones, and the
+    minima are compared, so that a busy machine does not decide; a gain or loss that is plain after the first turn of a
+    long step needs no other. A step that cannot be done in bfloat16 is done in float32.
     """
     if emulates_bfloat16(device):
         return torch.float32, None
@@ -106,14 +107,16 @@ def faster_dtype(
             return torch.float32, None  # some layers exist in float32 alone on processors without bfloat16
     synchronize()
     seconds = dict.fromkeys(dtypes, math.inf)
-    for _ in range(repeats):
+    begun = time.perf_counter()
+    for turn in range(MOST_TURNS):
         for dtype in dtypes:
             start = time.perf_counter()
             step(dtype)
             synchronize()
             seconds[dtype] = min(seconds[dtype], time.perf_counter() - start)
         gain = seconds[torch.float32] / seconds[torch.bfloat16]
-        if max(gain, 1 / gain) > PLAIN_GAIN:
+        is_plain = max(gain, 1 / gain) > PLAIN_GAIN
+        if time.perf_counter() - begun > TRIAL_SECONDS and (is_plain or turn + 1 >= repeats):
             break
     chosen = torch.bfloat16 if gain > BFLOAT16_GAIN else torch.float32
     return chosen, seconds[chosen]

@@ -39,6 +39,7 @@ from luban.training.vocabulary import used_vocabulary
 # From either on the faster precision is measured. Each row multiplies each weight of a dense layer once; below so many
 # products bfloat16 was measured to gain less than it must, whatever the shape of the layers.
 MEASURED_PARAMETERS, MEASURED_PRODUCTS = 250_000, 20_000_000
+UPDATED_PARAMETERS = 2_000_000  # at most, for the update to be part of the measured step
 SMALLEST_PART = 2  # rows
 MEMORY_SHARE = 0.8  # of what is free, that a batch may take
 CHANCE_ROWS = 10_000
@@ -254,8 +255,19 @@ def precision_matters(parameters: int, rows: int) -> bool:
 
 
 def step_by_dtype(job: Job, network: Network, batch: Batch) -> Callable[[torch.dtype], None]:
-    """Return what computes the gradients of a batch in a given precision."""
-    return lambda dtype: step_of(job, network, dtype)(batch)
+    """Return what computes the gradients of a batch in a given precision; in small networks it updates the weights,
+    too, which takes a share of a step there that depends on which core holds the gradients."""
+    if sum(parameter.numel() for parameter in network.parameters()) > UPDATED_PARAMETERS:
+        return lambda dtype: step_of(job, network, dtype)(batch)
+    backbones = [network.encoder_prefix(name) for name in job.spec.backbones]
+    optimizer = build_optimizer(network, job.config.optim, backbones)
+
+    def step(dtype: torch.dtype) -> None:
+        optimizer.zero_grad()
+        step_of(job, network, dtype)(batch)
+        optimizer.step()
+
+    return step
 
 
 def batch_size_for(job: Job) -> BatchSize:
