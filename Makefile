@@ -1,11 +1,11 @@
 # make demo   sets everything up and trains on real data        make test    sets everything up and runs all tests
 # make check  format, lint, types, import contracts, sizes      make format  mends what can be mended
-# make bench  installs the peers and measures every claim: hours on a laptop; docs/benchmarks.md has shorter ways
+# make bench  installs the peers and measures every claim, about two hours on two cores; make bench-full: a day
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo check test slow bench format clean
+.PHONY: setup demo check test slow peers bench bench-full format clean
 
 setup: .venv/installed
 
@@ -31,9 +31,21 @@ test: check
 slow: setup
 	$(BIN)/python -m pytest -m slow
 
-bench: setup
+peers: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
-	set -e; for claim in mrpc banking77 predict frozen mnist cifar10 adult start gemm profile_step; do \
+
+# Three pairs of each claim, whose runs give the test scores too; fewer epochs, and of CIFAR-10 fewer rows, than a full run.
+bench: peers
+	$(BIN)/python benchmarks/mrpc.py --epochs 1 --score-epochs 1 --peers trainer trainer-bfloat16
+	$(BIN)/python benchmarks/banking77.py --epochs 1 --score-epochs 1 --peers trainer trainer-bfloat16
+	$(BIN)/python benchmarks/cifar10.py --rows 10000 --epochs 2 --score-rows 10000 --score-epochs 2 \
+		--peers keras-jax keras-tensorflow lightning lightning-bf16
+	$(BIN)/python benchmarks/mnist.py --peers keras-jax keras-tensorflow torch-dataloader torch-in-memory
+	$(BIN)/python benchmarks/adult.py --peers keras-jax keras-tensorflow skorch
+	set -e; for claim in frozen predict start gemm profile_step audit; do $(BIN)/python benchmarks/$$claim.py; done
+
+bench-full: peers
+	set -e; for claim in mrpc banking77 predict frozen mnist cifar10 adult start gemm profile_step audit; do \
 		$(BIN)/python benchmarks/$$claim.py; done
 
 format: setup

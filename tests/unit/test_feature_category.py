@@ -26,7 +26,7 @@ def test_ids_go_by_frequency_and_then_by_name() -> None:
     assert feature.values == ("Rome", "Oslo", "Paris")
     assert ids(feature, [None, "", "Bern", "Mars", "Rome", "Oslo", " Paris "]) == [0, 0, 1, 1, 2, 3, 4]
     assert feature.spec().size == 5
-    assert feature.describe() == "3 categories, 1 rare ones taken together, 11.1% missing"
+    assert feature.describe() == "3 categories, 1 rare one in one group, 11.1% missing"
     assert feature.num_unseen(pl.DataFrame({"city": ["Rome", "Mars", None]})) == 1
 
 

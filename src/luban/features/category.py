@@ -105,8 +105,8 @@ class CategoryFeature(Feature):
 
     def describe(self) -> str:
         parts = [f"{len(self.values)} {'category' if len(self.values) == 1 else 'categories'}"]
-        if self.num_distinct > len(self.values):
-            parts.append(f"{self.num_distinct - len(self.values)} rare ones taken together")
+        if rare := self.num_distinct - len(self.values):
+            parts.append(f"{rare} rare {'one' if rare == 1 else 'ones'} in one group")
         if self.num_missing:
             parts.append(f"{self.num_missing / self.num_rows:.1%} missing")
         return ", ".join(parts)
