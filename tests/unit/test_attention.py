@@ -143,7 +143,7 @@ def test_other_devices_pad_and_use_their_own_kernel(causal: bool) -> None:
     assert (output.shape, output.device, output.dtype) == ((19, HEADS, WIDTH), meta, torch.float16)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.999999])
 def test_dropout_drops_its_share_and_scales_the_rest(dtype: torch.dtype, rate: float) -> None:
     x = torch.ones(1001, 101, dtype=dtype, requires_grad=True)
