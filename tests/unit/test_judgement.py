@@ -164,6 +164,17 @@ def test_a_planted_slice_is_found_and_noise_has_none() -> None:
     assert sum(any(item.worse for item in looked.found) for looked in noise if looked) <= 2
 
 
+def test_the_parts_of_a_slice_are_told_apart_whatever_the_columns_are_called() -> None:
+    quality, frame = sliced(3000, 0, True)
+    frame = frame.rename({"city": "bread and butter"})
+    found = find_slices(quality, frame, {"bread and butter": "category", "kind": "category"})
+    assert found is not None
+    pair = found.to_json()["found"][0]
+    assert (pair["column"], pair["value"]) == ("bread and butter and kind", "'Rome' and 'x'")
+    assert pair["parts"] == [{"column": "bread and butter", "value": "'Rome'"}, {"column": "kind", "value": "'x'"}]
+    assert [len(single["parts"]) for single in found.to_json()["by_column"]] == [1] * 5
+
+
 def test_p_values_are_corrected_by_benjamini_and_hochberg() -> None:
     quality, frame = sliced(2000, 3, True)
     found = find_slices(quality, frame, {"city": "category"})

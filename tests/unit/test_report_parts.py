@@ -13,7 +13,7 @@ from luban.report.charts.plot import HEIGHT, LEGEND, TOP
 from luban.report.content import Content
 from luban.report.figures import Figure, Figures, Interval, pointer, shown
 from luban.report.media import Media, Piece
-from luban.report.sections.slices import slice_name
+from luban.report.slice_words import slice_name
 from luban.report.words import words
 from luban.report.worries import worries
 
@@ -28,18 +28,48 @@ def content(**metrics: object) -> Content:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "expected"),
+    ("parts", "english", "chinese"),
     [
-        ("sex", "'Female'", "sex: Female"),
-        ("age", "51 to 80", "age: 51 to 80"),
-        ("age and job", "51 to 80 and 'clerk'", "age: 51 to 80, job: clerk"),
-        ("job", "'arts and crafts'", "job: 'arts and crafts'"),
-        ("here and now", "'x'", "here and now: 'x'"),
-        ("x", "''", "x: ''"),
+        ([("sex", "'Female'")], "sex is 'Female'", "sex 为 “Female”"),
+        (
+            [("bread and butter", "'arts and crafts'"), ("age", "51 to 80")],
+            "bread and butter is 'arts and crafts' and age is 51 to 80",
+            "bread and butter 为 “arts and crafts” 且 age 为 51 至 80",
+        ),
+        ([("text", "3 to 8 words")], "text is 3 to 8 words", "text 为 3 至 8 个词"),
+        ([("text", "7 characters")], "text is 7 characters", "text 为 7 个字符"),
+        ([("steps", "3 to 8 long")], "steps is 3 to 8 long", "steps 为 长度 3 至 8"),
+        ([("day", "2020-01-01 to 2021-02-03")], "day is 2020-01-01 to 2021-02-03", "day 为 2020-01-01 至 2021-02-03"),
+        ([("x", "missing"), ("y", "'missing'")], "x is missing and y is 'missing'", "x 为 缺失 且 y 为 “missing”"),
+        ([("x", "''"), ("y", "'1 to 2'")], "x is '' and y is '1 to 2'", "x 为 “” 且 y 为 “1 to 2”"),
+        ([("{x}", "'{y}'")], "{x} is '{y}'", "{x} 为 “{y}”"),
     ],
 )
-def test_slices_are_named_without_the_marks_of_a_value(column: str, value: str, expected: str) -> None:
-    assert slice_name(column, value) == expected
+def test_a_slice_is_named_by_its_parts(parts: list[tuple[str, str]], english: str, chinese: str) -> None:
+    item = {"column": "?", "value": "?", "parts": [{"column": column, "value": value} for column, value in parts]}
+    assert slice_name(item, words("en")) == english
+    assert slice_name(item, words("zh")) == chinese
+
+
+def test_a_slice_of_a_file_without_parts_keeps_its_names() -> None:
+    assert slice_name({"column": "age and job", "value": "51 to 80 and 'clerk'"}, words("en")) == (
+        "age and job is 51 to 80 and 'clerk'"
+    )
+
+
+def test_the_worst_slice_is_told_alike_in_the_terminal_and_on_the_page() -> None:
+    from luban.report.judgement_table import short_lines
+    from luban.report.sections.verdict import told
+
+    parts = [{"column": "bread and butter", "value": "'a & b'"}, {"column": "age", "value": "40 to 65"}]
+    worst = {"column": "-", "value": "-", "parts": parts, "rows": 90, "score": SCORE, "worse": True, "p_adjusted": 0.01}
+    found = {"metric": "accuracy", "overall": 0.9, "looked_at": 3, "found": [worst]}
+    assert short_lines({"slices": found}) == [
+        ("worst slice", "accuracy 0.700 where bread and butter is 'a & b' and age is 40 to 65 (90 rows), 0.900 on all")
+    ]
+    (worry,) = worries(content(slices=found))
+    assert "bread and butter is &#39;a &amp; b&#39; and age is 40 to 65" in told(worry, words("en"))
+    assert "bread and butter 为 “a &amp; b” 且 age 为 40 至 65" in told(worry, words("zh"))
 
 
 def test_a_gap_between_groups_is_told_in_words() -> None:

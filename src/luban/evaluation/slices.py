@@ -33,6 +33,7 @@ MAX_FOUND = 20
 MAX_SINGLE = 200  # slices of single columns that are listed
 SIGNIFICANT = 0.05
 MISSING = "missing"
+JOINED = " and "  # between the columns of a pair, and between their values
 CJK_SHARE = 0.2  # of the characters, from where on words are not told apart by spaces
 
 
@@ -45,20 +46,38 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Slice:
-    """difference: of the score from that of all rows. p_adjusted: how often chance alone does as much, after
-    correction. worse: whether it is worse by more than chance."""
+class Part:
+    """value: a cell of the data in quotation marks; words of ours (a bin, `missing`) have none."""
 
     column: str
     value: str
+
+
+@dataclass(frozen=True)
+class Slice:
+    """parts: one, or two of a pair. difference: of the score from that of all rows. p_adjusted: how often chance alone
+    does as much, after correction. worse: whether it is worse by more than chance."""
+
+    parts: tuple[Part, ...]
     rows: int
     score: Score
     difference: float
     p_adjusted: float
     worse: bool
 
+    @property
+    def column(self) -> str:
+        return JOINED.join(part.column for part in self.parts)
+
+    @property
+    def value(self) -> str:
+        return JOINED.join(part.value for part in self.parts)
+
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "score": self.score.to_json()}
+        """Return JSON values. column, value: to be read; only `parts` tells two columns from one that has an 'and'."""
+        parts = [vars(part) for part in self.parts]
+        shown = {"column": self.column, "value": self.value}
+        return {**shown, **vars(self), "parts": parts, "score": self.score.to_json()}
 
 
 @dataclass(frozen=True)
@@ -186,12 +205,16 @@ def find_slices(quality: Quality, frame: pl.DataFrame, kinds: Mapping[str, str])
     sign = 1 if quality.higher_is_better else -1
     worse = (adjusted < SIGNIFICANT) & (sign * (mean - overall) < 0)
 
+    def places_of(look: _Look, code: int) -> tuple[tuple[str, int], ...]:
+        """Return the columns of a slice, each with its own code."""
+        codes = (code,) if len(look.columns) == 1 else divmod(code, len(cuts[look.columns[1]].names))
+        return tuple(zip(look.columns, codes, strict=True))
+
     def described(index: int) -> Slice:
         look = seen[place[index]]
         rows = np.flatnonzero(look.cut.codes == code[index])
         return Slice(
-            " and ".join(look.columns),
-            look.cut.names[code[index]],
+            tuple(Part(name, cuts[name].names[own]) for name, own in places_of(look, int(code[index]))),
             len(rows),
             quality.score(rows),
             float(mean[index] - overall),
@@ -209,9 +232,7 @@ def find_slices(quality: Quality, frame: pl.DataFrame, kinds: Mapping[str, str])
     for index in np.lexsort((sign * mean, ~worse)).tolist():
         look, slice_ = seen[place[index]], described(index)
         if len(look.columns) > 1:
-            width = len(cuts[look.columns[1]].names)
-            parts = zip(look.columns, divmod(int(code[index]), width), strict=True)
-            means = [wider[part] for part in parts if part in wider]
+            means = [wider[part] for part in places_of(look, int(code[index])) if part in wider]
             # A pair says something new only where it is worse than its wider slices by more than chance.
             if any((slice_.score.high >= m) if sign > 0 else (slice_.score.low <= m) for m in means):
                 continue
@@ -263,4 +284,4 @@ def _crossed(first: Cut, second: Cut) -> Cut:
     """Cut by two columns at once."""
     width = len(second.names)
     codes = np.where((first.codes >= 0) & (second.codes >= 0), first.codes * width + second.codes, -1)
-    return Cut(codes, [f"{one} and {other}" for one in first.names for other in second.names])
+    return Cut(codes, [f"{one}{JOINED}{other}" for one in first.names for other in second.names])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from luban.report.slice_words import slice_name
+from luban.report.words import words
+
 LARGE_DROP = 0.05  # of the deciding metric
 
 
@@ -47,9 +50,8 @@ def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
     if worse:
         first, metric = worse[0], evaluation["slices"]["metric"]
         overall = evaluation["slices"]["overall"]
-        text = (
-            f"{metric} {_number(first['score'])} where {first['column']} is {first['value']} ({first['rows']:,} rows)"
-        )
+        where = slice_name(first, words("en"))
+        text = f"{metric} {_number(first['score'])} where {where} ({first['rows']:,} rows)"
         lines.append(("worst slice", f"{text}, {overall:.3f} on all"))
     if confusions := evaluation.get("confusions"):
         first = confusions[0]

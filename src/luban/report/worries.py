@@ -9,7 +9,7 @@ from typing import Any
 from luban.core import artifact
 from luban.report.content import Content
 from luban.report.figures import EACH, Figure, Figures, Quote, pointer
-from luban.report.sections.slices import between, slice_name
+from luban.report.slice_words import between
 
 FEW_ROWS = 200  # test rows, below which intervals are wide
 HIGH_ECE = 0.05  # calibration error that the whole interval has to exceed
@@ -98,7 +98,8 @@ def worst_slice(content: Content) -> list[Worry]:
         if item.get("worse") and (item.get("p_adjusted") is None or item["p_adjusted"] < SIGNIFICANT):
             at = content.figures
             values = {
-                "name": Quote(at.source("slices", "found", index), slice_name(item["column"], item["value"])),
+                "slice": item,
+                "source": at.source("slices", "found", index),
                 "score": at.interval("slices", "found", index, "score"),
                 "overall": at("slices", "overall"),
                 "rows": at("slices", "found", index, "rows"),

@@ -10,10 +10,10 @@ from markupsafe import Markup
 from luban.report.charts import draw
 from luban.report.content import Content
 from luban.report.figures import Figure, Quote
+from luban.report.slice_words import between, slice_name, unquoted
 from luban.report.words import Words
 
 MAX_SLICES = 24
-JOINED = " and "  # between the columns of a slice of two, and between their values
 
 
 def build(content: Content, words: Words) -> dict[str, Any] | None:
@@ -60,7 +60,7 @@ def sliced(content: Content, words: Words) -> list[tuple[object, ...]]:
         (
             Markup('<span data-source="{}">{}</span>{}').format(
                 at.source("slices", "found", index),
-                slice_name(item["column"], item["value"]),
+                slice_name(item, words),
                 worse if item.get("worse") else "",
             ),
             strips[index],
@@ -101,21 +101,3 @@ def small(p: Figure) -> Figure:
 def rates_of(content: Content) -> list[str]:
     groups = (content.metrics.get("fairness") or {}).get("groups", [])
     return list(dict.fromkeys(rate for group in groups for rate in group["rates"]))
-
-
-def slice_name(column: str, value: str) -> str:
-    """Return what a slice is: `age 51 to 80, education Masters` of two columns."""
-    columns, values = str(column).split(JOINED), str(value).split(JOINED)
-    if len(columns) != len(values):
-        return f"{column}: {value}"
-    return ", ".join(f"{name}: {unquoted(text)}" for name, text in zip(columns, values, strict=True))
-
-
-def unquoted(value: object) -> str:
-    """Return a value without the quotation marks that tell it from words of ours."""
-    text = str(value)
-    return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
-
-
-def between(values: list[str]) -> str:
-    return " / ".join(map(unquoted, values))

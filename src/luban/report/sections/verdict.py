@@ -8,6 +8,8 @@ from markupsafe import Markup
 
 from luban.report.charts import draw
 from luban.report.content import Content
+from luban.report.figures import Quote
+from luban.report.slice_words import slice_name
 from luban.report.words import Words
 from luban.report.worries import Worry, worries
 from luban.tasks import metrics as metric_tables
@@ -126,9 +128,13 @@ def told(worry: Worry, words: Words) -> Markup:
 
 
 def localised(worry: Worry, words: Words) -> dict[str, Any]:
-    """Return the values of a worry, its metric, baseline, rate... by their names in the language."""
+    """Return the values of a worry, its metric, baseline, rate, slice... by their names in the language."""
     kinds = {"metric": "metric", "baseline": "baseline", "rate": "metric", "corruption": "corruption"}
-    names = {key: words.name(kind, str(worry.values[key])) for key, kind in kinds.items() if key in worry.values}
+    names: dict[str, Any] = {
+        key: words.name(kind, str(worry.values[key])) for key, kind in kinds.items() if key in worry.values
+    }
+    if "slice" in worry.values:
+        names["name"] = Quote(worry.values["source"], slice_name(worry.values["slice"], words))
     return worry.values | names
 
 
