@@ -90,6 +90,10 @@ def test_sequence_names_the_planted_steps(explained: Explain, tmp_path: Path) ->
     assert found[0]["check"]["passes"], found[0]["check"]
     assert len(own[0]["inputs"][0]["parts"]) == 12
     assert page.count('<table class="weights">') == len(own)
+    series = found[0]["inputs"][0]["series"]
+    assert series["spans"][5] == [11, 12]
+    assert series["values"][0] == pytest.approx(rows[1]["wave"])
+    assert page.count("<title>steps 11-12: ") == len(own)
 
 
 def test_pair_of_texts_and_several_labels(explained: Explain, tmp_path: Path) -> None:

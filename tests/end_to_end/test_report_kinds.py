@@ -49,6 +49,11 @@ def pairs(folder: Path, draw: np.random.Generator) -> dict[str, list[object]]:
     return {"first": texts[0], "second": texts[1], "y": draw.choice(["a", "b"], ROWS).tolist()}
 
 
+def waves(folder: Path, draw: np.random.Generator) -> dict[str, list[object]]:
+    steps = [draw.normal(size=(int(draw.integers(2, 130)), 2)).round(3).tolist() for _ in range(ROWS)]
+    return {"wave": steps, "y": draw.choice(["a", "b"], ROWS).tolist()}
+
+
 def front(run: Path) -> dict[str, object]:
     return dict(yaml.safe_load((run / "README.md").read_text("utf-8").split("---\n")[1]))
 
@@ -58,6 +63,7 @@ CASES = {  # rows, the task of the model card, what has to be on the page, more 
     "tags": (tags, "tabular-classification", ("several labels a row",), ("--set", "data.task=multi_label")),
     "pictures": (pictures, "image-classification", ('<img src="data:image/png;base64,',), ("--model", "mlp")),
     "sounds": (sounds, "audio-classification", ('<audio controls preload="none" src="data:audio/wav;base64,',), ()),
+    "waves": (waves, "other", ('<polyline class="line two"', "<dt>Task</dt>", "number 2"), ()),
     "pairs": (pairs, "text-classification", ("<dt>first</dt>", "<dt>second</dt>"), ("--model", "transformer")),
 }
 
@@ -66,8 +72,10 @@ CASES = {  # rows, the task of the model card, what has to be on the page, more 
 def test_page_of_each_kind(luban, tmp_path: Path, kind: str) -> None:
     rows, task, shown, more = CASES[kind]
     columns = rows(tmp_path, np.random.default_rng(0))
-    pl.DataFrame(columns).write_csv(tmp_path / "rows.csv")
-    result = luban("train", "rows.csv", "--target", "y", *SHORT, *more)
+    data = "rows.jsonl" if kind == "waves" else "rows.csv"
+    frame = pl.DataFrame(columns)
+    frame.write_ndjson(tmp_path / data) if kind == "waves" else frame.write_csv(tmp_path / data)
+    result = luban("train", data, "--target", "y", *SHORT, *more)
     assert result.code == 0, result.err
     run = tmp_path / "runs" / "rows"
     page = (run / "report.html").read_text("utf-8")

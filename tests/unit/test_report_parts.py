@@ -7,12 +7,13 @@ import re
 import pytest
 
 from luban.core.cost import energy_estimate, peak_memory
-from luban.report import media
 from luban.report.charts import draw
 from luban.report.charts.plot import HEIGHT, LEGEND, TOP
 from luban.report.content import Content
 from luban.report.figures import Figure, Figures, Interval, pointer, shown
-from luban.report.media import Media, Piece
+from luban.report.media import Media
+from luban.report.pictures import PICTURES
+from luban.report.pictures.base import Piece
 from luban.report.slice_words import slice_name
 from luban.report.words import words
 from luban.report.worries import worries
@@ -154,10 +155,10 @@ def test_strips_show_the_same_range() -> None:
 def test_media_stop_where_the_page_is_full(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "rows.csv").write_text("x")
     (tmp_path / "a.wav").write_bytes(b"x")
-    monkeypatch.setattr(media, "picture", lambda _: None)
-    monkeypatch.setattr(media, "sound", lambda _: Piece("audio", "x" * 600_000))
-    found = Media(tmp_path / "rows.csv")
-    assert [found.piece("clip", "a.wav", 1) is not None for _ in range(4)] == [True, True, False, False]
+    monkeypatch.setitem(PICTURES, "audio", lambda _: Piece("audio", "x" * 600_000))
+    found, item = Media(tmp_path / "rows.csv"), {"row": 1, "media": {"clip": "a.wav"}}
+    shown = [found.pieces(item, Figures(item), words("en"), 6) for _ in range(4)]
+    assert [len(pieces) for pieces in shown] == [1, 1, 0, 0]
 
 
 def test_energy_says_what_it_assumes() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ import polars as pl
 from luban.data.table import Table
 from luban.evaluation.quality import Quality
 from luban.features.cells import strings
+from luban.features.sequence import Series
 from luban.tasks.base import Array, Floats, Task
 from luban.tasks.classification import Classification
 from luban.tasks.multi_label import MultiLabel
 
 MAX_MISTAKES = 20
 MAX_CHARACTERS = 300
-MEDIA = ("image", "audio")
 
 
 def find_mistakes(
@@ -39,16 +39,17 @@ def find_mistakes(
     predicted = shown(task.decode(outputs[worst])[f"predicted_{task.target}"])
     actual = shown(rows.frame[task.target])
     is_sure = isinstance(task, Classification | MultiLabel)
-    cells = {name: shown(rows.frame[name]) for name, kind in kinds.items() if kind not in MEDIA and kind != "sequence"}
-    media = {name: _paths(rows.frame[name]) for name, kind in kinds.items() if kind in MEDIA}
+    kept: dict[str, dict[str, list[Any]]] = {"cells": {}, "media": {}, "series": {}}
+    for name, kind in kinds.items():
+        form, keep = KEPT.get(kind, ("cells", shown))
+        kept[form][name] = keep(rows.frame[name])
     return [
         {
             "row": int(rows.row_numbers[place]),
             "actual": actual[place],
             "predicted": predicted[place],
             "confidence": float(surety[worst[place]]) if is_sure else None,
-            "cells": {name: texts[place] for name, texts in cells.items()},
-            "media": {name: paths[place] for name, paths in media.items()},
+            **{form: {name: found[place] for name, found in columns.items()} for form, columns in kept.items()},
         }
         for place in range(count)
     ]
@@ -77,6 +78,18 @@ def shown(cells: pl.Series) -> list[str]:
 
 def _paths(cells: pl.Series) -> list[str | None]:
     return [str(Path(cell)) if isinstance(cell, str) and cell else None for cell in cells.to_list()]
+
+
+def _series(cells: pl.Series) -> list[dict[str, Any] | None]:
+    return [None if (found := Series.of(cell)) is None else found.to_json() for cell in cells.to_list()]
+
+
+# What is kept of a wrong row's cell of a kind, and by which name; of other kinds their text.
+KEPT: dict[str, tuple[str, Callable[[pl.Series], list[Any]]]] = {
+    "image": ("media", _paths),
+    "audio": ("media", _paths),
+    "sequence": ("series", _series),
+}
 
 
 def find_confusions(task: Task, targets: Array, outputs: Floats, limit: int = 10) -> list[dict[str, Any]]:

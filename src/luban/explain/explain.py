@@ -145,7 +145,7 @@ def _columns(question: Question, weights: Tensor, points: tuple[Tensor, ...]) ->
             places = [place for place, part in enumerate(view.parts) if part.column == column]
             looked = None if attention is None else tuple(Weighted(view.parts[i], attention[i]) for i in places)
             parts = tuple(Weighted(view.parts[i], own[i]) for i in places)
-            found.append(ColumnExplanation(column, view.kind, parts, pictures, looked))
+            found.append(ColumnExplanation(column, view.kind, parts, pictures, looked, view.series))
     return tuple(found)
 
 

@@ -11,6 +11,7 @@ from luban.explain.edit import Edit
 from luban.explain.importance import Importance
 from luban.explain.nearest import Neighbour
 from luban.explain.view import Part, Pictures
+from luban.features.sequence import Series
 
 ATTENTION_NOTE = "where the model looks, which is not why it answers"
 
@@ -26,13 +27,15 @@ class Weighted:
 
 @dataclass(frozen=True)
 class ColumnExplanation:
-    """One column's share. attention: of words, the share of the attention that each gets; it adds up to 1 at most."""
+    """One column's share. attention: of words, the share of the attention that each gets; it adds up to 1 at most.
+    series: the numbers of a sequence, its spans the parts."""
 
     column: str
     kind: str
     parts: tuple[Weighted, ...]
     pictures: Pictures | None = None
     attention: tuple[Weighted, ...] | None = None
+    series: Series | None = None
 
     def to_json(self) -> dict[str, Any]:
         image = None
@@ -42,7 +45,8 @@ class ColumnExplanation:
         if self.attention is not None:
             attention = {"note": ATTENTION_NOTE, "parts": [part.to_json() for part in self.attention]}
         parts = [part.to_json() for part in self.parts]
-        return {"column": self.column, "kind": self.kind, "parts": parts, "image": image, "attention": attention}
+        found = {"column": self.column, "kind": self.kind, "parts": parts, "image": image, "attention": attention}
+        return found if self.series is None else {**found, "series": self.series.to_json()}
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from luban.core.tensors import Ragged
 from luban.explain.view import Inputs, Part, RowInput, View, mixed
+from luban.features.sequence import Series
 
 TIME_PARTS = 12
 
@@ -16,9 +19,10 @@ def sequence_view(row: RowInput) -> View:
     assert isinstance(frames, Ragged)
     stretches = time_parts(len(frames.values))
     spans = [(stretches == part).nonzero().flatten() for part in stretches.unique()]  # type: ignore[no-untyped-call]
-    labels = [f"steps {int(span[0]) + 1}-{int(span[-1]) + 1}" for span in spans]
-    parts = tuple(Part(row.cells.columns[0], "bin", label) for label in labels)
-    return frames_view(row, parts, stretches[:, None].to(frames.values.device))
+    ends = tuple((int(span[0]) + 1, int(span[-1]) + 1) for span in spans)
+    parts = tuple(Part(row.cells.columns[0], "bin", f"steps {first}-{last}") for first, last in ends)
+    view = frames_view(row, parts, stretches[:, None].to(frames.values.device))
+    return replace(view, series=Series.of(row.cells.item(0, 0), len(frames.values), ends) if parts else None)
 
 
 def time_parts(length: int) -> Tensor:

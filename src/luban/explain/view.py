@@ -14,6 +14,7 @@ from torch import Tensor
 
 from luban.core.tensors import Ragged
 from luban.features.base import Feature
+from luban.features.sequence import Series
 from luban.models.base import Encoder
 
 Inputs = dict[str, Tensor | Ragged]
@@ -44,7 +45,8 @@ class View:
     like point or broadcast to it: the part that each number belongs to, -1 for none.
 
     lift: (S, ...) numbers like point -> what the network takes for them. masked: (S, K) bool, false where a part is
-    deleted -> the same. draw: (1, ...) weights like point -> pictures, of what can be seen.
+    deleted -> the same. draw: (1, ...) weights like point -> pictures, of what can be seen. series: the row's numbers,
+    of what is drawn as lines, its spans the parts.
     """
 
     kind: str
@@ -55,6 +57,7 @@ class View:
     lift: Callable[[Tensor], Inputs]
     masked: Callable[[Tensor], Inputs]
     draw: Callable[[Tensor], Pictures] | None = None
+    series: Series | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 
 MAX_STEPS = 100_000
+SHOWN_STEPS, SHOWN_NUMBERS = 96, 4  # of a sequence, and of each of its steps: what a small chart can show
 
 
 class SequenceConfig(FeatureConfig):
@@ -40,6 +41,46 @@ def as_steps(cell: object, width: int | None) -> npt.NDArray[np.float32] | str:
     if width is not None and steps.shape[1] != width:
         return f"expected {width} numbers a step, found {steps.shape[1]}"
     return steps.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Series:
+    """A sequence as people look at it: T' of its steps, drawn evenly, and the first D' numbers of each.
+
+    length, width: of all of it, T and D. steps, numbers: which are here, from 1. values: D' lists of T' numbers, None
+    where one is not finite. spans: the first and last step of each of its parts, where it has any.
+    """
+
+    length: int
+    width: int
+    steps: tuple[int, ...]
+    numbers: tuple[int, ...]
+    values: tuple[tuple[float | None, ...], ...]
+    spans: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def of(cls, cell: object, last: int = MAX_STEPS, spans: tuple[tuple[int, int], ...] = ()) -> Self | None:
+        """Return a cell's last steps; None of one that is missing, empty or no sequence of numbers."""
+        found = None if cell is None else as_steps(cell, None)
+        if found is None or isinstance(found, str) or not len(found):
+            return None
+        found = found[-last:]
+        length, width = found.shape
+        places = np.unique(np.linspace(0, length - 1, min(SHOWN_STEPS, length)).round().astype(int))
+        kept = found[places, :SHOWN_NUMBERS].T
+        values = tuple(tuple(float(f"{v:.6g}") if np.isfinite(v) else None for v in line) for line in kept)
+        steps = tuple(int(place) + 1 for place in places)
+        return cls(length, width, steps, tuple(range(1, len(kept) + 1)), values, spans)
+
+    def to_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "length": self.length,
+            "width": self.width,
+            "steps": list(self.steps),
+            "numbers": list(self.numbers),
+        }
+        found["values"] = [list(line) for line in self.values]
+        return {**found, "spans": [list(span) for span in self.spans]} if self.spans else found
 
 
 @dataclass(frozen=True, eq=False)

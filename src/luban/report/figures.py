@@ -108,6 +108,10 @@ class Figures:
                 return None
         return found
 
+    def below(self, *path: str | int) -> Figures:
+        """Return the entries under a path."""
+        return Figures(self.entry(*path), self.file, (*self.base, *path))
+
     def source(self, *path: str | int) -> str:
         return pointer(self.file, *self.base, *path)
 

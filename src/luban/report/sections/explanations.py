@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from luban.report.charts import draw
+from luban.report.charts.plot import Chart
 from luban.report.content import Content
 from luban.report.figures import Figures
+from luban.report.pictures.sequence import Spans, series_chart
 from luban.report.words import Words
 
 MAX_ROWS, MAX_WORDS, MAX_COLUMNS = 8, 200, 20
-MAX_BARS = 8  # cells of a row that are shown
+MAX_BARS, MAX_CHARTS = 8, 4  # cells and sequences of a row that are shown
 MAX_STEPS, MAX_PLACES = 12, 6  # stretches of its sequence, places in its pictures
 MAX_IMAGE = 150_000  # characters of a picture
 IMAGE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+")
@@ -26,7 +28,7 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
     at = Figures(found, "explanations")
     metric = words.name("metric", found.get("metric") or content.decider)
     listed = list(enumerate(found.get("importance") or []))[:MAX_COLUMNS]
-    rows = [row_of(row, index, at) for index, row in enumerate((found.get("rows") or [])[:MAX_ROWS])]
+    rows = [row_of(row, index, at, words) for index, row in enumerate((found.get("rows") or [])[:MAX_ROWS])]
     return {
         "metric": metric,
         "chart": draw.bars(
@@ -43,12 +45,13 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
     }
 
 
-def row_of(row: Mapping[str, Any], index: int, at: Figures) -> dict[str, Any]:
+def row_of(row: Mapping[str, Any], index: int, at: Figures, words: Words) -> dict[str, Any]:
     """Return a row with texts as (word, weight, shade), shades -5 to 5 of the row's largest weight, other parts as bars
-    of (label, weight, share of the largest), and safe pictures."""
+    of (label, weight, share of the largest), charts of sequences, and safe pictures."""
     inputs = [{**item, "parts": weighed(item)} for item in row.get("inputs") or []]
     most = max((abs(part["weight"]) for item in inputs for _, part in item["parts"]), default=0.0) or 1.0
     texts, bars, pictures = [], [], []
+    charts: list[Chart] = []
     for place, item in enumerate(inputs):
         column = str(item.get("column", ""))
         if any("text" in part for _, part in item["parts"]):
@@ -58,6 +61,13 @@ def row_of(row: Mapping[str, Any], index: int, at: Figures) -> dict[str, Any]:
             ]
             texts.append((column, shaded[:MAX_WORDS]))
             continue
+        series = at.below("rows", index, "inputs", place, "series")
+        if series.entry("steps") and len(charts) < MAX_CHARTS:
+            spans = Spans(
+                [(label(part), part["weight"], part["weight"] / most) for _, part in item["parts"]],
+                at.source("rows", index, "inputs", place, "parts"),
+            )
+            charts.append(series_chart(series, column, row.get("row"), words, spans))
         seen = safe_pictures(item.get("image") or {})
         if seen:
             pictures.append((column, seen))
@@ -78,6 +88,7 @@ def row_of(row: Mapping[str, Any], index: int, at: Figures) -> dict[str, Any]:
         **row,
         "texts": texts,
         "pictures": pictures,
+        "charts": charts,
         "bars": [bars[place] for place in (sorted(strongest) if is_sequence else strongest)],
         "more": len(bars) - len(strongest),
         "probability": probability,

@@ -27,11 +27,7 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
                 "actual": answer(at, index, "actual", task, words),
                 "predicted": answer(at, index, "predicted", task, words),
                 "confidence": at("mistakes", index, "confidence"),
-                "media": [
-                    (column, piece)
-                    for column, path in (item.get("media") or {}).items()
-                    if (piece := media.piece(column, path, item["row"])) is not None
-                ],
+                "media": media.pieces(item, at.below("mistakes", index), words, MAX_CELLS),
                 "cells": [
                     (column, at.text("mistakes", index, "cells", column).cut(MAX_CELL))
                     for column in item.get("cells") or {}
