@@ -16,6 +16,7 @@ from luban.core import artifact, events
 from luban.core.cache import cache_folder
 from luban.core.errors import ConfigError
 from luban.data import samples, sources
+from luban.data.draw import sample_rows
 from luban.data.split import drop_overlap, split
 from luban.data.table import RejectedRow, Table
 from luban.features import cache, schema
@@ -40,13 +41,13 @@ class Part:
     """Some rows of a table: the training, validation or test rows."""
 
     table: Table
-    rows: Positions
+    rows: Positions  # ascending
 
     def materialize(self, limit: int | None = None, seed: int = 0) -> Table:
         """Copy the rows out, or `limit` of them drawn at random."""
-        if limit is None or len(self.rows) <= limit:
+        if limit is None:
             return self.table.take(self.rows)
-        return self.table.take(np.sort(np.random.default_rng(seed).choice(self.rows, limit, replace=False)))
+        return self.table.take(self.rows[sample_rows(len(self.rows), limit, np.random.default_rng(seed))])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from luban.audit.confident import out_of_fold
@@ -11,6 +10,7 @@ from luban.audit.finding import Finding
 from luban.audit.pictures import small_images
 from luban.audit.subject import Subject, examples_of
 from luban.core.errors import listed
+from luban.data.draw import sample_rows
 from luban.data.table import Table
 from luban.features.cells import strings
 from luban.features.number import parse_numbers
@@ -40,7 +40,7 @@ def audit_drift(subject: Subject) -> list[Finding]:
 
 def _compare(subject: Subject, role: str, table: Table, name: str) -> Finding | None:
     kind = subject.kinds[name]
-    rows, others = _drawn(len(subject), subject.seed), _drawn(len(table), subject.seed)
+    rows, others = (sample_rows(len(side), SAMPLE, np.random.default_rng(subject.seed)) for side in (subject, table))
     if min(len(rows), len(others)) < MIN_ROWS:
         return None
     mine, theirs = subject.frame[name].gather(rows), table.frame[name].gather(others)
@@ -76,12 +76,6 @@ def _compare(subject: Subject, role: str, table: Table, name: str) -> Finding | 
         examples_of(table, range(min(3, len(table))), (name,)),
         f"data.columns: {{{name}: ignore}}",
     )
-
-
-def _drawn(rows: int, seed: int) -> npt.NDArray[np.int64]:
-    if rows <= SAMPLE:
-        return np.arange(rows)
-    return np.sort(np.random.default_rng(seed).choice(rows, SAMPLE, replace=False))
 
 
 def _numbers(mine: pl.Series, theirs: pl.Series, looks: int) -> float:

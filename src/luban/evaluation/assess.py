@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from luban.data.draw import sample_rows
 from luban.evaluation.baselines import MAX_ROWS as BASELINE_ROWS
 from luban.evaluation.baselines import ROWS_AT_ONCE, Baseline, fit_baselines
-from luban.evaluation.bootstrap import sample_rows
 from luban.evaluation.config import EvaluateConfig
 from luban.evaluation.evaluate import Evaluation, evaluate
 from luban.evaluation.fairness import num_groups

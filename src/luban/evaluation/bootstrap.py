@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from luban.data.draw import sample_rows
 from luban.tasks.base import Array, Floats, Metric, Task
 
 RESAMPLES = 1000
@@ -55,13 +56,6 @@ class Sampled:
     @property
     def score(self) -> Score:
         return Score.of(self.value, self.samples)
-
-
-def sample_rows(count: int, limit: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return the positions of all rows, or of `limit` of them drawn at random, in order."""
-    if count <= limit:
-        return np.arange(count)
-    return np.sort(rng.choice(count, limit, replace=False))
 
 
 def weights_of_resamples(rows: int, resamples: int, seed: int) -> Iterator[Floats]:

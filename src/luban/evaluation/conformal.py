@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import betabinom, norm
 
-from luban.evaluation.bootstrap import Score, sample_rows, sums_of_resamples
+from luban.data.draw import sample_rows
+from luban.evaluation.bootstrap import Score, sums_of_resamples
 from luban.evaluation.quality import proportion
 from luban.tasks.base import Array, Floats, SetMethod, Task
 from luban.tasks.validated import SetScores

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from luban.data.draw import sample_rows
 from luban.data.table import Table
-from luban.evaluation.bootstrap import sample_rows
 from luban.evaluation.calibration import Calibration, calibrate
 from luban.evaluation.conformal import Conformal, check_coverage
 from luban.evaluation.fairness import Fairness, compare_groups

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from luban.data.draw import sample_rows
 from luban.evaluation.baselines import fit_baselines
-from luban.evaluation.bootstrap import FEW_RESAMPLES, Score, resample, sample_rows
+from luban.evaluation.bootstrap import FEW_RESAMPLES, Score, resample
 from luban.evaluation.evaluate import shown
 from luban.evaluation.rows import Rows
 from luban.tasks.base import Floats, Metric, Task

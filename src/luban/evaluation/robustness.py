@@ -12,8 +12,9 @@ import polars as pl
 import soundfile
 from PIL import Image, ImageEnhance
 
+from luban.data.draw import sample_rows
 from luban.data.table import Table
-from luban.evaluation.bootstrap import FEW_RESAMPLES, Score, resample, sample_rows
+from luban.evaluation.bootstrap import FEW_RESAMPLES, Score, resample
 from luban.features import cache
 from luban.features.audio import open_clip
 from luban.features.cells import strings

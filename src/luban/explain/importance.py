@@ -14,7 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from luban.evaluation.bootstrap import Score, sample_rows, weights_of_resamples
+from luban.data.draw import sample_rows
+from luban.evaluation.bootstrap import Score, weights_of_resamples
 from luban.features.dataset import Dataset
 from luban.models.mlp import CategoryEmbedding
 from luban.models.network import vector_name

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from luban.data.draw import sample_rows
 from luban.data.table import Table
-from luban.evaluation.bootstrap import sample_rows
 from luban.features import cache
 from luban.features.cells import quoted
 from luban.features.dataset import Dataset

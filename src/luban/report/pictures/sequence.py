@@ -25,7 +25,7 @@ from luban.report.figures import Figures
 from luban.report.pictures.base import Cell, Piece
 from luban.report.words import Words
 
-WIDTH, HEIGHT, BOTTOM = 280, 150, 36
+WIDTH, HEIGHT, BOTTOM = 280, 156, 42
 NUM_TICKS = 4
 MAX_DOTS = 48  # points that are marked one by one
 OPACITY = 0.4  # of the part that weighs most
