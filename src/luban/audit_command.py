@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
-
 from luban.audit import Subject, audit
 from luban.audit.fixes import FIXES, apply_fixes
 from luban.core.artifact import write_json
@@ -19,6 +17,7 @@ from luban.features import schema
 from luban.interface import check_output, write_table
 from luban.prepare import guess_target
 from luban.report.audit_table import show_audit
+from luban.report.wrapping import open_console
 from luban.tasks import infer_task
 
 CLEAN, ERRORS, WARNINGS = 0, 3, 4  # exit codes
@@ -42,7 +41,7 @@ def run_audit(
         _keep_original(source, output)
     if json is not None:
         check_output(json, overwrite, (".json",))
-    console = Console(highlight=False)
+    console = open_console()
     subject, notes = prepare_subject(source, target, others)
     report = audit(subject)
     show_audit(console, report, notes)

@@ -177,21 +177,19 @@ def evaluate(
     by: Annotated[str | None, typer.Option(metavar="COLUMN", help="Compare the groups of this column.")] = None,
 ) -> None:
     """Score a trained model on labelled rows."""
-    from rich.console import Console
-
     from luban.core.artifact import write_json
     from luban.interface import check_output
     from luban.model import Model
     from luban.report.judgement_table import judgement_lines
     from luban.report.terminal import score_table
+    from luban.report.wrapping import open_console, show_table, wrapped
 
     if output is not None:
         check_output(output, overwrite, (".json",))
     evaluation = Model.load(run).evaluate(data, by).to_json()
-    console = Console(highlight=False)
-    console.print(score_table(evaluation))
+    show_table(open_console(), score_table(evaluation))
     for label, text in judgement_lines(evaluation):
-        console.print(f"{label:<12} {text}", markup=False, soft_wrap=True)
+        typer.echo(wrapped(f"{label:<12} {text}", indent=13))
     if output is not None:
         write_json(output, evaluation)
 
@@ -215,6 +213,7 @@ def trace(
     from luban.explain.trace_row import trace_row
     from luban.interface import check_output
     from luban.report.trace_page import render, summary
+    from luban.report.wrapping import wrapped
 
     if lang not in ("en", "zh"):
         raise ConfigError("--lang", expected="en or zh", found=f"'{lang}'", action="Choose one of these")
@@ -226,7 +225,7 @@ def trace(
     if json is not None:
         write_json(json, found.to_json())
     for line in summary(found):
-        typer.echo(line)
+        typer.echo(wrapped(line, indent=11))
     typer.echo(f"page       {output}")
 
 
@@ -242,12 +241,13 @@ def compare(
     from luban.core.artifact import write_json
     from luban.interface import check_output, compare_runs
     from luban.report.comparison_table import comparison_lines
+    from luban.report.wrapping import wrapped
 
     if output is not None:
         check_output(output, overwrite, (".json",))
     comparison = compare_runs(run_a, run_b, data).to_json()
-    for line in comparison_lines(comparison):
-        typer.echo(line)
+    *lines, verdict = comparison_lines(comparison)
+    typer.echo("\n".join([*lines, wrapped(verdict)]))
     if output is not None:
         write_json(output, comparison)
 
@@ -289,16 +289,15 @@ def runs(
     overwrite: Annotated[bool, typer.Option(help="Replace the page if it exists.")] = False,
 ) -> None:
     """List the runs in a folder, sorted and filtered, and compare them on one page."""
-    from rich.console import Console
-
     from luban.interface import check_output
     from luban.report.runs import listing, select, table, write_comparison
+    from luban.report.wrapping import open_console, show_table, wrapped
 
     listed = listing(folder)
     found = select(listed.runs, sort, filter_ or [])
-    Console(highlight=False).print(table(found, sort))
+    show_table(open_console(), table(found, sort))
     for note in listed.notes():
-        typer.secho(note, fg="yellow")
+        typer.secho(wrapped(note), fg="yellow")
     if html is not None:
         check_output(html, overwrite, (".html",))
         write_comparison(found, html)
@@ -316,13 +315,12 @@ def explain(
     overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
 ) -> None:
     """Say why the model predicts what it does, with a check of each explanation."""
-    from rich.console import Console
-
     from luban.core.artifact import write_json
     from luban.explain.explain import DEFAULT_ROWS
     from luban.interface import check_output, positions_of
     from luban.model import Model
     from luban.report.explanations import show_explanations
+    from luban.report.wrapping import open_console
 
     if json is not None:
         check_output(json, overwrite, (".json",))
@@ -330,7 +328,7 @@ def explain(
     table = model.read(str(data))
     which = range(min(DEFAULT_ROWS, len(table))) if rows is None else positions_of(rows, len(table))
     found = model.explain(table, which, method=method, nearest=nearest)
-    show_explanations(Console(highlight=False), found)
+    show_explanations(open_console(), found)
     if json is not None:
         write_json(json, found.to_json())
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from luban.interface import train_from_settings
+from luban.report.wrapping import open_console
 
 UNSEEN = (
     "Shares of the grocery chain rose after it agreed to be acquired for 1.2 billion dollars in cash.",
@@ -17,7 +17,7 @@ UNSEEN = (
 
 def run_demo(runs: str) -> None:
     """Fine-tune MiniLM on the Reuters R8 news topics, then predict three texts that it has not seen."""
-    console = Console(highlight=False)
+    console = open_console()
     settings = {
         "name": "demo",
         "runs": runs,

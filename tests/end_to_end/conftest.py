@@ -27,7 +27,7 @@ def luban(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     """Run `luban ARGUMENTS` in an empty folder, with a cache of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LUBAN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "1000")  # a sentence is looked for in one line
 
     def run(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["luban", *map(str, arguments)])

@@ -171,7 +171,7 @@ def test_a_loss_that_is_not_finite_does_not_stay_in_the_average() -> None:
 
 
 def test_what_goes_wrong_is_told_in_one_line_each() -> None:
-    terminal = Terminal(console(is_terminal=False), Clock())
+    terminal = Terminal(console(160, is_terminal=False), Clock())
     terminal(events.Diverged(12, 2, float("nan"), 0.001, [3, 17, 22, 40, 41, 42], "half the rate from step 10 on"))
     terminal(events.MemoryRanOut(12, 4))
     terminal(events.Stopped(12, "SIGTERM"))

@@ -18,7 +18,7 @@ def check(status: str, number: int = 0) -> dict[str, str]:
 
 
 def printed(event: PreflightDone) -> list[str]:
-    console = Console(file=io.StringIO(), width=80, highlight=False)
+    console = Console(file=io.StringIO(), width=100, highlight=False)
     Terminal(console)(event)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()

@@ -58,7 +58,7 @@ def title(curve: RateCurve) -> str:
 
 def show(console: Console, curve: RateCurve) -> None:
     """Print the curve and what follows from it."""
-    console.print(f"{title(curve)}: {curve.reason}", markup=False)
+    console.print(f"{title(curve)}: {curve.reason}", markup=False, soft_wrap=False)
     for line in chart(curve, min(console.width, MAX_WIDTH), ascii_only=console.options.ascii_only):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -33,6 +33,7 @@ from luban.core.events import (
 )
 from luban.report.judgement_table import short_lines
 from luban.report.progress import LABEL_WIDTH, LiveLine, Pace, Piece, clock_time, fitted, short
+from luban.report.wrapping import open_console, show_table, wrapped
 
 MAX_COLUMNS = 30  # columns of the data that are listed one by one
 MAX_ROWS = 5  # of a batch that are named
@@ -46,7 +47,7 @@ class Terminal(Listener):
     one every 30 seconds of a longer epoch."""
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.console = console or open_console(soft_wrap=not sys.stdout.isatty())
         self.clock = clock
         self.live: Live | None = None
         self.pace = Pace(0, 0, clock)
@@ -71,9 +72,12 @@ class Terminal(Listener):
             self.live.stop()
             self.live = None
 
-    def line(self, label: str, text: str, style: str = "") -> None:
+    def line(self, label: str, text: str, style: str = "", *, is_prose: bool = True) -> None:
+        """Print a text beside its label. is_prose: false for what a log keeps on one line, to be read by programs."""
         if not self.console.is_terminal:
-            self.console.print(f"{label:<{LABEL_WIDTH}} {text}".rstrip(), markup=False, soft_wrap=True)
+            line = f"{label:<{LABEL_WIDTH}} {text}".rstrip()
+            shown = wrapped(line, LABEL_WIDTH + 1, self.console.width) if is_prose else line
+            self.console.print(shown, markup=False, soft_wrap=True)
             return
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=LABEL_WIDTH, style="bold cyan", no_wrap=True)
@@ -146,7 +150,7 @@ class Terminal(Listener):
         if not self.can_redraw and self.clock() - self.told >= LOG_SECONDS:
             done = f"step {self.pace.next_step:,} of {self.pace.total:,}"
             texts = [done, *(piece.text for piece in self.pace.pieces())]
-            self.line(self.when(event.epoch), ", ".join(texts))
+            self.line(self.when(event.epoch), ", ".join(texts), is_prose=False)
             self.told = self.clock()
 
     def when(self, epoch: int) -> str:
@@ -185,7 +189,7 @@ class Terminal(Listener):
         best = "  best so far" if event.is_best else ""
         width = self.console.width - LABEL_WIDTH - 1 - len(best) if self.console.is_terminal else sys.maxsize
         text = fitted([piece for piece in pieces if piece.text], max(width, len(score)), ", ")
-        self.line(self.when(event.epoch), text + best)
+        self.line(self.when(event.epoch), text + best, is_prose=False)
         self.pace.pause()
         self.told = self.clock()
 
@@ -196,7 +200,7 @@ class Terminal(Listener):
 
     def evaluated(self, event: Evaluated) -> None:
         self.console.print()
-        self.console.print(score_table(event.evaluation))
+        show_table(self.console, score_table(event.evaluation))
         verdict = event.evaluation.get("verdict", {})
         if verdict:
             self.line("verdict", verdict["text"], "bold green" if verdict["beats_baselines"] else "bold yellow")
@@ -204,10 +208,10 @@ class Terminal(Listener):
             self.line(label, text)
 
     def saved(self, event: RunSaved) -> None:
-        self.line("run", event.path, "bold")
+        self.line("run", event.path, "bold", is_prose=False)
         if event.report is not None:
-            self.line("report", event.report, "bold")
-        self.line("", f"luban predict {event.path} new.csv -o predictions.csv")
+            self.line("report", event.report, "bold", is_prose=False)
+        self.line("", f"luban predict {event.path} new.csv -o predictions.csv", is_prose=False)
 
     HANDLERS: ClassVar[dict[type[Event], Any]] = {
         Noted: noted,
