@@ -39,7 +39,7 @@ def content(**metrics: object) -> Content:
         ),
         ([("text", "3 to 8 words")], "text is 3 to 8 words", "text 为 3 至 8 个词"),
         ([("text", "7 characters")], "text is 7 characters", "text 为 7 个字符"),
-        ([("steps", "3 to 8 long")], "steps is 3 to 8 long", "steps 为 长度 3 至 8"),
+        ([("steps", "3 to 8 long")], "steps is 3 to 8 long", "steps 为 3 至 8 步"),
         ([("day", "2020-01-01 to 2021-02-03")], "day is 2020-01-01 to 2021-02-03", "day 为 2020-01-01 至 2021-02-03"),
         ([("x", "missing"), ("y", "'missing'")], "x is missing and y is 'missing'", "x 为 缺失 且 y 为 “missing”"),
         ([("x", "''"), ("y", "'1 to 2'")], "x is '' and y is '1 to 2'", "x 为 “” 且 y 为 “1 to 2”"),
