@@ -131,11 +131,13 @@ def test_the_legend_stands_over_the_lines() -> None:
 
 def test_short_names_below_a_matrix_are_level() -> None:
     def svg(labels: list[str]) -> str:
-        return str(draw.matrix("t", labels, [[3, 1], [0, 2]], "actual", "predicted", "metrics.json#/confusion").svg)
+        return str(
+            draw.matrix("t", labels, [[3, 1], [0, 2]], "actual", "predicted", "rows", "metrics.json#/confusion").svg
+        )
 
     assert "rotate(-35" not in svg(["<=50K", ">50K"])
     assert "rotate(-35" in str(
-        draw.matrix("t", [f"some label {i}" for i in range(9)], [[1] * 9] * 9, "a", "p", "metrics.json#/confusion").svg
+        draw.matrix("t", [f"some label {i}" for i in range(9)], [[1] * 9] * 9, "a", "p", "n", "m.json#/confusion").svg
     )
     opacities = [float(opacity) for opacity in re.findall(r"fill-opacity:([\d.]+)", svg(["a", "b"]))]
     assert max(opacities) <= 0.5  # or the numbers on them are hard to read
@@ -176,3 +178,12 @@ def test_energy_says_what_it_assumes() -> None:
 def test_a_number_at_the_edge_is_not_cut() -> None:
     svg = str(draw.curves("t", [("a", [(2000.0, 0.0), (20000.0, 1.0)])], "x", "y", source="metrics.json#/x").svg)
     assert re.search(r'x="440.0"[^>]*text-anchor="end">20,000<', svg)
+
+
+def test_the_cells_of_a_large_matrix_can_be_read_beside_it() -> None:
+    counts = [[30 * (row == column) for column in range(20)] for row in range(20)]
+    counts[4][7], counts[9][2] = 3, 5
+    found = draw.matrix("t", [f"class {n}" for n in range(20)], counts, "actual", "predicted", "rows", "")
+    assert found.columns == ("actual", "predicted", "rows")
+    assert found.rows[:2] == (("class 9", "class 2", 5), ("class 4", "class 7", 3))
+    assert len(found.rows) == 22

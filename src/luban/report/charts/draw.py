@@ -27,6 +27,7 @@ from luban.report.charts.plot import (
 from luban.report.figures import Figure, Interval
 
 MAX_NUMBERED_CLASSES = 12  # of a matrix whose counts are written into it
+MAX_CELLS = 200  # of a larger one, in the table beside it
 MAX_NAME = 22  # characters of a name beside a chart
 MAX_LEFT = 190  # margin for names
 STRIP = 200  # width of a score's drawing in a table
@@ -168,7 +169,13 @@ def name_margin(rows: Sequence[tuple[str, Interval]]) -> int:
 
 
 def matrix(
-    title: str, labels: Sequence[str], counts: Sequence[Sequence[int]], actual: str, predicted: str, source: str
+    title: str,
+    labels: Sequence[str],
+    counts: Sequence[Sequence[int]],
+    actual: str,
+    predicted: str,
+    rows_label: str,
+    source: str,
 ) -> Chart:
     """Draw a confusion matrix, each cell as dark as its share of the actual class."""
     size, numbered = len(labels), len(labels) <= MAX_NUMBERED_CLASSES
@@ -208,8 +215,17 @@ def matrix(
         (plot.left + plot.width - RIGHT) / 2, plot.height - 6, f"{predicted} →", anchor="middle", css="axis-name"
     )
     plot.label(4, 9, f"{actual} ↓", css="axis-name")
-    rows = [(labels[index], *line) for index, line in enumerate(counts)] if numbered else []
-    return plot.chart((f"{actual} \\ {predicted}", *labels) if rows else (), rows)
+    if numbered:
+        lines = [(labels[index], *line) for index, line in enumerate(counts)]
+        return plot.chart((f"{actual} \\ {predicted}", *labels), lines)
+    return plot.chart((actual, predicted, rows_label), commonest(labels, counts))
+
+
+def commonest(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> list[tuple[str, str, int]]:
+    """Return at most 200 cells of a confusion matrix, the commonest confusions first, and last what was right."""
+    cells = [(row, column, count) for row, line in enumerate(counts) for column, count in enumerate(line) if count]
+    ranked = sorted(cells, key=lambda cell: (cell[0] == cell[1], -cell[2]))
+    return [(labels[row], labels[column], count) for row, column, count in ranked[:MAX_CELLS]]
 
 
 def bars(title: str, rows: Sequence[tuple[str, Interval]], x_label: str, columns: Sequence[str]) -> Chart:

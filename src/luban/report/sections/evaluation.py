@@ -144,7 +144,7 @@ def confusion(content: Content, words: Words) -> Chart | None:
     names = [str(label) for label in labels]
     source = f"{content.figures.source('labels')} {content.figures.source('confusion')}"
     axes = words.plain("actual"), words.plain("predicted")
-    return draw.matrix(words.plain("chart.confusion"), names, counts, *axes, source)
+    return draw.matrix(words.plain("chart.confusion"), names, counts, *axes, words.plain("rows"), source)
 
 
 def learning_curve(content: Content, words: Words) -> Chart | None:

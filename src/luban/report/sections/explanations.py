@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.content import Content
-from luban.report.figures import Figures
+from luban.report.figures import Figure, Figures
 from luban.report.pictures.sequence import Spans, series_chart
 from luban.report.words import Words
 
@@ -56,8 +57,12 @@ def row_of(row: Mapping[str, Any], index: int, at: Figures, words: Words) -> dic
         column = str(item.get("column", ""))
         if any("text" in part for _, part in item["parts"]):
             shaded = [
-                (str(part.get("text")), part["weight"], round(LEVELS * part["weight"] / most))
-                for _, part in item["parts"]
+                (
+                    str(part.get("text")),
+                    replace(weight_of(index, place, number, at), text=f"{part['weight']:+.3f}"),
+                    round(LEVELS * part["weight"] / most),
+                )
+                for number, part in item["parts"]
             ]
             texts.append((column, shaded[:MAX_WORDS]))
             continue
@@ -74,7 +79,7 @@ def row_of(row: Mapping[str, Any], index: int, at: Figures, words: Words) -> dic
         bars += [
             (
                 label(part) if len(inputs) == 1 else f"{column}: {label(part)}",
-                at("rows", index, "inputs", place, "parts", number, "weight"),
+                weight_of(index, place, number, at),
                 part["weight"] / most,
             )
             for number, part in item["parts"]
@@ -100,6 +105,11 @@ def weighed(item: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
     """Return the parts that have a weight, with their places."""
     parts = enumerate(item.get("parts") or [])
     return [(number, part) for number, part in parts if isinstance(part.get("weight"), (int, float))]
+
+
+def weight_of(row: int, place: int, number: int, at: Figures) -> Figure:
+    """Return what a part of one of a row's columns weighs."""
+    return at("rows", row, "inputs", place, "parts", number, "weight")
 
 
 def label(part: Mapping[str, Any]) -> str:
