@@ -164,7 +164,7 @@ def test_pictures_that_are_missing_are_refused(luban, tmp_path: Path) -> None:
         (tmp_path / f"data/{i}.png").write_bytes(picture("RGB", i))
     names = [f"{i}.png" for i in range(40)] + ["gone.png", "../sheet.csv"]
     pl.DataFrame({"image": names, "y": ["a", "b"] * 21}).write_csv(tmp_path / "data/manifest.csv")
-    refused(luban("train", "data", "--target", "y"), "at most 1%", "2 of 42")
+    refused(luban("train", "data", "--target", "y"), "at most 1%", "2 rows (4.8 %) have an image", "row 41", "gone.png")
 
 
 class TestPrediction:

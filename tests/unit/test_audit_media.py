@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile
 from PIL import Image
 
 from luban.audit import Finding, Subject, audit
 from luban.audit.fixes import apply_fixes
 from luban.audit.label_errors import audit_label_errors
+from luban.audit.unreadable import audit_unreadable
 from luban.data import sources
 from luban.features import schema
 from luban.tasks import infer_task
@@ -118,6 +121,55 @@ def test_images_and_clips_of_the_test_rows_are_found_by_what_is_in_them(tmp_path
         (found,) = found_by("overlap", rows)
         assert (found.severity, found.rows) == ("warning", 5)
         assert apply_fixes(rows, ["overlap"])[0].height == 35
+
+
+@pytest.mark.parametrize(
+    ("suffix", "contents"),
+    [("png", [png(pixels) for pixels in patterns(20)]), ("wav", [wav(clip) for clip in melodies(20)])],
+)
+def test_files_that_cannot_be_read_are_named_and_removed(tmp_path: Path, suffix: str, contents: list[bytes]) -> None:
+    broken = {3: contents[3][: len(contents[3]) // 2], 5: b"", 6: b"not what the name says", 8: None}
+    for position, content in enumerate(contents):
+        content = broken.get(position, content)
+        if content is not None:
+            (tmp_path / f"{position}.{suffix}").write_bytes(content)
+    lines = [f"{position}.{suffix},{answer}" for position, answer in enumerate(answers(20))]
+    (tmp_path / "rows.csv").write_text("\n".join(["file,y", *lines]) + "\n", "utf-8")
+    rows = subject(str(tmp_path / "rows.csv"))
+    (found,) = found_by("unreadable", rows)
+    assert (found.severity, found.rows, found.column, found.setting) == ("error", 4, "file", "--fix unreadable")
+    assert found.positions.tolist() == list(broken)
+    assert [example["row"] for example in found.examples] == [4, 6, 7]
+    for example, words in zip(found.examples, ("", "empty (0 bytes)", "the file is not a "), strict=True):
+        assert words in example["note"]
+    assert "4 rows (20 %)" in found.message
+    fixed, done = apply_fixes(rows, ["unreadable"])
+    assert (fixed.height, done) == (16, ["unreadable: 4 rows"])
+
+
+def test_a_few_unreadable_rows_are_a_warning_and_the_bytes_of_a_cell_are_read_too() -> None:
+    images = [png(np.full((4, 4), number)) for number in range(200)]
+    images[7] = images[7][:-20]
+    (found,) = found_by("unreadable", subject({"image": images, "y": answers(200)}))
+    assert (found.severity, found.rows, found.examples[0]["row"]) == ("warning", 1, 8)
+    report = audit(replace(subject({"image": images, "y": answers(200)}), budget=0.0))
+    assert "unreadable" in report.skipped
+
+
+def test_a_column_whose_files_are_all_missing_is_an_error() -> None:
+    rows = subject({"file": [f"picture{number}.png" for number in range(40)], "y": answers(40)})
+    (found,) = found_by("unreadable", rows)
+    assert (found.severity, found.rows) == ("error", 40)
+
+
+@pytest.mark.parametrize(("name", "target"), [("fsdd/test.csv", "digit"), ("bccd/boxes.csv", "label")])
+def test_real_files_can_all_be_read(shared_data: Path, name: str, target: str) -> None:
+    table = sources.read(str(shared_data / name))
+    table = table.take(np.arange(0, len(table), max(1, len(table) // 100)))
+    plans = schema.plan(table, target=target)
+    rows = Subject(table, target, "multiclass", {plan.name: plan.kind for plan in plans})
+    assert rows.of_kind("image", "audio")
+    assert audit_unreadable(rows) == []
 
 
 def test_wrong_ones_of_several_labels_lead_the_ranking() -> None:

@@ -27,8 +27,9 @@ from luban.audit.order import audit_order
 from luban.audit.overlap import audit_overlap
 from luban.audit.prose import audit_encodings, audit_languages
 from luban.audit.spelling import audit_spelling
-from luban.audit.subject import Subject
+from luban.audit.subject import FILE_KINDS, Subject
 from luban.audit.target import audit_imbalance, audit_missing, audit_one_class, audit_rare
+from luban.audit.unreadable import audit_unreadable
 from luban.audit.values import audit_future, audit_impossible, audit_number_text
 
 __all__ = ["CHECKS", "AuditReport", "Check", "Finding", "Subject", "audit"]
@@ -37,11 +38,13 @@ __all__ = ["CHECKS", "AuditReport", "Check", "Finding", "Subject", "audit"]
 @dataclass(frozen=True)
 class Check:
     """run: from the subject to its findings. cost: before a training, it runs where the budget allows it; None always
-    runs. needs_others: it compares with the tables beside the audited one, and has nothing to do without."""
+    runs. decodes: the kinds of files that it looks into, which costs extra, once for all checks that do. needs_others:
+    it compares with the tables beside the audited one, and has nothing to do without."""
 
     name: str
     run: Callable[[Subject], list[Finding]]
     cost: Cost | None = None
+    decodes: tuple[str, ...] = ()
     needs_others: bool = False
 
 
@@ -52,11 +55,12 @@ CHECKS: tuple[Check, ...] = (
     Check("rare-classes", audit_rare),
     Check("imbalance", audit_imbalance),
     Check("label-case", audit_spelling),
+    Check("unreadable", audit_unreadable, per_cell(1e-7, *FILE_KINDS), FILE_KINDS),
     Check("leakage", audit_leakage, leakage_seconds),
     Check("order", audit_order),
     Check("duplicates", audit_duplicates, per_cell(1e-7)),
     Check("conflicting", audit_conflicting, per_cell(1e-7)),
-    Check("near-duplicates", audit_near, near_seconds),
+    Check("near-duplicates", audit_near, near_seconds, FILE_KINDS),
     Check("overlap", audit_overlap, per_cell(1e-6), needs_others=True),
     Check("constant", audit_constant),
     Check("identifiers", audit_identifiers),
@@ -67,7 +71,7 @@ CHECKS: tuple[Check, ...] = (
     Check("missing-cells", audit_missing_cells, per_cell(1e-7)),
     Check("encodings", audit_encodings, per_cell(3e-7, "text", "category")),
     Check("languages", audit_languages, language_seconds),
-    Check("label-errors", audit_label_errors, label_error_seconds),
+    Check("label-errors", audit_label_errors, label_error_seconds, ("image",)),
     Check("drift", audit_drift, per_cell(2e-6), needs_others=True),
 )
 
@@ -91,12 +95,18 @@ def too_slow(subject: Subject, checks: Iterable[Check], budget: float) -> dict[s
     """Return the checks for which a training does not wait, and their seconds: the costliest, until the others
     together fit into the budget."""
     size = size_of(subject)
-    costs = {check.name: check.cost(size) for check in checks if check.cost is not None}
+    decoding = {kind: size.decoding(kind) for kind in FILE_KINDS}
+    costs = [(check.cost(size), check) for check in checks if check.cost is not None]
     kept = 0.0
     skipped = {}
-    for name, seconds in sorted(costs.items(), key=lambda item: item[1]):
-        if kept + seconds > budget:
-            skipped[name] = seconds
+    decoded: set[str] = set()
+    missed: set[str] = set()
+    for seconds, check in sorted(costs, key=lambda item: item[0] + sum(decoding[kind] for kind in item[1].decodes)):
+        files = set(check.decodes) - decoded
+        if kept + seconds + sum(decoding[kind] for kind in files) > budget:
+            skipped[check.name] = seconds + sum(decoding[kind] for kind in files - missed)
+            missed |= files
         else:
-            kept += seconds
+            kept += seconds + sum(decoding[kind] for kind in files)
+            decoded |= files
     return skipped

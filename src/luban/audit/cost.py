@@ -51,7 +51,7 @@ class Size:
         return sum(self.cells.values())
 
     def decoding(self, kind: str) -> float:
-        """Return the seconds that images or sounds take."""
+        """Return the seconds that images or sounds take, once for all checks that look at them."""
         return FILE_SECONDS[kind] * self.cells.get(kind, 0) + BYTE_SECONDS * self.file_bytes.get(kind, 0.0)
 
 
@@ -110,7 +110,7 @@ def language_seconds(size: Size) -> float:
 
 
 def near_seconds(size: Size) -> float:
-    return NEAR_CHARACTER * size.characters + sum(size.decoding(kind) for kind in FILE_KINDS)
+    return NEAR_CHARACTER * size.characters
 
 
 def label_error_seconds(size: Size) -> float:
@@ -121,4 +121,4 @@ def label_error_seconds(size: Size) -> float:
     features = plain + size.characters / CHARACTERS_A_FEATURE + PIXELS * size.cells.get("image", 0)
     fitted = features * min(1.0, FITTED_ROWS / max(size.rows, 1)) * size.classes
     reading = (CJK_CHARACTER if size.is_cjk else WORD_CHARACTER) * size.characters + PLAIN_CELL * plain
-    return reading + size.decoding("image") + FIT_SECONDS * FOLDS * DENSE_STEPS * fitted
+    return reading + FIT_SECONDS * FOLDS * DENSE_STEPS * fitted

@@ -17,6 +17,7 @@ from luban.audit.prose import audit_encodings, mended
 from luban.audit.spelling import audit_spelling, spellings
 from luban.audit.subject import Subject, counted
 from luban.audit.target import audit_missing, audit_rare
+from luban.audit.unreadable import audit_unreadable
 from luban.audit.values import SIGNS, audit_future, audit_impossible, audit_number_text
 from luban.core.errors import DataError
 from luban.features.cells import strings
@@ -75,6 +76,7 @@ FIXES: tuple[Fix, ...] = (
     Fix("future-dates", "empty cells with dates in the future", audit_future, _blank),
     Fix("label-case", "write labels alike that differ by case or blanks", audit_spelling, _spell),
     Fix("missing-target", "remove rows without an answer", audit_missing),
+    Fix("unreadable", "remove rows with an image or a sound that cannot be read", audit_unreadable),
     Fix("rare-classes", "remove rows of classes with one row", audit_rare),
     Fix("overlap", "remove rows that stand in the validation or test rows", audit_overlap),
     Fix("conflicting", "remove rows of the same inputs with different answers", audit_conflicting),

@@ -35,7 +35,7 @@ def _images(subject: Subject, columns: list[str]) -> Pairs:
 
 
 def _sounds(subject: Subject, columns: list[str]) -> Pairs:
-    return _all_of(subject, [near_clips(subject.table, name) for name in columns])
+    return _all_of(subject, [near_clips(subject, name) for name in columns])
 
 
 # By kind of column: the pairs of rows that are nearly alike in all columns of the kind.

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from luban.audit.subject import Subject
 from luban.data.table import Table
-from luban.features.decoding import decode_cells, shared_zeros
+from luban.features.decoding import Reasons, decode_cells, shared_zeros
 from luban.features.image import ImageConfig, decode_image
 from luban.features.media import is_missing
 
@@ -20,7 +20,7 @@ Pixels = npt.NDArray[np.uint8]
 def small_images(subject: Subject, column: str, table: Table | None = None) -> tuple[Pixels, npt.NDArray[np.bool_]]:
     """Return (rows, 3, 32, 32) and (rows,) which could be read; the others are black. table: instead of the audited."""
     table = subject.table if table is None else table
-    key = f"images {id(table)} {column}"
+    key = _key(table, column)
     if key not in subject.cache:
         cells = table.frame[column].head(MAX_IMAGES).to_list()
         pixels = shared_zeros((len(table), 3, SIDE, SIDE), np.uint8)
@@ -31,7 +31,18 @@ def small_images(subject: Subject, column: str, table: Table | None = None) -> t
             is_read[position] = True
 
         present = [at for at, cell in enumerate(cells) if not is_missing(cell)]
-        decode_cells(cells, present, table.folder, decode, is_shared=True)
+        subject.cache[f"{key} unread"] = decode_cells(cells, present, table.folder, decode, is_shared=True)
         subject.cache[key] = pixels, is_read
     found: tuple[Pixels, npt.NDArray[np.bool_]] = subject.cache[key]
     return found
+
+
+def unreadable_images(subject: Subject, column: str) -> Reasons:
+    """Return why images of the first 200,000 rows cannot be read, by row."""
+    small_images(subject, column)
+    reasons: Reasons = subject.cache[f"{_key(subject.table, column)} unread"]
+    return reasons
+
+
+def _key(table: Table, column: str) -> str:
+    return f"images {id(table)} {column}"
