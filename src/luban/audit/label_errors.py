@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,26 @@ SKILL = 0.2  # of what a guess gets wrong, the model must get right to be heard
 KEPT = 1_000  # suspects that are listed
 VOCABULARY_ROWS = 20_000
 IMAGE_STEP = 2  # every second pixel of the small images
-# Measured: with these odds, at most 0.44 % of the rows are contradicted in clean adult, banking77, mrpc, mnist and
-# takeaway reviews, and 1.4 to 3.6 % in banking77 and mnist with 2 or 5 % of wrong labels. A model that is often wrong
-# is sure of wrong things, too (1.4 % in clean cifar10, of which it gets 38 % right).
+# Two signs of wrong labels. Many classes: a model cannot learn them, and contradicts them with high odds. Few classes:
+# it learns how many are wrong, so that no odds are high; but it is contradicted as often where it is surest, where hard
+# rows are rare. A model that is often wrong is sure of wrong things, too, and has no say. How the limits were chosen,
+# and what they find where, is in docs/audit.md.
 STRONG_ODDS, STRONG_SHARE, STRONG_ROWS = 50.0, 0.01, 10
-STRONG_ACCURACY = 0.7
+STRONG_ACCURACY = 0.8
+SUREST, SUREST_SHARE, SUREST_ROWS = 1 / 3, 0.04, 10  # of all rows; wrong among them
+SUREST_ACCURACY = 0.85
 FAR = 8.0  # robust standard deviations of the error: so far out, a number is doubted
 MAD_TO_STD = 1.4826
-Doubted = tuple[list[tuple[int, Suspect]], int]  # the rows, the most doubtful first; how many are doubted strongly
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """found: the rows, the most doubtful first. strong: how many are contradicted by high odds. surest: the share of
+    wrong ones among the rows that the model is surest of; both 0 where it is too often wrong for that to count."""
+
+    found: list[tuple[int, Suspect]] = field(default_factory=list)
+    strong: int = 0
+    surest: float = 0.0
 
 
 def plain_matrix(subject: Subject, rows: Codes) -> Any | None:
@@ -61,7 +74,7 @@ def audit_label_errors(subject: Subject) -> list[Finding]:
 
     Every row is predicted by a model that was fitted without it. Numbers are doubted where the error is far beyond
     the others'. It is a warning where so many classes are contradicted so strongly that hard rows alone do not explain
-    it; of several labels a row and of numbers it is always a note.
+    it, or so many of the rows that the model is surest of; of several labels a row and of numbers it is always a note.
     """
     judge = JUDGES.get(subject.task or "")
     if judge is None or subject.target is None or (subject.has_classes and subject.labels.n_unique() > MAX_CLASSES):
@@ -74,11 +87,16 @@ def audit_label_errors(subject: Subject) -> list[Finding]:
     if len(rows) < MIN_ROWS:
         return []
     matrix = plain_matrix(subject, rows)
-    found, num_strong = judge(subject, matrix, rows) if matrix is not None else ([], 0)
+    doubted = judge(subject, matrix, rows) if matrix is not None else Doubted()
+    found = doubted.found
     if not found:
         return []
-    is_strong = num_strong >= max(STRONG_ROWS, STRONG_SHARE * len(rows))
-    strongly = f", {num_strong:,} of them with odds of {STRONG_ODDS:g} to 1 and more" if is_strong else ""
+    strongly = ""
+    if doubted.strong >= max(STRONG_ROWS, STRONG_SHARE * len(rows)):
+        strongly = f", {doubted.strong:,} of them with odds of {STRONG_ODDS:g} to 1 and more"
+    elif doubted.surest >= SUREST_SHARE:
+        strongly = f", and so {100 * doubted.surest:.2g} % of the third of all rows that it is surest of"
+    is_strong = bool(strongly)
     positions = np.array([position for position, _ in found], np.int64)
     suspects = tuple(suspect for _, suspect in found[:KEPT])
     notes = [
@@ -112,12 +130,12 @@ def _classes(subject: Subject, matrix: Any, rows: Codes) -> Doubted:
     labels = subject.labels.gather(rows)
     names = labels.unique().sort()
     if len(names) < 2:
-        return [], 0
+        return Doubted()
     codes = labels.rank("dense").to_numpy().astype(np.int64) - 1
     probabilities = out_of_fold(matrix, codes, len(names), subject.seed)
     wrong = float((probabilities.argmax(axis=1) != codes).mean())
     if wrong > (1 - SKILL) * (1 - np.bincount(codes).max() / len(codes)):
-        return [], 0  # a model that hardly knows more than a guess has no say
+        return Doubted()  # a model that hardly knows more than a guess has no say
     doubts = doubt(probabilities, codes)
     found = []
     for at in doubts.order[doubts.is_suspect[doubts.order]]:
@@ -125,7 +143,19 @@ def _classes(subject: Subject, matrix: Any, rows: Codes) -> Doubted:
         position = int(rows[at])
         found.append((position, _suspect(subject, position, label, suggested, round(float(doubts.probability[at]), 4))))
     is_strong = doubts.is_suspect & (doubts.odds >= STRONG_ODDS)
-    return found, int(is_strong.sum()) if 1 - wrong >= STRONG_ACCURACY else 0
+    return Doubted(
+        found,
+        int(is_strong.sum()) if 1 - wrong >= STRONG_ACCURACY else 0,
+        wrong_where_sure(probabilities, codes) if 1 - wrong >= SUREST_ACCURACY else 0.0,
+    )
+
+
+def wrong_where_sure(probabilities: Floats, codes: Codes) -> float:
+    """Return the share of wrong predictions among the third of the rows that the model is surest of; 0 where these are
+    fewer than ten."""
+    surest = np.argsort(-probabilities.max(axis=1), kind="stable")[: int(SUREST * len(codes))]
+    is_wrong = probabilities[surest].argmax(axis=1) != codes[surest]
+    return float(is_wrong.mean()) if is_wrong.sum() >= SUREST_ROWS else 0.0
 
 
 def _several(subject: Subject, matrix: Any, rows: Codes) -> Doubted:
@@ -146,7 +176,7 @@ def _several(subject: Subject, matrix: Any, rows: Codes) -> Doubted:
                 suggested = f"without {name}" if codes[at] else f"with {name}"
                 worst[position] = sure, _suspect(subject, position, own, suggested, round(sure, 4))
     ranked = sorted(worst.items(), key=lambda item: (-item[1][0], item[0]))
-    return [(position, suspect) for position, (_, suspect) in ranked], 0
+    return Doubted([(position, suspect) for position, (_, suspect) in ranked])
 
 
 def _numbers(subject: Subject, matrix: Any, rows: Codes) -> Doubted:
@@ -158,7 +188,7 @@ def _numbers(subject: Subject, matrix: Any, rows: Codes) -> Doubted:
     values, rows = values[is_known], rows[is_known]
     matrix = matrix[np.flatnonzero(is_known)]
     if len(values) < MIN_ROWS:
-        return [], 0
+        return Doubted()
     fold_of = folds(np.zeros(len(values), np.int64), subject.seed)
     predicted: Floats = np.zeros(len(values))
     scale = float(np.abs(values).max()) or 1.0
@@ -174,7 +204,7 @@ def _numbers(subject: Subject, matrix: Any, rows: Codes) -> Doubted:
     for at in order[distance[order] > FAR]:
         position = int(rows[at])
         found.append((position, _suspect(subject, position, f"{values[at]:g}", f"{predicted[at]:.4g}", None)))
-    return found, 0
+    return Doubted(found)
 
 
 # By task.
