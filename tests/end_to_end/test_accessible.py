@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import sys
@@ -22,7 +23,6 @@ from luban.core.artifact import RunDirectory
 from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.figures import Figure, Interval
-from luban.report.media import uri
 from luban.report.page import environment, style, write_report
 from luban.report.words import words
 
@@ -73,7 +73,7 @@ def complete(run: Path) -> None:
     metrics = json.loads((run / "metrics.json").read_text("utf-8"))
     (run / "metrics.json").write_text(json.dumps(metrics | FULL_METRICS | {"mistakes": seen}), "utf-8")
     (run / "audit.json").write_text(json.dumps(AUDIT), "utf-8")
-    picture = uri("image/png", png())
+    picture = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
     inputs = [
         {"column": "remark", "kind": "text", "parts": [{"text": f"w{n}", "weight": n / 9} for n in range(-9, 10)]},
         {"column": "x", "kind": "number", "parts": [{"value": "x = 1", "weight": 0.5}, {"bin": "low", "weight": -1}]},
