@@ -27,9 +27,13 @@ FLAGS = [
 ]
 PATIENCE = 60  # seconds for one answer of a busy machine
 # The browser reads its orders from file descriptor 3 and answers on 4.
-PIPED = (
-    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
-)
+PIPED = """
+import fcntl, os, sys
+spare = [fcntl.fcntl(int(pipe), fcntl.F_DUPFD, 10) for pipe in sys.argv[1:3]]  # neither may stand where the other goes
+os.dup2(spare[0], 3)
+os.dup2(spare[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 KEYS = {"Tab": (9, ""), "Enter": (13, "\r")}  # code, and the text that it types
 
 
