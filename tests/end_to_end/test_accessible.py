@@ -22,8 +22,9 @@ from luban.cli import main
 from luban.core.artifact import RunDirectory
 from luban.report.charts import draw
 from luban.report.charts.plot import Chart
-from luban.report.figures import Figure, Interval
+from luban.report.figures import Figure, Figures, Interval
 from luban.report.page import environment, style, write_report
+from luban.report.pictures.sequence import Spans, series_chart
 from luban.report.words import words
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
@@ -91,6 +92,9 @@ def every_chart() -> list[Chart]:
     scores = [("first", score), ("second", score)]
     counts = [(draws.integers(0, 9, 20) + 90 * (np.arange(20) == row)).tolist() for row in range(20)]
     small = [line[:3] for line in counts[:3]]
+    series = {"steps": [0, 1, 2, 3], "values": [[1.0, 2.0, 0.5, 1.5], [0.0, 1.0, None, 3.0]], "numbers": [0, 1]}
+    spanned = Figures(series | {"spans": [[0, 1], [2, 3]], "length": 4, "width": 2})
+    spans = Spans([("0 to 1", 0.3, 1.0), ("2 to 3", -0.2, -0.7)])
     return [
         draw.curves("curves", [(f"line {n}", walk) for n in range(6)], "x", "y", dots=True, mark=(20.0, "chosen")),
         draw.reliability("reliability", [(score.value, score.low, Figure("", 9))], "x", "y", "rows", ""),
@@ -99,6 +103,7 @@ def every_chart() -> list[Chart]:
         draw.matrix("small matrix", list("abc"), small, "actual", "predicted", "rows", ""),
         draw.matrix("large matrix", [f"class {n}" for n in range(20)], counts, "actual", "predicted", "rows", ""),
         draw.bars("bars", scores, "x", ("name", "drop")),
+        series_chart(spanned, "sensor", 1, words("en"), spans),
         draw.amounts("amounts", [("time", Figure("", 3.0)), ("more", Figure("", 9.0))], "s", ("name", "time")),
     ]
 
