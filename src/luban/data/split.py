@@ -343,14 +343,14 @@ def _by_column(
             found=f"none whose inputs are not those of a validation or test row, in {num_rows} rows",
             action="Mark rows as train, or split in another way",
         )
-    notes = [split_notes.left_out(num_left_out)] if num_left_out else []
+    notes: list[str] = [split_notes.left_out(num_left_out)] if num_left_out else []
     lacks_test, lacks_validation = not len(test) and not has_test and config.test > 0, not len(validation)
     if lacks_test or (lacks_validation and config.validation > 0):
         shares = {"test": config.test * lacks_test, "validation": config.validation * lacks_validation}
         rest = config.model_copy(update={"method": "auto", "column": None, **shares})
         part = split(table.take(train), target, inputs, rest, has_test=not lacks_test, stratify=stratify)
         named = " and ".join(name for name, share in shares.items() if share)
-        notes = [*notes, split_notes.taken(column, named), *part.notes]
+        notes += [split_notes.taken(column, named), *part.notes]
         train, validation, test = (
             train[part.train],
             train[part.validation] if lacks_validation else validation,
