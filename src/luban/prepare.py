@@ -15,6 +15,7 @@ from luban.config import RunConfig
 from luban.core import artifact, events
 from luban.core.cache import cache_folder
 from luban.core.errors import ConfigError
+from luban.core.sentence import sentence
 from luban.data import samples, sources
 from luban.data.draw import sample_rows
 from luban.data.split import drop_overlap, split
@@ -133,7 +134,15 @@ def read(run: Run, role: str, source: object) -> Table:
     run.note("read", *table.notes)
     if role == "train" and config.max_rows and config.max_rows < len(table):
         drawn = np.random.RandomState(0).choice(len(table), size=config.max_rows, replace=False)
-        run.note("read", f"{config.max_rows} of {len(table)} rows drawn at random (data.max_rows)")
+        run.note(
+            "read",
+            sentence(
+                "read.max_rows",
+                "{drawn} of {rows} rows drawn at random (data.max_rows)",
+                drawn=config.max_rows,
+                rows=len(table),
+            ),
+        )
         table = table.take(drawn.astype(np.int64))
     return table
 
@@ -177,7 +186,11 @@ def guess_target(table: Table) -> tuple[str, str]:
     by_lower = {name.lower(): name for name in reversed(table.columns)}
     named = [by_lower[name] for name in TARGET_NAMES if name in by_lower]
     target = named[0] if named else table.columns[-1]
-    return target, f"target: '{target}', by its {'name' if named else 'place, the last column'} (set it with --target)"
+    if named:
+        return target, sentence("target.named", "target: '{target}', by its name (set it with --target)", target=target)
+    return target, sentence(
+        "target.last", "target: '{target}', by its place, the last column (set it with --target)", target=target
+    )
 
 
 def check_judgement(run: Run, test: Table, task: type[Task]) -> None:

@@ -62,14 +62,14 @@ class Page(HTMLParser):
 
 @dataclass
 class Files:
-    """The files of a run, each read once."""
+    """The files of a run, or of the runs in a folder, each read once."""
 
     run: Path
     read: dict[str, Any] = field(default_factory=dict)
 
     def content(self, name: str) -> Any:
         if name not in self.read:
-            path = self.run / name
+            path = self.run / unquote(name)
             if name.endswith(".jsonl"):
                 self.read[name] = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
             elif name.endswith(".yaml"):
@@ -108,6 +108,8 @@ class Files:
 
     def names(self) -> set[str]:
         """Return the names that data and settings have: of columns, of the run."""
+        if not (self.run / "history.jsonl").is_file():
+            return set().union(*(Files(run).names() for run in self.run.iterdir()))
         schema = [event for event in self.content("history.jsonl") if event["event"] == "SchemaInferred"]
         return {self.run.name, *(column[0] for event in schema for column in event["columns"])} | set(
             keys_of([self.content(path.name) for path in self.run.glob("*.json")])
@@ -156,13 +158,15 @@ def derivations(entries: list[list[Any]], how: str) -> list[float]:
         return [a / b for a, b in zip(rows, seconds, strict=True) if b]
     if how == "difference":
         return [float(a) - float(b) for a, b in zip(*entries, strict=True)]
+    if how == "runs":
+        return [len(entries)]
     if how == "sum":
         return [round(sum(entries[0]), 3)]
     return []
 
 
 def unsourced(page: str, run: Path) -> list[str]:
-    """Return every figure of a page that is not where it says, or says nothing."""
+    """Return every figure of a page that is not where it says, or says nothing. run: or a folder of the page's runs."""
     files, parser = Files(run), Page()
     parser.feed(page)
     fixed = {
@@ -198,7 +202,7 @@ def follows(text: str, told: Tag, derived: Tag | None, files: Files) -> bool:
     how = derived.attributes["data-derived"] if derived else ""
     try:
         entries = [files.entries(source) for source in told.attributes["data-source"].split(" ") if source]
-    except (KeyError, IndexError, TypeError):
+    except (KeyError, IndexError, TypeError, OSError):
         return False
     if told.name == "data":
         value = float(told.attributes["value"])

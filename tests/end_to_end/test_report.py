@@ -249,6 +249,21 @@ def test_bad_input(run: Path, luban, tmp_path: Path) -> None:
             assert word in result.err
 
 
+def test_each_figure_of_a_comparison_names_its_run(run: Path, luban, tmp_path: Path) -> None:
+    other = run.parent / "another, 2"
+    shutil.copytree(run, other)
+    metrics = json.loads((other / "metrics.json").read_text("utf-8"))
+    metrics["scores"]["accuracy"] = {"value": 0.123, "low": 0.0987, "high": 0.1456}
+    (other / "metrics.json").write_text(json.dumps(metrics), "utf-8")
+    assert luban("runs", "runs", "--html", "all.html").code == 0
+    page = (tmp_path / "all.html").read_text("utf-8")
+    assert "another%2C%202/metrics.json#/scores/accuracy/value" in page
+    assert not unsourced(page, run.parent)
+    assert not re.findall(r'data-source="(?!another|%3Cb%3Erun/)', page)
+    for old, new in (("another%2C%202/metrics", "%3Cb%3Erun/metrics"), ("another%2C%202/metrics", "metrics")):
+        assert unsourced(page.replace(old, new), run.parent)
+
+
 def test_runs_are_listed_and_compared(run: Path, luban, tmp_path: Path) -> None:
     shutil.copytree(run, run.parent / "other")
     shutil.copytree(run, run.parent / "damaged")

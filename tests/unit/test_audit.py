@@ -66,9 +66,11 @@ def test_a_target_of_one_value_is_an_error() -> None:
         "column": "y",
         "check": "missing-target",
         "message": "the target is missing in 1 of 5 rows",
+        "message_parts": {"id": "audit.missing-target.found", "values": {"missing": 1, "rows": 5}},
         "rows": 1,
         "examples": [{"row": 3, "cells": {"y": ""}}],
         "action": "These rows cannot be trained on: fill them in or remove them",
+        "action_parts": {"id": "audit.missing-target.action", "values": {}},
         "setting": "--fix missing-target",
     }
 

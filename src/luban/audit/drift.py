@@ -9,7 +9,7 @@ from luban.audit.confident import out_of_fold
 from luban.audit.finding import Finding
 from luban.audit.pictures import small_images
 from luban.audit.subject import Subject, examples_of
-from luban.core.errors import listed
+from luban.core.sentence import Sentence, sentence, several
 from luban.data.draw import sample_rows
 from luban.data.table import Table
 from luban.features.cells import strings
@@ -44,37 +44,59 @@ def _compare(subject: Subject, role: str, table: Table, name: str) -> Finding | 
     if min(len(rows), len(others)) < MIN_ROWS:
         return None
     mine, theirs = subject.frame[name].gather(rows), table.frame[name].gather(others)
-    more = ""
+    unseen, is_auc = pl.Series(dtype=pl.String), kind in ("text", "image")
     if kind == "number":
-        distance, how = _numbers(mine, theirs, len(subject.inputs)), "distance"
+        distance = _numbers(mine, theirs, len(subject.inputs))
     elif kind in ("category", "identifier"):
-        distance, how = _categories(mine, theirs), "distance"
+        distance = _categories(mine, theirs)
         unseen = strings(table.frame[name]).drop_nulls().unique().sort()
         unseen = unseen.filter(~unseen.is_in(strings(subject.frame[name]).drop_nulls().unique().to_list()))
-        more = f"; new are {listed(unseen, limit=3)}" if len(unseen) else ""
     elif kind == "text":
-        distance, how = _texts(mine, theirs, subject.seed), "AUC"
+        distance = _texts(mine, theirs, subject.seed)
     elif kind == "image":
         pixels = [small_images(subject, name, side)[0] for side in (subject.table, table)]
         flat = np.concatenate([shrink(pixels[0][rows], SIDE), shrink(pixels[1][others], SIDE)])
-        distance, how = _tell_apart(flat, len(rows), subject.seed), "AUC"
+        distance = _tell_apart(flat, len(rows), subject.seed)
     else:
         return None
-    clear, strong = (AUC_CLEAR, AUC_STRONG) if how == "AUC" else (CLEAR, STRONG)
+    clear, strong = (AUC_CLEAR, AUC_STRONG) if is_auc else (CLEAR, STRONG)
     if distance < clear:
         return None
-    what = (
-        "a model tells them from the training rows with" if how == "AUC" else "they are other values than in training:"
-    )
     return Finding(
         "warning" if distance >= strong else "note",
         "drift",
-        f"in the {role} rows {what} {how} {distance:.2f}{more}",
-        "Expect lower scores there: train on rows like them, or leave the column out",
+        _told_apart(role, distance) if is_auc else _differs(role, distance, unseen),
+        sentence("audit.drift.action", "Expect lower scores there: train on rows like them, or leave the column out"),
         name,
         len(table),
         examples_of(table, range(min(3, len(table))), (name,)),
         f"data.columns: {{{name}: ignore}}",
+    )
+
+
+def _told_apart(role: str, auc: float) -> Sentence:
+    return sentence(
+        "audit.drift.found_model",
+        "in the {role} rows a model tells them from the training rows with AUC {auc:.2f}",
+        role=role,
+        auc=auc,
+    )
+
+
+def _differs(role: str, distance: float, unseen: pl.Series) -> Sentence:
+    if not len(unseen):
+        return sentence(
+            "audit.drift.found",
+            "in the {role} rows they are other values than in training: distance {distance:.2f}",
+            role=role,
+            distance=distance,
+        )
+    return sentence(
+        "audit.drift.found_new",
+        "in the {role} rows they are other values than in training: distance {distance:.2f}; new are {unseen}",
+        role=role,
+        distance=distance,
+        unseen=several(unseen, limit=3),
     )
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 
 from luban.audit.finding import Finding, Rows, Severity
-from luban.audit.subject import PROSE_KINDS, Subject, counted, later, percent
+from luban.audit.subject import PROSE_KINDS, Subject, later, percent
+from luban.core.sentence import sentence
 from luban.data.split import group_ids
 
 MANY = 0.05  # of the rows: so many repetitions change what is learned
@@ -35,15 +36,25 @@ def audit_duplicates(subject: Subject) -> list[Finding]:
         return []
     first = np.unique(keys, return_index=True)[1]
     numbers = subject.table.row_numbers
-    notes = [f"repeats row {numbers[first[keys[row]]]}" for row in rows[:3]]
+    notes = [
+        sentence("audit.duplicates.note", "repeats row {row}", row=int(numbers[first[keys[row]]])) for row in rows[:3]
+    ]
     is_serious = len(rows) >= MANY * len(subject) and bool(subject.of_kind(*PROSE_KINDS))
     severity: Severity = "warning" if is_serious else "note"
     return [
         Finding(
             severity,
             "duplicates",
-            f"{counted(len(rows))} ({percent(len(rows), len(subject))}) repeat another row in everything",
-            "They weigh double, and stay in one part of the split: remove all but the first",
+            sentence(
+                "audit.duplicates.found",
+                "{rows:count row} ({share}) repeat another row in everything",
+                rows=len(rows),
+                share=percent(len(rows), len(subject)),
+            ),
+            sentence(
+                "audit.duplicates.action",
+                "They weigh double, and stay in one part of the split: remove all but the first",
+            ),
             None,
             len(rows),
             subject.examples(rows, notes=notes),
@@ -72,9 +83,16 @@ def audit_conflicting(subject: Subject) -> list[Finding]:
         Finding(
             "warning" if is_serious else "note",
             "conflicting",
-            f"{counted(len(rows))} ({percent(len(rows), len(subject))}) have the inputs of another row, "
-            "but another answer",
-            "No model can get all of them right: correct the answers, or remove the rows",
+            sentence(
+                "audit.conflicting.found",
+                "{rows:count row} ({share}) have the inputs of another row, but another answer",
+                rows=len(rows),
+                share=percent(len(rows), len(subject)),
+            ),
+            sentence(
+                "audit.conflicting.action",
+                "No model can get all of them right: correct the answers, or remove the rows",
+            ),
             None,
             len(rows),
             subject.examples(rows),

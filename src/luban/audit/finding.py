@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from luban.core.errors import DataError
+from luban.core.sentence import Sentence, with_parts
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")  # the most serious first
@@ -43,8 +44,8 @@ class Finding:
 
     severity: Severity
     check: str
-    message: str
-    action: str
+    message: Sentence
+    action: Sentence
     column: str | None = None
     rows: int = 0
     examples: tuple[dict[str, Any], ...] = ()
@@ -57,9 +58,9 @@ class Finding:
         return f"{where}{self.message}. {self.action}."
 
     def to_json(self) -> dict[str, Any]:
-        """Return JSON values."""
+        """Return JSON values; beside the English sentences stands what they are made of."""
         names = ("severity", "check", "column", "message", "rows", "examples", "action", "setting")
-        return {name: getattr(self, name) for name in names} | {"examples": list(self.examples)}
+        return with_parts({name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class AuditReport:
             "findings": [finding.to_json() for finding in self.findings],
             "checks": list(self.checks),
             "skipped": list(self.skipped),
-            "suspects": [vars(suspect) for suspect in self.suspects],
+            "suspects": [with_parts(vars(suspect)) for suspect in self.suspects],
         }
 
     def check(self) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from luban.audit.confident import MAX_CLASSES, Codes, Floats, doubt, folds, out_of_fold
 from luban.audit.finding import Finding, Suspect
 from luban.audit.pictures import Pixels, small_images
-from luban.audit.subject import Subject, counted, percent
+from luban.audit.subject import Subject, percent
+from luban.core.sentence import Sentence, sentence
 from luban.features.labels import split_labels
 from luban.features.number import parse_numbers
 from luban.features.plain import FITTERS, fit_features
@@ -91,34 +92,75 @@ def audit_label_errors(subject: Subject) -> list[Finding]:
     found = doubted.found
     if not found:
         return []
-    strongly = ""
-    if doubted.strong >= max(STRONG_ROWS, STRONG_SHARE * len(rows)):
-        strongly = f", {doubted.strong:,} of them with odds of {STRONG_ODDS:g} to 1 and more"
-    elif doubted.surest >= SUREST_SHARE:
-        strongly = f", and so {100 * doubted.surest:.2g} % of the third of all rows that it is surest of"
-    is_strong = bool(strongly)
+    num_strong = doubted.strong if doubted.strong >= max(STRONG_ROWS, STRONG_SHARE * len(rows)) else 0
+    surest = doubted.surest if doubted.surest >= SUREST_SHARE else 0.0
     positions = np.array([position for position, _ in found], np.int64)
     suspects = tuple(suspect for _, suspect in found[:KEPT])
-    notes = [
-        f"'{suspect.suggested}' is likelier"
-        + (f" ({suspect.probability:.0%})" if suspect.probability is not None else "")
-        for suspect in suspects[:3]
-    ]
     return [
         Finding(
-            "warning" if is_strong else "note",
+            "warning" if num_strong or surest else "note",
             "label-errors",
-            f"{counted(len(found))} ({percent(len(found), len(rows))}) have a label that a linear model on the other "
-            f"rows contradicts{strongly}",
-            f"Look at them from the first on: {'many' if is_strong else 'some'} are wrong labels, others are hard rows",
+            *_told(len(found), percent(len(found), len(rows)), num_strong, surest),
             subject.target,
             len(found),
-            subject.examples(positions, notes=notes),
+            subject.examples(positions, notes=map(_likelier, suspects[:3])),
             "--fix suspects",
             np.sort(positions),
             suspects,
         )
     ]
+
+
+def _told(rows: int, share: str, strong: int, surest: float) -> tuple[Sentence, Sentence]:
+    """Return message and action. strong, surest: as of Doubted; 0 where they are too small to tell."""
+    if not strong and not surest:
+        return (
+            sentence(
+                "audit.label-errors.found",
+                "{rows:count row} ({share}) have a label that a linear model on the other rows contradicts",
+                rows=rows,
+                share=share,
+            ),
+            sentence(
+                "audit.label-errors.action",
+                "Look at them from the first on: some are wrong labels, others are hard rows",
+            ),
+        )
+    action = sentence(
+        "audit.label-errors.action_strong",
+        "Look at them from the first on: many are wrong labels, others are hard rows",
+    )
+    if not strong:
+        found = sentence(
+            "audit.label-errors.found_surest",
+            "{rows:count row} ({share}) have a label that a linear model on the other rows contradicts, "
+            "and so have {surest} of the third of all rows that it is surest of",
+            rows=rows,
+            share=share,
+            surest=f"{100 * surest:.2g} %",
+        )
+        return found, action
+    found = sentence(
+        "audit.label-errors.found_strong",
+        "{rows:count row} ({share}) have a label that a linear model on the other rows contradicts, "
+        "{strong:,} of them with odds of {odds:g} to 1 and more",
+        rows=rows,
+        share=share,
+        strong=strong,
+        odds=STRONG_ODDS,
+    )
+    return found, action
+
+
+def _likelier(suspect: Suspect) -> Sentence:
+    if suspect.probability is None:
+        return sentence("audit.label-errors.note", "'{label}' is likelier", label=suspect.suggested)
+    return sentence(
+        "audit.label-errors.note_probability",
+        "'{label}' is likelier ({probability:.0%})",
+        label=suspect.suggested,
+        probability=suspect.probability,
+    )
 
 
 def _suspect(subject: Subject, position: int, label: str, suggested: str, probability: float | None) -> Suspect:
@@ -173,7 +215,10 @@ def _several(subject: Subject, matrix: Any, rows: Codes) -> Doubted:
             position, sure = int(rows[at]), float(doubts.probability[at])
             if position not in worst or worst[position][0] < sure:
                 own = "; ".join(lists[int(at)].to_list()) if lists[int(at)] is not None else ""
-                suggested = f"without {name}" if codes[at] else f"with {name}"
+                if codes[at]:
+                    suggested = sentence("audit.label-errors.without", "without {label}", label=name)
+                else:
+                    suggested = sentence("audit.label-errors.with", "with {label}", label=name)
                 worst[position] = sure, _suspect(subject, position, own, suggested, round(sure, 4))
     ranked = sorted(worst.items(), key=lambda item: (-item[1][0], item[0]))
     return Doubted([(position, suspect) for position, (_, suspect) in ranked])

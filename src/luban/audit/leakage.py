@@ -10,6 +10,7 @@ import polars as pl
 
 from luban.audit.finding import Finding
 from luban.audit.subject import Subject
+from luban.core.sentence import Sentence, sentence
 from luban.features.cells import hashes, strings
 from luban.features.number import parse_numbers
 
@@ -44,18 +45,27 @@ def audit_leakage(subject: Subject) -> list[Finding]:
         distinct = pairs["y"].n_unique()
         if distinct < 2:
             continue
-        remedy = f"Leave it out: data.columns: {{{column}: ignore}}"
         setting = f"data.columns: {{{column}: ignore}}"
-        if_late = f"If it is not known before the answer is, {_lower(remedy)}"
+        if_late = sentence(
+            "audit.leakage.action_late",
+            "If it is not known before the answer is, leave it out: {setting}",
+            setting=setting,
+        )
         may_stand = pairs["x"].n_unique() == distinct
         if may_stand and _are_equal(cells, subject.frame[target]):
-            message = f"it is a copy of the target '{target}'"
+            message = sentence("audit.leakage.found_copy", "it is a copy of the target '{target}'", target=target)
+            remedy = sentence("audit.leakage.action", "Leave it out: {setting}", setting=setting)
             found = Finding("error", "leakage", message, remedy, column, len(pairs), setting=setting)
         elif may_stand and len(pairs) >= MIN_ROWS and 2 * distinct <= len(pairs) and pairs.n_unique() == distinct:
-            message = f"each of its {distinct} values stands for one value of the target '{target}'"
+            message = sentence(
+                "audit.leakage.found_one_to_one",
+                "each of its {values} values stands for one value of the target '{target}'",
+                values=distinct,
+                target=target,
+            )
             found = Finding("warning", "leakage", message, if_late, column, len(pairs), setting=setting)
-        elif message := _near_perfect(subject, column):
-            found = Finding("warning", "leakage", message, if_late, column, len(pairs), setting=setting)
+        elif (near := _near_perfect(subject, column)) is not None:
+            found = Finding("warning", "leakage", near, if_late, column, len(pairs), setting=setting)
         else:
             continue
         rows = (cells.is_not_null() & subject.frame[target].is_not_null()).head(1000).arg_true()
@@ -63,11 +73,11 @@ def audit_leakage(subject: Subject) -> list[Finding]:
     return findings
 
 
-def _near_perfect(subject: Subject, column: str) -> str:
+def _near_perfect(subject: Subject, column: str) -> Sentence | None:
     """Say so where a model of this column alone is near perfect on rows that it was not fitted on."""
     kind = subject.kinds[column]
     if kind not in ("number", "date", "category") or len(subject) < MODEL_ROWS:
-        return ""
+        return None
     rows = np.arange(len(subject))
     if len(rows) > MODEL_SAMPLE:
         rows = np.sort(np.random.default_rng(subject.seed).permutation(rows)[:MODEL_SAMPLE])
@@ -76,37 +86,50 @@ def _near_perfect(subject: Subject, column: str) -> str:
     rows, labels = rows[present], labels.drop_nulls()
     cells = subject.frame[column].gather(rows)
     if len(rows) < MODEL_ROWS:
-        return ""
+        return None
     target = subject.target
     folds = np.random.default_rng(subject.seed).integers(0, FOLDS, len(rows))
     if subject.has_classes:
         codes = labels.rank("dense").to_numpy().astype(np.int64) - 1
         counts = np.bincount(codes)
         if len(counts) > MAX_CLASSES or counts.max() == len(codes):
-            return ""
+            return None
         guess = counts.max() / len(codes)
         if kind == "number" and len(codes) > GLANCE_ROWS:
             some = np.random.default_rng(subject.seed).permutation(len(codes))[:GLANCE_ROWS]
             seen = _predict_classes(cells.gather(some), codes[some], kind, folds[some])
             if (np.mean(seen == codes[some]) - guess) / (1 - guess) < GLANCE_SKILL:
-                return ""
+                return None
         predicted = _predict_classes(cells, codes, kind, folds)
         right = float(np.mean(predicted == codes))
         if (right - guess) / (1 - guess) < NEAR_PERFECT:
-            return ""
-        return f"it alone tells the target '{target}' in {right:.1%} of the rows (a guess: {guess:.1%})"
+            return None
+        return sentence(
+            "audit.leakage.found_alone",
+            "it alone tells the target '{target}' in {right:.1%} of the rows (a guess: {guess:.1%})",
+            target=target,
+            right=right,
+            guess=float(guess),
+        )
     if subject.task != "regression":
-        return ""
+        return None
     values, _ = parse_numbers(labels)
     is_known = np.isfinite(values)
     if kind != "number" or is_known.sum() < MODEL_ROWS or np.ptp(values[is_known]) == 0:
-        return ""
+        return None
     numbers, _ = parse_numbers(cells, frozenset(subject.missing_values))
     both = is_known & np.isfinite(numbers)
     if both.sum() < MODEL_ROWS or np.ptp(numbers[both]) == 0:
-        return ""
+        return None
     explained = float(np.corrcoef(numbers[both], values[both])[0, 1] ** 2)
-    return f"it is the target '{target}' on another scale (R² {explained:.4f})" if explained > NEAR_PERFECT_R2 else ""
+    if explained <= NEAR_PERFECT_R2:
+        return None
+    return sentence(
+        "audit.leakage.found_scale",
+        "it is the target '{target}' on another scale (R² {explained:.4f})",
+        target=target,
+        explained=explained,
+    )
 
 
 def _predict_classes(
@@ -150,7 +173,3 @@ def _are_equal(left: pl.Series, right: pl.Series) -> bool:
         return True
     numbers, others = (side.cast(pl.Float64, strict=False) for side in (pairs["x"], pairs["y"]))
     return not numbers.null_count() and not others.null_count() and bool((numbers == others).all())
-
-
-def _lower(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]

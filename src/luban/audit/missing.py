@@ -6,6 +6,7 @@ import numpy as np
 
 from luban.audit.finding import Finding, Severity
 from luban.audit.subject import PROSE_KINDS, Subject, percent
+from luban.core.sentence import sentence
 from luban.features.cells import hashes
 from luban.features.number import parse_numbers
 
@@ -32,15 +33,22 @@ def audit_missing_cells(subject: Subject) -> list[Finding]:
                 )
         rows = np.flatnonzero(is_missing)
         if len(rows) > MOST * len(subject):
-            message = f"{percent(len(rows), len(subject))} of the cells are missing"
-            action = f"Fill them in, or leave it out: data.columns: {{{name}: ignore}}"
             setting = f"data.columns: {{{name}: ignore}}"
+            share = percent(len(rows), len(subject))
+            message = sentence("audit.missing-cells.found", "{share} of the cells are missing", share=share)
+            action = sentence("audit.missing-cells.action", "Fill them in, or leave it out: {setting}", setting=setting)
             findings.append(Finding("note", "missing-cells", message, action, name, len(rows), setting=setting))
         effect = _effect(subject, is_missing)
         if effect >= CLEAR:
-            message = f"whether a cell is missing goes with the answer (strength {effect:.2f} of 1)"
-            action = (
-                "Ask why: where a cell is filled in after the answer is known, the model learns that; leave it out then"
+            message = sentence(
+                "audit.missing-cells.found_telling",
+                "whether a cell is missing goes with the answer (strength {effect:.2f} of 1)",
+                effect=effect,
+            )
+            action = sentence(
+                "audit.missing-cells.action_telling",
+                "Ask why: where a cell is filled in after the answer is known, the model learns that; "
+                "leave it out then",
             )
             seen = subject.examples(rows, (name, subject.target or name))
             setting = f"data.columns: {{{name}: ignore}}"

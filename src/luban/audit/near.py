@@ -14,7 +14,8 @@ from luban.audit.near_audio import near_clips
 from luban.audit.near_image import near_images
 from luban.audit.near_text import near_texts
 from luban.audit.pictures import small_images
-from luban.audit.subject import AGAINST, Subject, counted, later, percent
+from luban.audit.subject import AGAINST, Subject, later, percent
+from luban.core.sentence import Sentence, sentence
 from luban.data.split import group_ids
 from luban.data.table import Table
 from luban.features.cells import strings
@@ -117,19 +118,23 @@ def _within(subject: Subject, pairs: Pairs) -> list[Finding]:
     for row in rows[:3]:
         earlier = int(first[groups[row]])
         shown = next(iter(subject.cells(earlier).values()))
-        notes.append(f"near row {numbers[earlier]}: {shown}")
+        notes.append(
+            sentence("audit.near-duplicates.note", "near row {row}: {cell}", row=int(numbers[earlier]), cell=shown)
+        )
     severity: Severity = "warning" if len(rows) >= MANY * len(subject) else "note"
     torn = 0
     if subject.has_classes:
         labels = subject.labels.to_numpy()
         torn = int((labels[rows] != labels[first[groups[rows]]]).sum())
-    differ = f"; {torn:,} of them have another answer" if torn else ""
     return [
         Finding(
             severity,
             "near-duplicates",
-            f"{counted(len(rows))} ({percent(len(rows), len(subject))}) nearly repeat an earlier row{differ}",
-            "A random split may put one into training and one into test: remove all but the first",
+            _told(len(rows), percent(len(rows), len(subject)), torn),
+            sentence(
+                "audit.near-duplicates.action",
+                "A random split may put one into training and one into test: remove all but the first",
+            ),
             None,
             len(rows),
             subject.examples(rows, notes=notes),
@@ -137,6 +142,23 @@ def _within(subject: Subject, pairs: Pairs) -> list[Finding]:
             repeated,
         )
     ]
+
+
+def _told(rows: int, share: str, torn: int) -> Sentence:
+    if not torn:
+        return sentence(
+            "audit.near-duplicates.found",
+            "{rows:count row} ({share}) nearly repeat an earlier row",
+            rows=rows,
+            share=share,
+        )
+    return sentence(
+        "audit.near-duplicates.found_torn",
+        "{rows:count row} ({share}) nearly repeat an earlier row; {torn:,} of them have another answer",
+        rows=rows,
+        share=share,
+        torn=torn,
+    )
 
 
 def _repeats(keys: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Pairs:
@@ -153,14 +175,29 @@ def _across(subject: Subject, joined: Table, role: str, pairs: Pairs, start: int
     texts = subject.of_kind("text")
     notes = []
     for other in others[:3]:
-        text = f": {str(joined.frame[texts[0]][int(other)])[:100]}" if texts else ""
-        notes.append(f"near row {joined.row_numbers[other]} of {role}{text}")
+        row = int(joined.row_numbers[other])
+        if texts:
+            cell = str(joined.frame[texts[0]][int(other)])[:100]
+            note = sentence(
+                "audit.near-duplicates.note_text", "near row {row} of {role}: {cell}", row=row, role=role, cell=cell
+            )
+        else:
+            note = sentence("audit.near-duplicates.note_other", "near row {row} of {role}", row=row, role=role)
+        notes.append(note)
     return [
         Finding(
             "warning" if len(rows) >= MANY * len(subject) else "note",
             "near-duplicates",
-            f"{counted(len(rows))} nearly stand in the {role} rows as well",
-            "The scores on these are better than on new rows: remove them from the training rows",
+            sentence(
+                "audit.near-duplicates.found_across",
+                "{rows:count row} nearly stand in the {role} rows as well",
+                rows=len(rows),
+                role=role,
+            ),
+            sentence(
+                "audit.near-duplicates.action_across",
+                "The scores on these are better than on new rows: remove them from the training rows",
+            ),
             None,
             len(rows),
             subject.examples(rows, notes=notes),

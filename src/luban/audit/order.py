@@ -6,6 +6,7 @@ import polars as pl
 
 from luban.audit.finding import Finding
 from luban.audit.subject import Subject
+from luban.core.sentence import sentence
 
 TIME_NAMES = ("date", "time", "datetime", "timestamp", "日期", "时间")
 DISTINCT_SHARE = 0.9  # of the rows have a time of their own
@@ -19,8 +20,16 @@ def audit_order(subject: Subject) -> list[Finding]:
         Finding(
             "warning",
             "order",
-            f"rows are in the order of '{name}': a random split lets the model see the future",
-            f"Split by it: data.split.method=time, data.split.column={name}",
+            sentence(
+                "audit.order.found",
+                "rows are in the order of '{column}': a random split lets the model see the future",
+                column=name,
+            ),
+            sentence(
+                "audit.order.action",
+                "Split by it: data.split.method=time, data.split.column={column}",
+                column=name,
+            ),
             name,
             len(subject),
             subject.examples(range(3), (name,)),

@@ -7,8 +7,9 @@ from itertools import combinations
 import numpy as np
 
 from luban.audit.finding import Finding
-from luban.audit.subject import AGAINST, Subject, counted, examples_of, percent
+from luban.audit.subject import AGAINST, Subject, examples_of, percent
 from luban.core.errors import DataError
+from luban.core.sentence import sentence
 from luban.data.split import drop_overlap
 
 
@@ -25,13 +26,32 @@ def audit_overlap(subject: Subject) -> list[Finding]:
         if not len(rows):
             continue
         own = role == "training"
+        if len(kept):
+            action = sentence(
+                "audit.overlap.action",
+                "Scores on rows that were seen say nothing about new ones: remove them from the {role} rows "
+                "(a training sets them aside by itself)",
+                role=role,
+            )
+        else:
+            action = sentence(
+                "audit.overlap.action_all",
+                "Scores on rows that were seen say nothing about new ones: remove them from the {role} rows",
+                role=role,
+            )
         findings.append(
             Finding(
                 "error" if not len(kept) else "warning",
                 "overlap",
-                f"{counted(len(rows), f'{role} row')} ({percent(len(rows), len(table))}) are {other_role} rows too",
-                f"Scores on rows that were seen say nothing about new ones: remove them from the {role} rows"
-                + (" (a training sets them aside by itself)" if len(kept) else ""),
+                sentence(
+                    "audit.overlap.found",
+                    "{rows:count {role} row} ({share}) are {other} rows too",
+                    rows=len(rows),
+                    share=percent(len(rows), len(table)),
+                    role=role,
+                    other=other_role,
+                ),
+                action,
                 None,
                 len(rows),
                 examples_of(table, rows, subject.inputs[:6]),

@@ -7,7 +7,8 @@ import re
 import polars as pl
 
 from luban.audit.finding import NO_ROWS, Finding
-from luban.audit.subject import Subject, counted, percent
+from luban.audit.subject import Subject, percent
+from luban.core.sentence import sentence
 from luban.features.cells import strings
 
 # What UTF-8 looks like that was read as Latin-1 or Windows-1252, and the mark of bytes that could not be read.
@@ -63,8 +64,10 @@ def audit_encodings(subject: Subject) -> list[Finding]:
         rows = garbled(subject.frame[name]).arg_true().to_numpy().astype("int64")
         if not len(rows):
             continue
-        message = f"{counted(len(rows))} were read in the wrong encoding"
-        action = "Read the file in its own encoding, data.encoding, or mend the cells"
+        message = sentence("audit.encodings.found", "{rows:count row} were read in the wrong encoding", rows=len(rows))
+        action = sentence(
+            "audit.encodings.action", "Read the file in its own encoding, data.encoding, or mend the cells"
+        )
         seen = subject.examples(rows, (name,))
         findings.append(
             Finding("warning", "encodings", message, action, name, len(rows), seen, "--fix encodings", rows)
@@ -85,8 +88,17 @@ def audit_languages(subject: Subject) -> list[Finding]:
             rows = is_in.arg_true().to_numpy().astype("int64")
             if language == main or len(rows) < max(MIN_ROWS, MIN_SHARE * len(cells)):
                 continue
-            message = f"{counted(len(rows))} ({percent(len(rows), len(cells))}) are {language}, most are {main}"
-            action = "Take a multilingual encoder, or train on each language by itself"
+            message = sentence(
+                "audit.languages.found",
+                "{rows:count row} ({share}) are {language}, most are {main}",
+                rows=len(rows),
+                share=percent(len(rows), len(cells)),
+                language=language,
+                main=main,
+            )
+            action = sentence(
+                "audit.languages.action", "Take a multilingual encoder, or train on each language by itself"
+            )
             seen = subject.examples(rows, (name,))
             findings.append(Finding("note", "languages", message, action, name, len(rows), seen, None, NO_ROWS))
     return findings

@@ -8,8 +8,8 @@ from collections import defaultdict
 import polars as pl
 
 from luban.audit.finding import Finding
-from luban.audit.subject import Subject, counted
-from luban.core.errors import listed
+from luban.audit.subject import Subject
+from luban.core.sentence import sentence, several
 from luban.features.labels import split_labels
 
 SHOWN_GROUPS = 3
@@ -44,15 +44,30 @@ def audit_spelling(subject: Subject) -> list[Finding]:
     else:
         is_concerned = lists.list.eval(pl.element().is_in(list(meant)).any()).list.first().fill_null(False)
     rows = is_concerned.arg_true().to_numpy().astype("int64")
-    pairs = [f"{other!r} and {label!r}" for other, label in list(meant.items())[:SHOWN_GROUPS]]
-    more = f" and {len(meant) - SHOWN_GROUPS} more" if len(meant) > SHOWN_GROUPS else ""
+    pairs = ", ".join(f"{other!r} and {label!r}" for other, label in list(meant.items())[:SHOWN_GROUPS])
+    if len(meant) > SHOWN_GROUPS:
+        message = sentence(
+            "audit.label-case.found_more",
+            "labels that differ by case, blanks or width only: {pairs} and {more} more",
+            pairs=pairs,
+            more=len(meant) - SHOWN_GROUPS,
+        )
+    else:
+        message = sentence(
+            "audit.label-case.found", "labels that differ by case, blanks or width only: {pairs}", pairs=pairs
+        )
     return [
         Finding(
             "warning",
             "label-case",
-            f"labels that differ by case, blanks or width only: {', '.join(pairs)}{more}",
-            f"Each is a class of its own as it stands: write all {counted(len(rows))} of the rarer spelling alike, "
-            f"as {listed(dict.fromkeys(meant.values()), limit=SHOWN_GROUPS)}",
+            message,
+            sentence(
+                "audit.label-case.action",
+                "Each is a class of its own as it stands: write all {rows:count row} of the rarer spelling alike, "
+                "as {labels}",
+                rows=len(rows),
+                labels=several(dict.fromkeys(meant.values()), limit=SHOWN_GROUPS),
+            ),
             subject.target,
             len(rows),
             subject.examples(rows),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from luban.audit.finding import Finding, Severity
-from luban.audit.subject import Subject, counted
-from luban.core.errors import listed
+from luban.audit.subject import Subject
+from luban.core.sentence import sentence, several
 from luban.data.table import REJECTED_LIMIT
 from luban.features.base import ColumnProfile
 from luban.features.labels import LabelsFeature
@@ -28,15 +28,21 @@ def audit_missing(subject: Subject) -> list[Finding]:
         return []
     column, name = subject.target, "missing-target"
     if len(rows) == len(target):
-        message, action = "every cell of the target is missing", "Check the name of the target"
+        message = sentence("audit.missing-target.found_all", "every cell of the target is missing")
+        action = sentence("audit.missing-target.action_all", "Check the name of the target")
         return [Finding("error", name, message, action, column, len(rows))]
     severity: Severity = "error" if len(rows) > REJECTED_LIMIT * len(target) else "warning"
     return [
         Finding(
             severity,
             name,
-            f"the target is missing in {len(rows)} of {len(target)} rows",
-            "These rows cannot be trained on: fill them in or remove them",
+            sentence(
+                "audit.missing-target.found",
+                "the target is missing in {missing} of {rows} rows",
+                missing=len(rows),
+                rows=len(target),
+            ),
+            sentence("audit.missing-target.action", "These rows cannot be trained on: fill them in or remove them"),
             column,
             len(rows),
             subject.examples(rows),
@@ -51,8 +57,9 @@ def audit_one_class(subject: Subject) -> list[Finding]:
     counts = _counts(subject)
     if counts is None or len(counts) != 1:
         return []
-    message = f"every row of the target has the value '{counts['label'][0]}'"
-    action = "Add rows with other values, or choose another target"
+    label = counts["label"][0]
+    message = sentence("audit.one-class.found", "every row of the target has the value '{label}'", label=label)
+    action = sentence("audit.one-class.action", "Add rows with other values, or choose another target")
     return [Finding("error", "one-class", message, action, subject.target, len(subject))]
 
 
@@ -67,14 +74,22 @@ def audit_rare(subject: Subject) -> list[Finding]:
     findings = []
     if len(lone):
         rows = subject.labels.is_in(lone.to_list()).fill_null(False).arg_true().to_numpy().astype("int64")
-        message = f"classes with one row: {listed(lone)}"
-        action = "Such a row is trained on and its class is never scored: add rows, or merge the class with another"
+        message = sentence("audit.rare-classes.found_lone", "classes with one row: {labels}", labels=several(lone))
+        action = sentence(
+            "audit.rare-classes.action_lone",
+            "Such a row is trained on and its class is never scored: add rows, or merge the class with another",
+        )
         more = (subject.target, len(rows), subject.examples(rows), "--fix rare-classes", rows)
         findings.append(Finding("warning", "rare-classes", message, action, *more))
     if len(rare):
         positions = subject.labels.is_in(rare.to_list()).fill_null(False).arg_true().to_list()
-        message = f"classes with fewer than {RARE_ROWS} rows: {listed(rare)}"
-        action = "Their scores are chance: add rows, or merge classes"
+        message = sentence(
+            "audit.rare-classes.found",
+            "classes with fewer than {rows} rows: {labels}",
+            rows=RARE_ROWS,
+            labels=several(rare),
+        )
+        action = sentence("audit.rare-classes.action", "Their scores are chance: add rows, or merge classes")
         seen = subject.examples(positions)
         findings.append(Finding("note", "rare-classes", message, action, subject.target, len(positions), seen))
     return findings
@@ -88,8 +103,17 @@ def audit_imbalance(subject: Subject) -> list[Finding]:
     rows, present = int(counts["count"][0]), int(counts["count"].sum())
     if rows < DOMINANT_SHARE * present:
         return []
-    message = f"'{counts['label'][0]}' is the answer in {rows / present:.1%} of the rows"
-    action = f"Read balanced_accuracy or f1: {counted(present - rows)} with another answer decide them"
+    message = sentence(
+        "audit.imbalance.found",
+        "'{label}' is the answer in {share:.1%} of the rows",
+        label=counts["label"][0],
+        share=rows / present,
+    )
+    action = sentence(
+        "audit.imbalance.action",
+        "Read balanced_accuracy or f1: {rows:count row} with another answer decide them",
+        rows=present - rows,
+    )
     setting = "train.loss.class_weights=balanced"
     return [Finding("note", "imbalance", message, action, subject.target, rows, setting=setting)]
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from luban.audit.finding import Finding
+from luban.audit.finding import Finding, Rows
 from luban.audit.near_audio import unreadable_clips
 from luban.audit.pictures import unreadable_images
-from luban.audit.subject import Subject, counted, percent
+from luban.audit.subject import Subject, percent
+from luban.core.sentence import Sentence, sentence
 from luban.data.table import REJECTED_LIMIT
 from luban.features.decoding import Reasons
 
@@ -27,16 +28,12 @@ def audit_unreadable(subject: Subject) -> list[Finding]:
             continue
         rows = np.fromiter(reasons, np.int64, len(reasons))
         is_refused = len(rows) > REJECTED_LIMIT * len(subject)
-        noun = "an image" if kind == "image" else "a sound"
-        share = percent(len(rows), len(subject))
-        number, reason = subject.table.row_numbers[rows[0]], reasons[int(rows[0])]
-        limit = f"at most {REJECTED_LIMIT:.0%} of the rows" if is_refused else "them"
         found.append(
             Finding(
                 "error" if is_refused else "warning",
                 "unreadable",
-                f"{counted(len(rows))} ({share}) have {noun} that cannot be read (row {number}: {reason})",
-                f"Mend the files or remove the rows; a training sets {limit} aside",
+                _found(subject, kind, rows, reasons[int(rows[0])]),
+                _action(is_refused=is_refused),
                 name,
                 len(rows),
                 subject.examples(rows, notes=list(reasons.values())[:3]),
@@ -45,3 +42,33 @@ def audit_unreadable(subject: Subject) -> list[Finding]:
             )
         )
     return found
+
+
+def _found(subject: Subject, kind: str, rows: Rows, reason: str) -> Sentence:
+    values = {
+        "rows": len(rows),
+        "share": percent(len(rows), len(subject)),
+        "row": int(subject.table.row_numbers[rows[0]]),
+        "reason": reason,
+    }
+    if kind == "image":
+        return sentence(
+            "audit.unreadable.found_image",
+            "{rows:count row} ({share}) have an image that cannot be read (row {row}: {reason})",
+            **values,
+        )
+    return sentence(
+        "audit.unreadable.found_audio",
+        "{rows:count row} ({share}) have a sound that cannot be read (row {row}: {reason})",
+        **values,
+    )
+
+
+def _action(*, is_refused: bool) -> Sentence:
+    if is_refused:
+        return sentence(
+            "audit.unreadable.action_refused",
+            "Mend the files or remove the rows; a training sets at most {limit:.0%} of the rows aside",
+            limit=REJECTED_LIMIT,
+        )
+    return sentence("audit.unreadable.action", "Mend the files or remove the rows; a training sets them aside")

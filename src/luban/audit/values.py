@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from luban.audit.finding import NO_ROWS, Finding
-from luban.audit.subject import Subject, counted
-from luban.core.errors import listed
+from luban.audit.subject import Subject
+from luban.core.sentence import sentence, several
 from luban.features.cells import strings
 from luban.features.date import find_formats, parse_dates
 from luban.features.number import PARSED_SHARE, parse_numbers
@@ -53,15 +53,26 @@ def audit_number_text(subject: Subject) -> list[Finding]:
             rows = np.flatnonzero(is_other & ~is_missing)
             if not len(rows):
                 continue
-            message = (
-                f"{counted(len(rows))} hold numbers written with signs, so that it is taken as {subject.kinds[name]}"
+            message = sentence(
+                "audit.number-text.found",
+                "{rows:count row} hold numbers written with signs, so that it is taken as {kind}",
+                rows=len(rows),
+                kind=subject.kinds[name],
             )
-            action, setting = "Write them like 1234.5", "--fix number-text"
+            action = sentence("audit.number-text.action", "Write them like 1234.5")
+            setting = "--fix number-text"
         elif is_word.sum() < (1 - MOSTLY) * present and not bool((head.str.contains(r"^0\d")).any()):
             rows = np.flatnonzero(is_word)
             words = cells.gather(rows).value_counts(sort=True)[name].head(3)
-            message = f"most cells are numbers, but not {listed(words)}: it is taken as {subject.kinds[name]}"
-            action = "If these mean 'missing', add them to data.missing_values"
+            message = sentence(
+                "audit.number-text.found_words",
+                "most cells are numbers, but not {words}: it is taken as {kind}",
+                words=several(words),
+                kind=subject.kinds[name],
+            )
+            action = sentence(
+                "audit.number-text.action_words", "If these mean 'missing', add them to data.missing_values"
+            )
             setting = f"data.missing_values: [{', '.join(map(repr, words))}]"
         else:
             continue
@@ -79,20 +90,33 @@ def audit_impossible(subject: Subject) -> list[Finding]:
         low, high = next((ends for pattern, *ends in RANGES if re.search(pattern, name.lower())), (-np.inf, np.inf))
         rows = np.flatnonzero(np.isinf(numbers) | (numbers < low) | (numbers > high))
         if len(rows):
-            span = f" outside {low:g} to {high:g}" if np.isfinite([low, high]).any() else ""
-            message = (
-                f"{counted(len(rows))} hold numbers{span} or infinite ones"
-                if span
-                else f"{counted(len(rows))} hold infinite numbers"
-            )
-            action = "Correct them, or leave the cells empty"
+            if np.isfinite([low, high]).any():
+                message = sentence(
+                    "audit.impossible.found_outside",
+                    "{rows:count row} hold numbers outside {low} to {high} or infinite ones",
+                    rows=len(rows),
+                    low=f"{low:g}",
+                    high=f"{high:g}",
+                )
+            else:
+                message = sentence("audit.impossible.found", "{rows:count row} hold infinite numbers", rows=len(rows))
+            action = sentence("audit.impossible.action", "Correct them, or leave the cells empty")
             seen = subject.examples(rows, (name,))
             more = (name, len(rows), seen, "--fix impossible", rows)
             findings.append(Finding("warning", "impossible", message, action, *more))
         if (marker := _marker(numbers)) is not None:
             rows = np.flatnonzero(numbers == marker)
-            message = f"{marker:g} stands in {counted(len(rows))}, far from all other numbers"
-            action = f"If it means 'missing' or 'more than can be written', add '{marker:g}' to data.missing_values"
+            message = sentence(
+                "audit.impossible.found_marker",
+                "{number} stands in {rows:count row}, far from all other numbers",
+                number=f"{marker:g}",
+                rows=len(rows),
+            )
+            action = sentence(
+                "audit.impossible.action_marker",
+                "If it means 'missing' or 'more than can be written', add '{number}' to data.missing_values",
+                number=f"{marker:g}",
+            )
             seen = subject.examples(rows, (name,))
             setting = f"data.missing_values: ['{marker:g}']"
             findings.append(Finding("note", "impossible", message, action, name, len(rows), seen, setting))
@@ -132,8 +156,8 @@ def audit_future(subject: Subject) -> list[Finding]:
         rows = (times > tomorrow).fill_null(False).arg_true().to_numpy().astype(np.int64)
         if not len(rows) or len(rows) > MOSTLY * len(times):  # a calendar of what is planned
             continue
-        message = f"{counted(len(rows))} have a date in the future"
-        action = "Correct them, or leave the cells empty"
+        message = sentence("audit.future-dates.found", "{rows:count row} have a date in the future", rows=len(rows))
+        action = sentence("audit.future-dates.action", "Correct them, or leave the cells empty")
         seen = subject.examples(rows, (name,))
         more = (name, len(rows), seen, "--fix future-dates", rows)
         findings.append(Finding("warning", "future-dates", message, action, *more))

@@ -16,6 +16,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from luban.core.errors import ConfigError, DataError, listed
+from luban.data import split_notes
 from luban.data.contents import contents, holds_files
 from luban.data.table import Table
 
@@ -114,10 +115,9 @@ def split(
         parts = _represent(parts, units.of_row, group_ids(table.frame.select(target)))
     notes = list(units.notes)
     if config.method == "auto":
-        in_proportion = f", each class of '{target}' in proportion" if is_stratified else ""
-        notes.insert(0, f"split at random{in_proportion}")
+        notes.insert(0, split_notes.at_random(target if is_stratified else None))
     if num_alike := len(table) - int(alike.max()) - 1:
-        notes.append(f"rows that repeat the inputs of another: {num_alike}; rows that are alike stay in one part")
+        notes.append(split_notes.alike(num_alike))
     train, validation, test = (np.flatnonzero(parts == part) for part in ("train", "validation", "test"))
     return Split(train, validation, test, tuple(notes))
 
@@ -140,8 +140,7 @@ def drop_overlap(train: Table, test: Table, inputs: list[str]) -> tuple[Rows, tu
         )
     if not num_dropped:
         return keep, ()
-    note = f"training rows set aside because their inputs stand in {test.name}: {num_dropped} of {len(train)}"
-    return keep, (note,)
+    return keep, (split_notes.dropped(test.name, num_dropped, len(train)),)
 
 
 def group_ids(frame: pl.DataFrame) -> Rows:
@@ -232,7 +231,7 @@ def _by_group(table: Table, column: str, alike: Rows, limit: int, seed: int) -> 
     links = coo_array((np.ones(len(alike)), (alike, num_alike + groups)), shape=(size, size))
     _, component = connected_components(links, directed=False)
     units = _random(group_ids(pl.DataFrame({"unit": component[alike]})), limit, seed, f"different groups in '{column}'")
-    note = f"rows without '{column}': {len(missing)}; each is a group of its own"
+    note = split_notes.ungrouped(column, len(missing))
     return _Units(units.of_row, units.order, units.noun, (note,) if len(missing) else ())
 
 
@@ -243,9 +242,9 @@ def _by_time(table: Table, column: str, alike: Rows) -> _Units:
     np.maximum.at(latest, alike, times)
     moments, of_row = np.unique(latest[alike], return_inverse=True)
     earliest, last = (_shown(table.frame[column][int(row)]) for row in (times.argmin(), times.argmax()))
-    notes = [f"split by time: '{column}' runs from {earliest} to {last}"]
+    notes = [split_notes.by_time(column, earliest, last)]
     if num_moved := int((latest[alike] > times).sum()):
-        notes.append(f"rows that count with a later row of the same inputs: {num_moved}")
+        notes.append(split_notes.moved(num_moved))
     order = np.arange(len(moments))[::-1]
     return _Units(of_row, order, f"different times in '{column}'", tuple(notes))
 
@@ -344,18 +343,14 @@ def _by_column(
             found=f"none whose inputs are not those of a validation or test row, in {num_rows} rows",
             action="Mark rows as train, or split in another way",
         )
-    notes = (
-        [f"rows set aside because their inputs stand in a validation or test row: {num_left_out}"]
-        if num_left_out
-        else []
-    )
+    notes: list[str] = [split_notes.left_out(num_left_out)] if num_left_out else []
     lacks_test, lacks_validation = not len(test) and not has_test and config.test > 0, not len(validation)
     if lacks_test or (lacks_validation and config.validation > 0):
         shares = {"test": config.test * lacks_test, "validation": config.validation * lacks_validation}
         rest = config.model_copy(update={"method": "auto", "column": None, **shares})
         part = split(table.take(train), target, inputs, rest, has_test=not lacks_test, stratify=stratify)
         named = " and ".join(name for name, share in shares.items() if share)
-        notes += [f"column '{column}' names no {named} rows: they are taken from the training rows", *part.notes]
+        notes += [split_notes.taken(column, named), *part.notes]
         train, validation, test = (
             train[part.train],
             train[part.validation] if lacks_validation else validation,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from luban.core.sentence import Sentence, sentence, with_parts
 from luban.data.draw import sample_rows
 from luban.evaluation.baselines import fit_baselines
 from luban.evaluation.bootstrap import FEW_RESAMPLES, Score, resample
@@ -27,11 +28,11 @@ class LearningCurve:
     model: str
     metric: str
     points: tuple[tuple[int, float], ...]
-    verdict: str
+    verdict: Sentence
 
     def to_json(self) -> dict[str, Any]:
         points = [{"rows": rows, "score": None if np.isnan(score) else score} for rows, score in self.points]
-        return {"model": self.model, "metric": self.metric, "points": points, "verdict": self.verdict}
+        return with_parts({"model": self.model, "metric": self.metric, "points": points, "verdict": self.verdict})
 
 
 def learning_curve(
@@ -73,10 +74,26 @@ def learning_curve(
     return LearningCurve("linear", metric.name, points, _verdict(metric.name, points, gain))
 
 
-def _verdict(metric: str, points: Sequence[tuple[int, float]], gain: Score) -> str:
+def _verdict(metric: str, points: Sequence[tuple[int, float]], gain: Score) -> Sentence:
     (few, before), (rows, after) = points[-2:]
-    name = metric.replace("_", " ")
-    found = f"a linear model goes from {name} {shown(before)} on {few:,} training rows to {shown(after)} on {rows:,}"
+    values = {
+        "name": metric.replace("_", " "),
+        "metric": metric,
+        "before": shown(before),
+        "few": few,
+        "after": shown(after),
+        "rows": rows,
+    }
     if gain.low > 0:
-        return f"More rows would probably help: {found}, still getting better (the linear model's curve)."
-    return f"More rows alone would probably help little: {found}, no more than chance (the linear model's curve)."
+        return sentence(
+            "learning_curve.helps",
+            "More rows would probably help: a linear model goes from {name} {before} on {few:,} training rows to "
+            "{after} on {rows:,}, still getting better (the linear model's curve).",
+            **values,
+        )
+    return sentence(
+        "learning_curve.helps_little",
+        "More rows alone would probably help little: a linear model goes from {name} {before} on {few:,} training rows "
+        "to {after} on {rows:,}, no more than chance (the linear model's curve).",
+        **values,
+    )

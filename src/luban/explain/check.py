@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from scipy.stats import spearmanr
 
+from luban.core.sentence import Sentence, sentence, with_parts
 from luban.explain.effort import THOROUGH, Effort
 from luban.explain.question import Question
 
@@ -35,26 +36,17 @@ class Check:
     random: float
     stability: float | None
     passes: bool
-    sentence: str
+    sentence: Sentence
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "deletion": self.deletion,
-            "random": self.random,
-            "stability": self.stability,
-            "passes": self.passes,
-            "sentence": self.sentence,
-        }
+        return with_parts(vars(self))
 
 
 def check(question: Question, weights: Floats, other: Floats | None, seed: int, effort: Effort = THOROUGH) -> Check:
     """Check the weights (K,) of a row's parts. other: the weights for another seed, of methods that draw."""
     count = len(weights)
     if count < 2:
-        what = (
-            "no part that could be deleted" if count == 0 else "only one part, so that every order of deletion is alike"
-        )
-        return Check(0.0, 0.0, None, False, f"It cannot be checked: the row has {what}.")
+        return Check(0.0, 0.0, None, False, _unchecked(count))
     draw = np.random.default_rng(seed)
     orders = np.stack([order_of(question, weights), *(draw.permutation(count) for _ in range(RANDOM_ORDERS))])
     areas = deletion_areas(question, orders, effort.steps(question.flops, len(orders)))
@@ -64,21 +56,50 @@ def check(question: Question, weights: Floats, other: Floats | None, seed: int, 
     is_label = question.answer.position is not None
     tells = deletion > random + SMALLEST_CHANGE[is_label] and equal <= (1 - BEATEN_SHARE) * RANDOM_ORDERS
     is_stable = stability is None or stability >= STABLE
-    unit = "nats of log odds" if is_label else "standard deviations"
-    figures = f"by {deletion:.3f} {unit} on average, {random:.3f} at random"
-    if tells and is_stable:
-        sentence = f"It holds: deleting what it names changes the prediction more than deleting at random ({figures})."
-    elif tells:
-        sentence = (
-            f"It does not hold: another seed ranks the parts differently (rank correlation {stability:.2f}), "
-            "so do not rely on it."
+    told = _unstable(stability) if tells and not is_stable else _told(deletion, random, equal, is_label, tells)
+    return Check(deletion, random, stability, tells and is_stable, told)
+
+
+def _unchecked(parts: int) -> Sentence:
+    if parts:
+        return sentence(
+            "explanation.one_part",
+            "It cannot be checked: the row has only one part, so that every order of deletion is alike.",
         )
-    else:
-        sentence = (
-            f"It does not hold: deleting what it names changes the prediction hardly more than deleting at random "
-            f"({figures}; {equal} of {RANDOM_ORDERS} random orders change it as much), so do not rely on it."
+    return sentence("explanation.no_part", "It cannot be checked: the row has no part that could be deleted.")
+
+
+def _unstable(stability: float | None) -> Sentence:
+    return sentence(
+        "explanation.unstable",
+        "It does not hold: another seed ranks the parts differently (rank correlation {stability:.2f}), "
+        "so do not rely on it.",
+        stability=stability,
+    )
+
+
+def _told(deletion: float, random: float, equal: int, is_label: bool, holds: bool) -> Sentence:
+    values = {
+        "deletion": deletion,
+        "random": random,
+        "unit": "nats of log odds" if is_label else "standard deviations",
+    }
+    if holds:
+        return sentence(
+            "explanation.holds",
+            "It holds: deleting what it names changes the prediction more than deleting at random "
+            "(by {deletion:.3f} {unit} on average, {random:.3f} at random).",
+            **values,
         )
-    return Check(deletion, random, stability, tells and is_stable, sentence)
+    return sentence(
+        "explanation.fails",
+        "It does not hold: deleting what it names changes the prediction hardly more than deleting at random "
+        "(by {deletion:.3f} {unit} on average, {random:.3f} at random; {equal} of {orders} random orders change it as "
+        "much), so do not rely on it.",
+        **values,
+        equal=equal,
+        orders=RANDOM_ORDERS,
+    )
 
 
 def order_of(question: Question, weights: Floats) -> npt.NDArray[np.int64]:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from luban.core.errors import ConfigError, SchemaError, listed, nearest
+from luban.core.sentence import sentence, several
 from luban.core.tensors import TensorKind
 from luban.data.table import Table
 from luban.features import FEATURES, identifier
@@ -171,16 +172,25 @@ def _mixed(found: ColumnProfile, kind: str) -> str:
     if numbers < MOSTLY_NUMBERS:
         _, is_word = parse_numbers(found.sample.str.replace_all(NUMBER_SIGNS, ""))
         if 1 - float(is_word.mean()) >= PARSED_SHARE:
-            return (
-                f"column '{found.name}': the cells are numbers with signs ({quoted(found.sample[0])}); it is taken as "
-                f"{kind}. Write them like 1234.5 if their size matters"
+            return sentence(
+                "infer.signs",
+                "column '{column}': the cells are numbers with signs ({cell}); it is taken as {kind}. Write them like "
+                "1234.5 if their size matters",
+                column=found.name,
+                cell=quoted(found.sample[0]),
+                kind=kind,
             )
     if not MOSTLY_NUMBERS <= numbers < PARSED_SHARE:
         return ""
     others = found.sample.filter(pl.Series(is_other)).value_counts(sort=True)[found.sample.name].head(3)
-    return (
-        f"column '{found.name}': {numbers:.0%} of the cells are numbers, but not {listed(cell for cell in others)}; "
-        f"it is taken as {kind}. If these mean 'missing', add them to data.missing_values"
+    return sentence(
+        "infer.words",
+        "column '{column}': {share:.0%} of the cells are numbers, but not {others}; it is taken as {kind}. If these "
+        "mean 'missing', add them to data.missing_values",
+        column=found.name,
+        share=numbers,
+        others=several(others),
+        kind=kind,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 import yaml
@@ -43,7 +44,8 @@ class Step:
 @dataclass(frozen=True)
 class Content:
     """directory: of the run. metrics, audit, explanations: the files of that name, empty where there is none.
-    events: the history without its steps. steps: at most 4,000 of them, drawn evenly."""
+    events: the history without its steps. steps: at most 4,000 of them, drawn evenly. is_one_of_many: on a page of
+    several runs a source names the run, too."""
 
     directory: Path
     config: dict[str, Any]
@@ -54,6 +56,11 @@ class Content:
     state: dict[str, Any]  # of the task
     events: tuple[Record, ...]
     steps: tuple[Step, ...]
+    is_one_of_many: bool = False
+
+    def file(self, name: str) -> str:
+        """Return what sources call a file of the run."""
+        return f"{quote(self.name, safe='')}/{name}" if self.is_one_of_many else name
 
     @property
     def name(self) -> str:
@@ -61,19 +68,19 @@ class Content:
 
     @property
     def figures(self) -> Figures:
-        return Figures(self.metrics)
+        return Figures(self.metrics, self.file(artifact.METRICS))
 
     @property
     def facts(self) -> Figures:
-        return Figures(self.manifest, artifact.MANIFEST)
+        return Figures(self.manifest, self.file(artifact.MANIFEST))
 
     @property
     def audited(self) -> Figures:
-        return Figures(self.audit, artifact.AUDIT)
+        return Figures(self.audit, self.file(artifact.AUDIT))
 
     @property
     def settings(self) -> Figures:
-        return Figures(self.config, artifact.CONFIG)
+        return Figures(self.config, self.file(artifact.CONFIG))
 
     @property
     def decider(self) -> str:

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
+from luban.core.sentence import PARTS
+
 
 class Each(str):
     """A part of a path that stands for every entry; a column may be called `*`, too."""
@@ -53,10 +55,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Quote:
-    """A text of the run's files. source: as of a Figure."""
+    """A text of the run's files. source: as of a Figure. parts: what it is made of, where the file tells that. lang:
+    the tag of its language, where that is another than the page's."""
 
     source: str
     text: str
+    parts: Any = None
+    lang: str = ""
 
     def __str__(self) -> str:
         return self.text
@@ -69,7 +74,8 @@ class Quote:
         return self if len(self.text) <= limit else replace(self, text=self.text[: limit - 1] + "…")
 
     def __html__(self) -> Markup:
-        return Markup('<span data-source="{}">{}</span>').format(self.source, self.text)
+        lang = Markup(' lang="{}"').format(self.lang) if self.lang else Markup()
+        return Markup('<span data-source="{}"{}>{}</span>').format(self.source, lang, self.text)
 
 
 def shown(number: float) -> str:
@@ -121,8 +127,9 @@ class Figures:
 
     def text(self, *path: str | int) -> Quote:
         """Return the text at a path, empty where nothing is there."""
-        found = self.entry(*path)
-        return Quote(self.source(*path), "" if found is None else str(found))
+        found, (*above, name) = self.entry(*path), path
+        parts = self.entry(*above, f"{name}{PARTS}") if isinstance(name, str) else None
+        return Quote(self.source(*path), "" if found is None else str(found), parts)
 
     def count(self, *path: str | int) -> Figure:
         """Return how many entries a list has."""

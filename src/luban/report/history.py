@@ -12,6 +12,7 @@ from typing import Any
 
 from luban.core.artifact import HISTORY, disk_errors, write_bytes
 from luban.core.events import CheckpointDue, Event, Listener, Resumed, RunSaved, StepDone
+from luban.core.sentence import with_parts
 
 FLUSH_SECONDS = 1.0  # that steps wait at most before they are written
 ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
@@ -39,7 +40,8 @@ class History(Listener):
             return
         if isinstance(event, Resumed):
             self.rewind(event.step, event.epoch)
-        self.waiting.append(_line(event.record()))
+        record = event.record()
+        self.waiting.append(_line(record if isinstance(event, StepDone) else with_parts(record)))
         if not isinstance(event, StepDone) or self.clock() - self.flushed >= FLUSH_SECONDS:
             self.flush()
 

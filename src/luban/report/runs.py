@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import yaml
+from markupsafe import Markup
 from rich.markup import escape
 from rich.table import Table
 
@@ -17,9 +18,10 @@ from luban.core.errors import ArtifactError, ConfigError, listed, nearest
 from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.content import Content, read_content
+from luban.report.figures import Figure, pointer
 from luban.report.page import environment, style
 from luban.report.sections.cost import duration, total
-from luban.report.sections.verdict import LOWER_IS_BETTER, architecture, created
+from luban.report.sections.verdict import LOWER_IS_BETTER, architecture, created, made, model_of
 from luban.report.words import Words, words
 
 FILTERS = ("name", "task", "target", "data", "model", "metric")
@@ -153,20 +155,21 @@ def table(found: Sequence[Content], sort: str = "date") -> Table:
 
 
 def write_comparison(found: Sequence[Content], output: Path, lang: str = "en") -> Path:
-    """Write one page that shows the runs side by side: scores, curves, cost."""
+    """Write one page that shows the runs side by side: scores, curves, cost. What it shows names its run."""
     language = words(lang)
+    found = [replace(content, is_one_of_many=True) for content in found]
     by_task: dict[tuple[str, str, str], list[Content]] = {}
     for content in found:
         facts = facts_of(content)
         by_task.setdefault((content.decider, facts["data"], facts["target"]), []).append(content)
     groups = [
         {
-            "title": f"{data} · {target}",
+            "title": Markup("{} · {}").format(group[0].facts.text("data", "source"), target),
             "metric": language.name("metric", metric),
             "rows": scored(group, metric),
             "charts": [curve] if (curve := losses(group, language)) is not None else [],
         }
-        for (metric, data, target), group in by_task.items()
+        for (metric, _, target), group in by_task.items()
     ]
     costs = [(content.name, total(content)) for content in found]
     cost = draw.amounts(
@@ -178,10 +181,15 @@ def write_comparison(found: Sequence[Content], output: Path, lang: str = "en") -
     page = (
         environment()
         .get_template("runs.html")
-        .render(words=language, count=len(found), groups=groups, cost=cost, style=style())
+        .render(words=language, count=counted(found), groups=groups, cost=cost, style=style())
     )
     artifact.write_bytes(output, page.encode())
     return output
+
+
+def counted(found: Sequence[Content]) -> Figure:
+    """Return how many runs there are, each by an entry of its own."""
+    return Figure(" ".join(content.facts.source("created") for content in found), len(found), derived="runs")
 
 
 def scored(group: Sequence[Content], metric: str) -> list[tuple[object, ...]]:
@@ -190,7 +198,7 @@ def scored(group: Sequence[Content], metric: str) -> list[tuple[object, ...]]:
     scores = [content.figures.interval("scores", metric) for content in ranked]
     strips = draw.strips(scores, scores[0].value)
     return [
-        (content.name, strips[index], scores[index], architecture(content), total(content), created(content))
+        (content.name, strips[index], scores[index], model_of(content), total(content), made(content))
         for index, content in enumerate(ranked)
     ]
 
@@ -199,4 +207,9 @@ def losses(group: Sequence[Content], language: Words) -> Chart | None:
     """Draw the losses of at most six runs."""
     label = language.plain("axis.loss")
     lines = [(c.name, [(float(s.step), s.loss) for s in c.steps]) for c in group if c.steps]
-    return draw.curves(label, lines[:6], language.plain("axis.step"), label) if lines else None
+    source = " ".join(
+        pointer(content.file(artifact.HISTORY), "StepDone", field)
+        for content in [content for content in group if content.steps][:6]
+        for field in ("step", "loss")
+    )
+    return draw.curves(label, lines[:6], language.plain("axis.step"), label, source=source) if lines else None

@@ -52,12 +52,13 @@ def words(language: str) -> Words:
 def texts_of(language: str) -> dict[str, str]:
     """Return the texts of a language by key, the levels of the file joined by dots."""
     content = (resources.files("luban.report") / "texts" / f"{language}.yaml").read_text("utf-8")
-    return dict(_flat(yaml.safe_load(content), ""))
+    return dict(flat(yaml.safe_load(content)))
 
 
-def _flat(content: dict[str, Any], prefix: str) -> list[tuple[str, str]]:
+def flat(content: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return the texts of a file by key, its levels joined by dots."""
     found: list[tuple[str, str]] = []
     for key, value in content.items():
         path = f"{prefix}{key}"
-        found += _flat(value, f"{path}.") if isinstance(value, dict) else [(path, str(value))]
+        found += flat(value, f"{path}.") if isinstance(value, dict) else [(path, str(value))]
     return found

@@ -17,6 +17,7 @@ DROP = 0.1  # share of the score that a small corruption may take
 GAP = 0.1  # between the rates of two groups
 RISE = 1.2  # of the validation loss after its least value
 SIGNIFICANT = 0.05
+NAMED = {"check": "name", "found": "found"}  # what a worry calls the entries of a check
 
 
 @dataclass(frozen=True)
@@ -175,8 +176,9 @@ def unstable(content: Content) -> list[Worry]:
 
 def unsound(content: Content) -> list[Worry]:
     event = content.last("PreflightDone")
+    at = content.told(event)
     return [
-        Worry("preflight", 45, {"name": check["name"], "found": content.told(event).text("checks", index, "found")})
+        Worry("preflight", 45, {name: at.text("checks", index, key) for name, key in NAMED.items()})
         for index, check in enumerate(event.get("checks", []))
         if check["status"] != "passed"
     ]

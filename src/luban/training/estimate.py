@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from luban.core.resources import available_disk, available_memory
 from luban.core.runtime import generator, synchronize
+from luban.core.sentence import sentence
 from luban.core.tensors import Batch
 from luban.predictor import MAX_ROWS, TOKEN_BUDGET
 from luban.training.checkpoint import KEPT
@@ -23,7 +24,8 @@ from luban.training.loader import num_batches
 from luban.training.step import TrainStep
 from luban.training.trial import Check, Rows, Trial
 
-MEMORY, DISK = "the run fits into memory", "the run fits onto the disk"
+MEMORY = sentence("preflight.memory.name", "the run fits into memory")
+DISK = sentence("preflight.disk.name", "the run fits onto the disk")
 TIMED_STEPS = 3  # at most
 TIMED_SECONDS = 0.7  # after which no further one is begun
 LONG_STEP = 2.0  # seconds: no second one is needed to know that it takes long
@@ -126,11 +128,17 @@ def check_memory(trial: Trial, more: int) -> Check:
     available = available_memory(trial.device)
     goal = "as much as is free" if available is None else f"at most {shown(available)}, which are free"
     if available is None or more <= available:
-        return Check(MEMORY, "passed", goal, f"{shown(more)} more than now")
+        return Check(
+            MEMORY, "passed", goal, sentence("preflight.memory.found", "{size} more than now", size=shown(more))
+        )
     rows = trial.config.rows_per_step // trial.config.accumulate
-    action = "Choose a smaller model"
+    action = sentence("preflight.memory.action", "Choose a smaller model")
     if rows > 1 and state_bytes(trial) < available:
-        action = f"Lower train.batch_size, or set train.accumulate={2 * trial.config.accumulate} or more"
+        action = sentence(
+            "preflight.memory.action_batch",
+            "Lower train.batch_size, or set train.accumulate={steps} or more",
+            steps=2 * trial.config.accumulate,
+        )
     return Check(MEMORY, "failed", goal, f"{shown(more)}", action)
 
 
@@ -138,12 +146,13 @@ def check_disk(trial: Trial) -> Check:
     """Compare what the run writes with what is free where it writes."""
     needed = disk_bytes(trial)
     if trial.folder is None:
-        return Check(DISK, "passed", "nothing", "no run directory")
+        return Check(DISK, "passed", "nothing", sentence("preflight.disk.none", "no run directory"))
     free = available_disk(trial.folder)
     goal = f"at most {shown(free)}, which are free"
     if needed <= free:
         return Check(DISK, "passed", goal, shown(needed))
-    return Check(DISK, "failed", goal, shown(needed), "Set runs to a folder on a larger disk, or free some of this one")
+    action = sentence("preflight.disk.action", "Set runs to a folder on a larger disk, or free some of this one")
+    return Check(DISK, "failed", goal, shown(needed), action)
 
 
 def measure(trial: Trial, clock: Callable[[], float] = time.perf_counter) -> tuple[float, Activations]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from typing import Any
 
 from torch import nn
 
-from luban.core.errors import listed
+from luban.core.sentence import Sentence, sentence, several
 from luban.training.trial import Check, Status
 
-GRADIENTS = "a gradient reaches every part"
+GRADIENTS = sentence("preflight.gradients.name", "a gradient reaches every part")
 # Of |gradient| |weights| / loss, which no scaling of data or weights changes; sound networks lie between 1e-4 and 10.
 EXPLODED, VANISHED = 1e5, 1e-9
 SHOWN = 4  # names of parameters in a message
@@ -49,32 +50,47 @@ class Gradients:
 
     def check(self, idle: Collection[str]) -> Check:
         """Judge all passes. idle: prefixes of parts whose input is the same in all rows, which explains a zero."""
-        found, action = "", "Choose another seed, activation or wider hidden layers"
+        found = sentence(
+            "preflight.gradients.passed", "one in all {tensors} trained tensors", tensors=len(self.parameters)
+        )
+        action = sentence("preflight.gradients.action", "Choose another seed, activation or wider hidden layers")
+        extremes = sentence("preflight.gradients.extremes", "Look for extreme numbers in the data")
         status: Status = "failed"
         unexplained = {name for name in self.missing if not name.startswith(tuple(idle))}
         alive = {_part(name) for name in self.parameters if name not in self.missing}
         unused = unexplained - self.connected
         dead = {name for name in unexplained if _part(name) not in alive}
         if self.broken:
-            found, action = f"one that is not finite in {_names(self.broken)}", "Look for extreme numbers in the data"
+            found, action = _not_finite(self.broken), extremes
         elif self.exploded:
-            found, action = f"a huge one in {_names(self.exploded)}", "Look for extreme numbers in the data"
+            found = sentence("preflight.gradients.huge", "a huge one in {names}", names=_names(self.exploded))
+            action = extremes
         elif unused:
-            found, action = f"none in {_names(unused)}", "Remove what the prediction does not use from the model"
+            found = sentence("preflight.gradients.none", "none in {names}", names=_names(unused))
+            action = sentence("preflight.gradients.remove", "Remove what the prediction does not use from the model")
         elif dead:
-            found = f"only zeros in {_names(dead)}"
+            found = _zeros(dead)
         elif self.missing:
-            status, found = "warning", f"only zeros in {_names(self.missing)}"
+            status, found = "warning", _zeros(self.missing)
         elif self.vanished:
-            status, found = "warning", f"next to nothing in {_names(self.vanished)}"
+            status = "warning"
+            found = sentence("preflight.gradients.little", "next to nothing in {names}", names=_names(self.vanished))
+        else:
+            status = "passed"
         goal = "one that is finite and not zero in every trained parameter"
-        if not found:
-            return Check(GRADIENTS, "passed", goal, f"one in all {len(self.parameters)} trained tensors")
-        return Check(GRADIENTS, status, goal, found, action)
+        return Check(GRADIENTS, status, goal, found, "" if status == "passed" else action)
 
 
-def _names(names: Collection[str]) -> str:
-    return listed(sorted(names), SHOWN)
+def _names(names: Collection[str]) -> dict[str, Any]:
+    return several(sorted(names), SHOWN)
+
+
+def _not_finite(names: Collection[str]) -> Sentence:
+    return sentence("preflight.gradients.not_finite", "one that is not finite in {names}", names=_names(names))
+
+
+def _zeros(names: Collection[str]) -> Sentence:
+    return sentence("preflight.gradients.zeros", "only zeros in {names}", names=_names(names))
 
 
 def _part(name: str) -> str:

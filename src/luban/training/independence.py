@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from luban.core.errors import listed
 from luban.core.runtime import generator
+from luban.core.sentence import sentence, several
 from luban.core.tensors import Ragged
 from luban.models.network import Network, vector_name
 from luban.training.trial import Check, Rows, Trial
@@ -17,7 +17,8 @@ from luban.training.trial import Check, Rows, Trial
 # Of the largest logit: by how much rounding may change a prediction when its neighbours change.
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 3e-2}
 SMALLEST_SCALE = 1e-2  # of logits: below it they are sums of much larger numbers, and so are their rounding errors
-INPUTS, NEIGHBOURS = "the prediction depends on every input", "a prediction depends on its own row alone"
+INPUTS = sentence("preflight.inputs.name", "the prediction depends on every input")
+NEIGHBOURS = sentence("preflight.neighbours.name", "a prediction depends on its own row alone")
 
 Inputs = dict[str, Tensor | Ragged]
 
@@ -40,13 +41,17 @@ def check_inputs(trial: Trial, network: Network) -> Check:
             if changed and all(torch.equal(found, expected) for found in logits):
                 unused.append(name)
     if not unused:
-        return Check(INPUTS, "passed", "that it changes with each", f"that it does, {len(network.names)} in all")
+        found = sentence("preflight.inputs.passed", "that it does, {inputs} in all", inputs=len(network.names))
+        return Check(INPUTS, "passed", "that it changes with each", found)
     return Check(
         INPUTS,
         "failed",
         "that it changes with each",
-        f"no change with {listed(unused)}",
-        "Choose another seed, activation or wider hidden layers: the network does not pass this input on",
+        sentence("preflight.inputs.found", "no change with {unused}", unused=several(unused)),
+        sentence(
+            "preflight.inputs.action",
+            "Choose another seed, activation or wider hidden layers: the network does not pass this input on",
+        ),
     )
 
 
@@ -71,14 +76,29 @@ def check_neighbours(trial: Trial, network: Network) -> Check:
                 worst, place = difference, place_alone
     goal = "the same logits beside other rows and alone"
     if worst <= TOLERANCE[dtype]:
-        spread = f", at lengths {lengths.min()} to {lengths.max()}" if np.ptp(lengths) else ""
-        return Check(NEIGHBOURS, "passed", goal, f"a difference of {worst:.1e}{spread}")
+        if not np.ptp(lengths):
+            found = sentence("preflight.neighbours.passed", "a difference of {worst:.1e}", worst=worst)
+        else:
+            found = sentence(
+                "preflight.neighbours.passed_lengths",
+                "a difference of {worst:.1e}, at lengths {low} to {high}",
+                worst=worst,
+                low=int(lengths.min()),
+                high=int(lengths.max()),
+            )
+        return Check(NEIGHBOURS, "passed", goal, found)
     return Check(
         NEIGHBOURS,
         "failed",
         goal,
-        f"a difference of {worst:.1e} for row {batch.rows[place]}, of length {lengths[place]}",
-        "Choose another model: this one mixes rows, or reads padding",
+        sentence(
+            "preflight.neighbours.found",
+            "a difference of {worst:.1e} for row {row}, of length {length}",
+            worst=worst,
+            row=int(batch.rows[place]),
+            length=int(lengths[place]),
+        ),
+        sentence("preflight.neighbours.action", "Choose another model: this one mixes rows, or reads padding"),
     )
 
 

@@ -9,12 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from luban.core.sentence import sentence
 from luban.core.tensors import Batch
 from luban.training.combined import Combined, light_optimizers
 from luban.training.gradients import Gradients
 from luban.training.trial import Check, Rows, Status, Trial, without_dropout
 
-START, BY_HEART = "the loss before training is that of chance", "a few rows can be learned by heart"
+START = sentence("preflight.start.name", "the loss before training is that of chance")
+BY_HEART = sentence("preflight.by_heart.name", "a few rows can be learned by heart")
+EXTREMES = sentence("preflight.start.extremes", "Look for extreme numbers in the data")
+SCALES = sentence("preflight.start.scales", "Scale the inputs, or start from smaller weights")
 FAR_WORSE, WORSE, BETTER = 10.0, 3.0, 0.25  # times the loss by chance
 FLOOR = 0.3  # of the loss by chance: where most targets are nearly the mean, small weights already predict worse
 LEARNED = 0.3  # of its start: a loss that has fallen clearly
@@ -72,14 +76,15 @@ def _check_start(trial: Trial, losses: Tensor, chances: Tensor, sampled: Tensor)
         f"at most {chance:.3g}, the loss by chance" if trial.fitted_head else f"about {chance:.3g}, the loss by chance"
     )
     if not math.isfinite(loss):
-        return Check(START, "failed", "a finite loss", found, "Look for extreme numbers in the data")
+        return Check(START, "failed", "a finite loss", found, EXTREMES)
     if of_others > FAR_WORSE * usual:
-        return Check(START, "failed", goal, found, "Scale the inputs, or start from smaller weights")
+        return Check(START, "failed", goal, found, SCALES)
     # Rows whose own targets are nearly all the mean are learned before the first step.
     if loss < BETTER * chance and chance > BETTER * usual and not trial.fitted_head:
-        return Check(START, "failed", goal, found, "Look for what leaves targets out of the loss, or gives them away")
+        action = sentence("preflight.start.targets", "Look for what leaves targets out of the loss, or gives them away")
+        return Check(START, "failed", goal, found, action)
     if loss > WORSE * usual:
-        return Check(START, "warning", goal, found, "Scale the inputs, or start from smaller weights")
+        return Check(START, "warning", goal, found, SCALES)
     return Check(START, "passed", goal, found)
 
 
@@ -87,20 +92,29 @@ def _check_by_heart(trial: Trial, rows: Batch, gradients: Gradients) -> Check:
     """Two rows are enough where more cannot be told apart, as by a linear model."""
     goal = f"a loss that falls below {LEARNED:.0%} of its start"
     if len(rows) < 2:
-        return Check(BY_HEART, "warning", goal, "no two rows that differ in their inputs", "Look at the data")
+        found = sentence("preflight.by_heart.alike", "no two rows that differ in their inputs")
+        return Check(BY_HEART, "warning", goal, found, sentence("preflight.by_heart.look", "Look at the data"))
     start, lowest = _learn(trial, rows, gradients)
-    fallen = f"{lowest / start:.0%} of it on {len(rows)} rows"
+    share = lowest / start
+    fallen = sentence("preflight.by_heart.found", "{share:.0%} of it on {rows} rows", share=share, rows=len(rows))
     if lowest <= LEARNED * start:
         return Check(BY_HEART, "passed", goal, fallen)
     of_many = _told_apart(trial, rows, start, lowest)
     two = trial.batch(_most_different(trial))
     start, lowest = _learn(trial, two, gradients, TOLD_APART * _constant_loss(trial, two))
-    fallen += f", {lowest / start:.0%} on two"
+    fallen = sentence(
+        "preflight.by_heart.found_two",
+        "{share:.0%} of it on {rows} rows, {of_two:.0%} on two",
+        share=share,
+        rows=len(rows),
+        of_two=lowest / start,
+    )
     of_two = _told_apart(trial, two, start, lowest)
     if of_two <= TOLD_APART:
         return Check(BY_HEART, "passed", goal, fallen)
     status: Status = "warning" if min(of_two, of_many) <= HARDLY_TOLD_APART else "failed"
-    return Check(BY_HEART, status, goal, fallen, "Choose another model, seed or activation, or scale the inputs")
+    action = sentence("preflight.by_heart.action", "Choose another model, seed or activation, or scale the inputs")
+    return Check(BY_HEART, status, goal, fallen, action)
 
 
 def _told_apart(trial: Trial, rows: Batch, start: float, lowest: float) -> float:

@@ -28,6 +28,7 @@ from luban.core.events import (
     TrainingStarted,
     Validated,
 )
+from luban.core.sentence import Sentence, sentence
 from luban.core.tensors import Batch
 from luban.features.dataset import Dataset
 from luban.models.network import Network
@@ -166,7 +167,7 @@ class Loop:
                     yield from self.obeyed()
         yield from self.validated()
         if progress.epoch == self.epochs:
-            progress.ended = "the one epoch done" if self.epochs == 1 else f"all {self.epochs} epochs done"
+            progress.ended = _all_done(self.epochs)
         if not len(self.validation):
             progress.best_epoch = progress.epoch
         progress.epoch, progress.batch = progress.epoch + 1, 0
@@ -235,7 +236,12 @@ class Loop:
         yield Validated(progress.epoch, progress.step, scores, self.decider.name, is_best)
         patience = self.config.patience
         if patience and progress.epoch - progress.best_epoch >= patience and progress.epoch < self.epochs:
-            progress.ended = f"no better {self.decider.name} for {patience} epochs"
+            progress.ended = sentence(
+                "ended.patience",
+                "no better {metric} for {epochs} epochs",
+                metric=self.decider.name,
+                epochs=patience,
+            )
 
     def validate(self) -> dict[str, float]:
         """Return every metric of the task on the validation rows."""
@@ -308,6 +314,12 @@ class Loop:
             device=str(self.device),
             settings=self.config.model_dump(mode="json"),
         )
+
+
+def _all_done(epochs: int) -> Sentence:
+    if epochs == 1:
+        return sentence("ended.one", "the one epoch done")
+    return sentence("ended.all", "all {epochs} epochs done", epochs=epochs)
 
 
 def ranked(scores: dict[str, float], decider: Metric) -> tuple[float, float]:

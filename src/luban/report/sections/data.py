@@ -6,6 +6,7 @@ from typing import Any
 
 from luban.report.content import Content
 from luban.report.figures import Figure, Figures, Quote
+from luban.report.sentences import told
 from luban.report.words import Words
 
 MAX_COLUMNS, MAX_FINDINGS, MAX_SUSPECTS = 60, 30, 10
@@ -21,7 +22,7 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
     columns = inferred.get("columns", [])
     findings, suspects = content.audit.get("findings", []), content.audit.get("suspects", [])
     notes = [
-        content.told(note).text("text")
+        told(content.told(note).text("text"), words)
         for note in content.all_of("Noted")
         if note.get("stage") in STAGES or (note.get("stage") == "audit" and not content.audit)
     ]
@@ -41,13 +42,18 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
             (
                 at("suspects", index, "row"),
                 at.text("suspects", index, "label"),
-                at.text("suspects", index, "suggested"),
+                suggested(at.text("suspects", index, "suggested"), words),
                 cells(at, item, "suspects", index),
             )
             for index, item in enumerate(suspects[:MAX_SUSPECTS])
         ],
         "more_suspects": more(at, "suspects", len(suspects) - MAX_SUSPECTS),
     }
+
+
+def suggested(label: Quote, words: Words) -> Quote:
+    """Return a label as it is, and `without a label` in the language of the page."""
+    return label if label.parts is None else told(label, words)
 
 
 def more(at: Figures, name: str, count: int) -> Figure | None:
@@ -62,14 +68,17 @@ def finding(at: Figures, index: int, words: Words) -> dict[str, Any]:
         "severity": found["severity"],
         "says": words.name("severity", found["severity"]),
         "column": at.text(*place, "column"),
-        "message": at.text(*place, "message"),
-        "action": at.text(*place, "action"),
+        "text": words(
+            "finding_text",
+            message=told(at.text(*place, "message"), words),
+            action=told(at.text(*place, "action"), words),
+        ),
         "setting": at.text(*place, "setting"),
         "count": at.count(*place, "examples"),
         "examples": [
             (
                 at(*place, "examples", number, "row"),
-                at.text(*place, "examples", number, "note"),
+                told(at.text(*place, "examples", number, "note"), words),
                 cells(at, example, *place, "examples", number),
             )
             for number, example in enumerate(found.get("examples") or [])

@@ -16,6 +16,7 @@ from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.content import Content
 from luban.report.figures import EACH, Quote, pointer
+from luban.report.sentences import told
 from luban.report.words import Words
 
 CLOUD = 800  # points of a scatter
@@ -62,7 +63,7 @@ def build(content: Content, words: Words) -> dict[str, Any]:
             )
             for index in range(len(metrics.get("confusions") or []))
         ],
-        "learning_verdict": at.text("learning_curve", "verdict"),
+        "learning_verdict": told(at.text("learning_curve", "verdict"), words),
     }
 
 

@@ -12,6 +12,7 @@ from luban.report.charts.plot import Chart
 from luban.report.content import Content
 from luban.report.figures import Figure, Figures
 from luban.report.pictures.sequence import Spans, series_chart
+from luban.report.sentences import told
 from luban.report.words import Words
 
 MAX_ROWS, MAX_WORDS, MAX_COLUMNS = 8, 200, 20
@@ -92,6 +93,7 @@ def row_of(row: Mapping[str, Any], index: int, at: Figures, words: Words) -> dic
     return {
         **row,
         "texts": texts,
+        "checked": told(at.text("rows", index, "check", "sentence"), words),
         "pictures": pictures,
         "charts": charts,
         "bars": [bars[place] for place in (sorted(strongest) if is_sequence else strongest)],

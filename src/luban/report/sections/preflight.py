@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from luban.report.content import Content
+from luban.report.sentences import told
 from luban.report.words import Words
 
 
@@ -13,14 +14,18 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
     if not event:
         return None
     at = content.told(event)
+
+    def text(index: int) -> object:
+        found, action = (told(at.text("checks", index, name), words) for name in ("found", "action"))
+        return words("check_text", found=found, action=action) if action.text else found
+
     return {
         "checks": [
             {
-                "name": check["name"],
+                "name": told(at.text("checks", index, "name"), words),
                 "status": check["status"],
                 "says": words.name("status", check["status"]),
-                "found": at.text("checks", index, "found"),
-                "action": at.text("checks", index, "action"),
+                "text": text(index),
             }
             for index, check in enumerate(event["checks"])
         ]

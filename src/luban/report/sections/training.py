@@ -9,6 +9,7 @@ from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.content import Content, Record
 from luban.report.figures import pointer
+from luban.report.sentences import told
 from luban.report.words import Words
 
 ELSEWHERE = ("audit", "report")  # stages whose warnings are no matter of the training
@@ -26,7 +27,7 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
         return None
     ended = content.last("TrainingEnded")
     best = next((item for item in reversed(validated) if item.get("is_best")), None)
-    told = content.told(ended)
+    end = content.told(ended)
     warnings = [
         note for note in content.all_of("Noted") if note.get("is_warning") and note.get("stage") not in ELSEWHERE
     ]
@@ -38,11 +39,12 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
             *(chart for metric in decided if (chart := validation(content, words, metric)) is not None),
         ],
         "others": [chart for metric in others if (chart := validation(content, words, metric)) is not None],
-        "reason": told.text("reason"),
-        "epoch": told("best_epoch"),
-        "warnings": [content.told(note).text("text") for note in warnings],
+        "reason": told(end.text("reason"), words),
+        "epoch": end("best_epoch"),
+        "warnings": [told(content.told(note).text("text"), words) for note in warnings],
         "diverged": [
-            (content.told(item)("step"), content.told(item).text("action")) for item in content.all_of("Diverged")
+            (content.told(item)("step"), told(content.told(item).text("action"), words))
+            for item in content.all_of("Diverged")
         ],
     }
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from luban.report.charts import draw
 from luban.report.content import Content
 from luban.report.figures import Quote
+from luban.report.sentences import told as translated
 from luban.report.slice_words import slice_name
 from luban.report.words import Words
 from luban.report.worries import Worry, worries
@@ -17,6 +18,7 @@ from luban.tasks import metrics as metric_tables
 MAX_WORRIES = 3
 BLOCKS = ("calibration", "slices", "robustness", "conformal")
 NOT_OF = {"regression": ("calibration",)}  # blocks that a task has no results of
+SENTENCES = ("message", "found", "check")  # values of worries that are English in the run's files
 LOWER_IS_BETTER = {
     metric.name
     for table in (metric_tables.BINARY, metric_tables.MULTICLASS, metric_tables.MULTI_LABEL, metric_tables.REGRESSION)
@@ -135,7 +137,8 @@ def localised(worry: Worry, words: Words) -> dict[str, Any]:
     }
     if "slice" in worry.values:
         names["name"] = Quote(worry.values["source"], slice_name(worry.values["slice"], words))
-    return worry.values | names
+    sentences = {key: translated(worry.values[key], words) for key in SENTENCES if key in worry.values}
+    return worry.values | names | sentences
 
 
 def unexamined(content: Content) -> list[str]:

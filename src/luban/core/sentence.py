@@ -1,0 +1,74 @@
+"""Sentences for people that know what they are made of, so that a page can say them in another language, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from string import Formatter
+from typing import Any
+
+from luban.core.errors import listed
+
+PARTS = "_parts"  # what follows the name of a text in JSON, where it is told what the text is made of
+SHOWN = 8  # names that a sentence lists
+
+
+class Sentence(str):
+    """English text that knows its parts.
+
+    id: by which another language finds its own form. values: by name, as JSON has them; another sentence is its parts.
+    """
+
+    id: str = ""
+    values: Mapping[str, Any] = {}
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What the sentence is made of, as JSON values."""
+        values = {
+            name: {"text": str(value), **value.parts} if isinstance(value, Sentence) else value
+            for name, value in self.values.items()
+        }
+        return {"id": self.id, "values": values}
+
+
+class English(Formatter):
+    """Formats `{rows:count row}` as `1 row` or `1,234 rows`, and `several` names as `'a', 'b' and 4 more`."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec.startswith("count "):
+            return f"{value:,} {format_spec.removeprefix('count ')}{'s' * (value != 1)}"
+        if isinstance(value, Mapping):
+            return listed(value["names"], len(value["names"])) + (f" and {value['more']} more" if value["more"] else "")
+        return str(super().format_field(value, format_spec))
+
+
+def sentence(id_: str, english: str, /, **values: Any) -> Sentence:
+    """Make a sentence out of its English form, in which the names of its values stand in braces.
+
+    Both are literals where this is called: a test finds the calls, and asks for the other languages' form of each.
+    """
+    text = Sentence(English().vformat(english, (), values))
+    text.id, text.values = id_, values
+    return text
+
+
+def several(names: Iterable[object], limit: int = SHOWN) -> dict[str, Any]:
+    """Return names as a value of a sentence: those that it lists, and how many more there are."""
+    texts = [str(name) for name in names]
+    return {"names": texts[:limit], "more": max(0, len(texts) - limit)}
+
+
+def with_parts(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return JSON values, and beside each sentence in them, as `NAME_parts`, what it is made of."""
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        found[name] = _below(value)
+        if isinstance(value, Sentence) and value.id:
+            found[f"{name}{PARTS}"] = value.parts
+    return found
+
+
+def _below(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return with_parts(value)
+    return [_below(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,60 @@
+"""What a split tells of itself: what was chosen, set aside or moved."""
+
+from __future__ import annotations
+
+from luban.core.sentence import Sentence, sentence
+
+
+def at_random(target: str | None) -> Sentence:
+    """target: whose classes are in proportion, if any."""
+    if target is None:
+        return sentence("split.random", "split at random")
+    return sentence("split.stratified", "split at random, each class of '{target}' in proportion", target=target)
+
+
+def alike(rows: int) -> Sentence:
+    return sentence(
+        "split.alike", "rows that repeat the inputs of another: {rows}; rows that are alike stay in one part", rows=rows
+    )
+
+
+def dropped(name: str, rows: int, total: int) -> Sentence:
+    return sentence(
+        "split.dropped",
+        "training rows set aside because their inputs stand in {name}: {rows} of {total}",
+        name=name,
+        rows=rows,
+        total=total,
+    )
+
+
+def left_out(rows: int) -> Sentence:
+    return sentence(
+        "split.left_out", "rows set aside because their inputs stand in a validation or test row: {rows}", rows=rows
+    )
+
+
+def ungrouped(column: str, rows: int) -> Sentence:
+    return sentence(
+        "split.ungrouped", "rows without '{column}': {rows}; each is a group of its own", column=column, rows=rows
+    )
+
+
+def by_time(column: str, first: str, last: str) -> Sentence:
+    return sentence(
+        "split.by_time", "split by time: '{column}' runs from {first} to {last}", column=column, first=first, last=last
+    )
+
+
+def moved(rows: int) -> Sentence:
+    return sentence("split.moved", "rows that count with a later row of the same inputs: {rows}", rows=rows)
+
+
+def taken(column: str, roles: str) -> Sentence:
+    """roles: that the column does not name, `test`, `validation` or `test and validation`."""
+    return sentence(
+        "split.taken",
+        "column '{column}' names no {roles} rows: they are taken from the training rows",
+        column=column,
+        roles=roles,
+    )
