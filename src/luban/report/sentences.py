@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,6 +17,7 @@ from luban.report.figures import Quote
 from luban.report.words import LANGUAGES, Words, flat
 
 ENGLISH = "en"  # that the files are written in
+PROSE = re.compile(r"[A-Za-z]{2}.* .*[A-Za-z]{2}")  # and no mere number, with or without its unit
 
 
 @dataclass(frozen=True)
@@ -72,5 +74,5 @@ def told(english: Quote, words: Words) -> Quote:
         return english
     form = forms(words).of(english.parts)
     if form is None:
-        return replace(english, lang=LANGUAGES[ENGLISH])
+        return replace(english, lang=LANGUAGES[ENGLISH]) if PROSE.search(english.text) else english
     return replace(english, source=f"{english.source} {english.source}{PARTS}", text=form)
