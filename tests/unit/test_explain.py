@@ -18,7 +18,9 @@ from luban.explain.edit import smallest_edit
 from luban.explain.effort import THOROUGH
 from luban.explain.examples import BUDGET, affordable
 from luban.explain.question import Answer, Question, flops_of
-from luban.explain.view import Part
+from luban.explain.result import Sampling
+from luban.explain.segments import cut, segmented
+from luban.explain.view import Part, View
 from luban.models import network as networks
 from luban.models.network import Network, NetworkConfig, vector_name
 from luban.tasks.classification import Binary
@@ -46,11 +48,40 @@ def test_integrated_gradients_add_up_to_the_difference() -> None:
 
 def test_occlusion_and_shapley_values_of_a_linear_score_are_its_strengths() -> None:
     torch.testing.assert_close(captum.occlusion(linear, 5), STRENGTHS)
-    torch.testing.assert_close(captum.kernel_shap(linear, 5, 200, seed=0), STRENGTHS, atol=1e-3, rtol=0)
-    assert captum.lime(linear, 5, 200, seed=0).argmax() == 0
+    torch.testing.assert_close(captum.kernel_shap(linear, 5, 200, seed=0).weights, STRENGTHS, atol=1e-3, rtol=0)
+    assert captum.lime(linear, 5, 200, seed=0).weights.argmax() == 0
     before = torch.get_rng_state()
-    assert torch.equal(captum.lime(linear, 5, 64, seed=1), captum.lime(linear, 5, 64, seed=1))
+    assert torch.equal(captum.lime(linear, 5, 64, seed=1).weights, captum.lime(linear, 5, 64, seed=1).weights)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_shapley_values_do_not_suffer_from_what_is_even_in_the_score() -> None:
+    def score(keep: torch.Tensor) -> torch.Tensor:
+        return linear(keep) + 5 * (keep.float().mean(1) - 0.5) ** 2
+
+    found = captum.kernel_shap(score, 5, 64, seed=0)
+    torch.testing.assert_close(found.weights, STRENGTHS, atol=1e-2, rtol=0)
+    for half in found.halves:
+        torch.testing.assert_close(half, STRENGTHS, atol=1e-2, rtol=0)
+
+
+def test_words_are_put_together_with_what_stands_between_them() -> None:
+    words = ["I", "don", "'", "t", "know", ".", "Do", "you", "?"]
+    gaps = ["", " ", "", "", " ", "", " ", " ", ""]
+    parts = [Part("text", "text", word, gap) for word, gap in zip(words, gaps, strict=True)]
+    assert [len(run) for run in cut(parts, 2)] == [6, 3]
+    groups = torch.tensor([-1, *range(9), -1])
+    view = View("text", tuple(parts), torch.zeros(1), torch.zeros(1), groups, lambda _: {}, lambda keep: {"x": keep})
+    predictor: Any = None
+    question, sizes = segmented(Question(predictor, Answer("yes", "yes", 1, 1.0, "nats"), (view,), {}), 2)
+    assert [part.label for part in question.parts] == ["I don't know.", "Do you?"]
+    assert sizes == (6, 3)
+    assert question.views[0].groups.tolist() == [-1, *[0] * 6, *[1] * 3, -1]
+    assert question.masked(torch.tensor([[True, False]]))["x"].tolist() == [[True] * 6 + [False] * 3]  # type: ignore[union-attr]
+    assert "2 segments" in Sampling(64, 9, 2).sentence
+    assert Sampling(64, 9, 9).sentence == ""
+    for count in range(1, 10):
+        assert len([run for run in cut(parts, count) if run]) == count
 
 
 def planted() -> Any:
@@ -71,7 +102,7 @@ def test_a_true_explanation_passes_and_a_random_or_unstable_one_says_so() -> Non
     blind = check(planted(), np.random.default_rng(5).normal(size=20), None, 0)
     assert not blind.passes
     assert "do not rely on it" in blind.sentence
-    unstable = check(planted(), weights, np.linspace(0, 1, 20), 0)
+    unstable = check(planted(), weights, 0.2, 0)
     assert not unstable.passes
     assert "another seed" in unstable.sentence
     assert "only one part" in check(planted(), np.ones(1), None, 0).sentence
@@ -132,6 +163,10 @@ def test_the_smallest_edit_takes_out_no_word_that_need_not_go() -> None:
 def test_effort_follows_from_what_one_prediction_computes() -> None:
     assert [THOROUGH.steps(flops, 21) for flops in (1, 2e9, 1e12)] == [5, 3, 1]
     assert [THOROUGH.edits(flops, 3) for flops in (1, 2e9, 1e12)] == [24, 16, 4]
+    assert [THOROUGH.drawn(flops, 100) for flops in (1, 2e9, 1e12)] == [384, 300, 64]
+    assert THOROUGH.drawn(1, 2) == 64
+    assert [THOROUGH.parts(flops) for flops in (1, 2e9, 1e12)] == [128, 100, 21]
+    assert [THOROUGH.points(flops) for flops in (1, 4e9, 1e12)] == [16, 12, 8]
     network = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 4))
     assert flops_of(SimpleNamespace(network=network), torch.ones(1, 8)) == 2 * (8 * 16 + 16 * 4)  # type: ignore[arg-type]
 

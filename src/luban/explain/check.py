@@ -30,7 +30,7 @@ Floats = npt.NDArray[np.float64]
 @dataclass(frozen=True)
 class Check:
     """deletion, random: the mean change over the deletion curve, in log odds (nats), or in standard deviations of the
-    target; stability: the rank correlation with another seed's weights, None of methods that draw nothing."""
+    target; stability: the rank correlation to expect with another seed's weights, None of methods that draw nothing."""
 
     deletion: float
     random: float
@@ -42,8 +42,8 @@ class Check:
         return with_parts(vars(self))
 
 
-def check(question: Question, weights: Floats, other: Floats | None, seed: int, effort: Effort = THOROUGH) -> Check:
-    """Check the weights (K,) of a row's parts. other: the weights for another seed, of methods that draw."""
+def check(question: Question, weights: Floats, stability: float | None, seed: int, effort: Effort = THOROUGH) -> Check:
+    """Check the weights (K,) of a row's parts. stability: of methods that draw."""
     count = len(weights)
     if count < 2:
         return Check(0.0, 0.0, None, False, _unchecked(count))
@@ -52,7 +52,6 @@ def check(question: Question, weights: Floats, other: Floats | None, seed: int, 
     areas = deletion_areas(question, orders, effort.steps(question.flops, len(orders)))
     deletion, random = float(areas[0]), float(areas[1:].mean())
     equal = int((areas[1:] > areas[0] - 1e-9).sum())
-    stability = None if other is None else rank_correlation(weights, other)
     is_label = question.answer.position is not None
     tells = deletion > random + SMALLEST_CHANGE[is_label] and equal <= (1 - BEATEN_SHARE) * RANDOM_ORDERS
     is_stable = stability is None or stability >= STABLE
@@ -123,9 +122,7 @@ def deletion_areas(question: Question, orders: npt.NDArray[np.int64], most_steps
         for place, deleted in enumerate(steps):
             keep[row, place, order[:deleted].copy()] = False
     whole = torch.ones(1, count, dtype=torch.bool)
-    asked = torch.cat([whole, keep.flatten(0, 1)])
-    variants, inverse = asked.unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
-    levels = question.level(variants)[inverse].double().numpy()
+    levels = question.level(torch.cat([whole, keep.flatten(0, 1)])).double().numpy()
     changes = levels[0] - levels[1:].reshape(len(orders), len(steps))
     if question.answer.position is None:
         changes = np.abs(changes)

@@ -92,4 +92,4 @@ def _cost(flops: float, effort: Effort) -> float:
     three predictions."""
     deletions = (RANDOM_ORDERS + 1) * effort.steps(flops, RANDOM_ORDERS + 1)
     edits = MOST_WORDS * effort.edits(flops, MOST_WORDS)
-    return flops * (3 * captum.STEPS + deletions + edits)
+    return flops * (3 * effort.points(flops) + deletions + edits)

@@ -18,10 +18,11 @@ from luban.explain.check import Check, check
 from luban.explain.edit import smallest_edit
 from luban.explain.effort import THOROUGH, Effort
 from luban.explain.importance import Importance, drawn, permutation_importance
-from luban.explain.methods import AUTO, Method, choose
+from luban.explain.methods import AUTO, Method, Weights, choose
 from luban.explain.nearest import Neighbour, nearest_rows
 from luban.explain.question import Question, ask, fixed
-from luban.explain.result import ColumnExplanation, Explanations, RowExplanation, Weighted
+from luban.explain.result import ColumnExplanation, Explanations, RowExplanation, Sampling, Weighted
+from luban.explain.segments import segmented
 from luban.features import cache
 from luban.features.dataset import Dataset
 from luban.predictor import Predictor
@@ -81,16 +82,18 @@ def explain_row(
     """Explain the prediction of one row of a table. question: that was asked of the row."""
     cells, task, answer = table.frame[position], question.predictor.task, question.answer
     with fixed(question.predictor):
-        if not question.parts:
-            weights, points, other = torch.zeros(0), tuple(view.point * 0 for view in question.views), None
-        else:
-            weighed = method.weigh(question, seed)
-            weights, points = weighed.of_parts, weighed.of_points
-            other = method.weigh(question, seed + 1).of_parts if method.is_sampled else None
-        numbers = weights.double().numpy()
-        checked = check(question, numbers, None if other is None else other.double().numpy(), seed, effort)
-        columns = _columns(question, weights, points)
-        edit = smallest_edit(question, weights, cells, table, effort)
+        whole, sizes = question, (1,) * len(question.parts)
+        if method.is_sampled:
+            effort = effort.beside_samples()
+            question, sizes = segmented(question, effort.parts(question.flops))
+        weighed = Weights(torch.zeros(0), tuple(view.point * 0 for view in question.views))
+        if question.parts:
+            weighed = method.weigh(question, seed, effort)
+        weights = weighed.of_parts
+        checked = check(question, weights.double().numpy(), weighed.stability, seed, effort)
+        columns = _columns(question, weights, weighed.of_points)
+        edit = smallest_edit(whole, _over_words(weights, sizes), cells, table, effort)
+    sampling = _sampling(question, weighed) if method.is_sampled else None
     return RowExplanation(
         row=int(table.row_numbers[position]),
         predicted=answer.text,
@@ -100,10 +103,22 @@ def explain_row(
         unit=answer.unit,
         columns=columns,
         check=checked,
-        sentence=_sentence(question, weights, checked),
+        sentence=_sentence(question, weights, checked) + ("" if sampling is None else sampling.sentence),
         edit=edit,
         nearest=near,
+        sampling=sampling,
     )
+
+
+def _over_words(weights: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """Return the weights of segments as those of their words, in equal shares."""
+    counts = torch.tensor(sizes, dtype=torch.int64)
+    return (weights / counts).repeat_interleave(counts)
+
+
+def _sampling(question: Question, weighed: Weights) -> Sampling:
+    texts = [part for part in question.parts if part.form == "text"]
+    return Sampling(weighed.samples, sum(part.words for part in texts), len(texts))
 
 
 def _importance(predictor: Predictor, table: Table, metric: Metric, seed: int) -> tuple[Importance, ...]:
@@ -187,7 +202,7 @@ def _sentence(question: Question, weights: Tensor, checked: Check) -> str:
 def _named(question: Question, place: int) -> str:
     part = question.parts[place]
     if part.form == "text":
-        return f"the word '{part.label}'"
+        return f"the word{'s' if part.words > 1 else ''} '{part.label}'"
     return f"{part.column} = {part.label}" if part.form == "value" else f"{part.column} at {part.label}"
 
 

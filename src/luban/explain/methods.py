@@ -13,18 +13,21 @@ from torch import Tensor
 
 from luban.core.errors import ConfigError, listed, nearest
 from luban.explain import captum
+from luban.explain.check import rank_correlation
+from luban.explain.effort import Effort
 from luban.explain.question import Question
-
-SAMPLES_A_PART, FEWEST_SAMPLES, MOST_SAMPLES = 16, 64, 512
 
 
 @dataclass(frozen=True)
 class Weights:
     """of_parts: (K,) float. of_points: one a view, like its point; of methods that delete whole parts, each part's
-    weight over its numbers."""
+    weight over its numbers. samples: that were drawn. stability: the rank correlation to expect with another seed's
+    weights, None of methods that draw nothing."""
 
     of_parts: Tensor
     of_points: tuple[Tensor, ...]
+    samples: int = 0
+    stability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,14 @@ class Method:
     """is_sampled: whether it draws, and so may say something else for another seed."""
 
     name: str
-    weigh: Callable[[Question, int], Weights]
+    weigh: Callable[[Question, int, Effort], Weights]
     is_sampled: bool
 
 
-def _by_gradients(question: Question, seed: int) -> Weights:
+def _by_gradients(question: Question, seed: int, effort: Effort) -> Weights:
     points = tuple(view.point for view in question.views)
     baselines = tuple(view.baseline for view in question.views)
-    found = captum.integrated_gradients(question.score_at, points, baselines)
+    found = captum.integrated_gradients(question.score_at, points, baselines, effort.points(question.flops))
     sums = []
     for view, weights in zip(question.views, found, strict=True):
         groups = view.groups.expand_as(weights).flatten()
@@ -49,36 +52,44 @@ def _by_gradients(question: Question, seed: int) -> Weights:
     return Weights(torch.cat(sums).detach().cpu(), tuple(weights.detach().cpu() for weights in found))
 
 
-def _by_masks(weigh: Callable[[Question, int], Tensor]) -> Callable[[Question, int], Weights]:
-    def weighed(question: Question, seed: int) -> Weights:
-        weights = weigh(question, seed).detach().float()
-        points, start = [], 0
-        for view in question.views:
-            own = torch.cat([weights[start : start + len(view.parts)], torch.zeros(1)])
-            start += len(view.parts)
-            groups = view.groups.cpu()
-            sizes = torch.bincount(groups.flatten() + 1, minlength=len(own)).roll(-1).clamp(min=1)
-            points.append((own / sizes)[groups].expand(view.point.shape))
-        return Weights(weights, tuple(points))
+def _by_deletion(question: Question, seed: int, effort: Effort) -> Weights:
+    weights = captum.occlusion(question.score, len(question.parts)).detach().float()
+    return Weights(weights, _over_points(question, weights))
+
+
+def _by_samples(weigh: Callable[[captum.Score, int, int, int], captum.Sampled]) -> Callable[..., Weights]:
+    def weighed(question: Question, seed: int, effort: Effort) -> Weights:
+        samples = effort.drawn(question.flops, len(question.parts))
+        found = weigh(question.score, len(question.parts), samples, seed)
+        weights = found.weights.detach().float()
+        return Weights(weights, _over_points(question, weights), samples, _stability(found))
 
     return weighed
 
 
-def _samples(question: Question) -> int:
-    return min(max(SAMPLES_A_PART * len(question.parts), FEWEST_SAMPLES), MOST_SAMPLES)
+def _stability(found: captum.Sampled) -> float:
+    """Return how alike two draws of as many samples rank the parts, from how alike two of half as many do (Spearman
+    1910, Brown 1910)."""
+    halves = max(0.0, rank_correlation(*(half.double().numpy() for half in found.halves)))
+    return 2 * halves / (1 + halves)
+
+
+def _over_points(question: Question, weights: Tensor) -> tuple[Tensor, ...]:
+    points, start = [], 0
+    for view in question.views:
+        own = torch.cat([weights[start : start + len(view.parts)], torch.zeros(1)])
+        start += len(view.parts)
+        groups = view.groups.cpu()
+        sizes = torch.bincount(groups.flatten() + 1, minlength=len(own)).roll(-1).clamp(min=1)
+        points.append((own / sizes)[groups].expand(view.point.shape))
+    return tuple(points)
 
 
 METHODS: tuple[Method, ...] = (
     Method("integrated-gradients", _by_gradients, is_sampled=False),
-    Method("occlusion", _by_masks(lambda asked, seed: captum.occlusion(asked.score, len(asked.parts))), False),
-    Method(
-        "lime", _by_masks(lambda asked, seed: captum.lime(asked.score, len(asked.parts), _samples(asked), seed)), True
-    ),
-    Method(
-        "kernel-shap",
-        _by_masks(lambda asked, seed: captum.kernel_shap(asked.score, len(asked.parts), _samples(asked), seed)),
-        is_sampled=True,
-    ),
+    Method("occlusion", _by_deletion, is_sampled=False),
+    Method("lime", _by_samples(captum.lime), is_sampled=True),
+    Method("kernel-shap", _by_samples(captum.kernel_shap), is_sampled=True),
 )
 FILES = ("image", "audio", "sequence")  # kinds that sampled methods have too many parts for
 AUTO = "auto"

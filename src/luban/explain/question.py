@@ -91,12 +91,12 @@ class Question:
         return inputs
 
     def _of_masks(self, keep: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-        keep = keep.to(self.predictor.device)
+        keep, places_of = keep.to(self.predictor.device).unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
         order = keep.sum(dim=1).argsort(descending=True, stable=True)
         chunks = [
             self.predictor.logits_of(self.masked(keep[places])) for places in torch.split(order, VARIANTS_AT_ONCE)
         ]
-        logits = torch.cat(chunks)[order.argsort()]
+        logits = torch.cat(chunks)[order.argsort()][places_of]
         return function(calibrated(self.predictor, logits)).cpu()
 
 

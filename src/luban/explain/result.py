@@ -13,6 +13,10 @@ from luban.explain.nearest import Neighbour
 from luban.explain.view import Part, Pictures
 from luban.features.sequence import Series
 
+SEGMENTS_NOTE = (
+    " It is of {segments} segments of the text, which its {words} words were put together into: more parts than the "
+    "{samples} samples can tell apart."
+)
 ATTENTION_NOTE = "where the model looks, which is not why it answers"
 
 
@@ -50,10 +54,30 @@ class ColumnExplanation:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """samples: deletions that the weights are fitted to. words: of the texts. segments: parts of the texts that have a
+    weight, fewer than words where neighbouring words were put together."""
+
+    samples: int
+    words: int
+    segments: int
+
+    def to_json(self) -> dict[str, int]:
+        return {"samples": self.samples, "words": self.words, "segments": self.segments}
+
+    @property
+    def sentence(self) -> str:
+        """What there is to know of them, in plain words; empty where each word has its own weight."""
+        if self.segments == self.words:
+            return ""
+        return SEGMENTS_NOTE.format(segments=self.segments, words=self.words, samples=self.samples)
+
+
+@dataclass(frozen=True)
 class RowExplanation:
     """row: its number in the source. actual: what the table says, None where it has no target. unit: of the weights.
     sentence: all in plain words, the check's verdict included. edit: the smallest one found that changes the answer.
-    nearest: rows of the training source with like vectors."""
+    nearest: rows of the training source with like vectors. sampling: of methods that draw."""
 
     row: int
     predicted: str
@@ -66,6 +90,7 @@ class RowExplanation:
     sentence: str
     edit: Edit | None = None
     nearest: tuple[Neighbour, ...] = ()
+    sampling: Sampling | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -77,6 +102,7 @@ class RowExplanation:
             "unit": self.unit,
             "sentence": self.sentence,
             "inputs": [column.to_json() for column in self.columns],
+            "sampling": None if self.sampling is None else self.sampling.to_json(),
             "check": self.check.to_json(),
             "edit": None if self.edit is None else self.edit.to_json(),
             "nearest": [neighbour.to_json() for neighbour in self.nearest],

@@ -73,11 +73,12 @@ def words_of(row: RowInput) -> tuple[Tensor, tuple[Part, ...]]:
     for sequence, text in enumerate(texts):
         places = [place for place, found in enumerate(encoding.sequence_ids) if found == sequence]
         columns = feature.columns[:1] if sequence == 0 else feature.columns[1:]
-        starts = _starts(row, columns)
+        starts, last = _starts(row, columns), 0
         for tokens, (start, end) in _merged(text, [encoding.offsets[place] for place in places]):
             groups[[places[token] for token in tokens]] = len(parts)
             column = [name for name, first in starts if first <= start][-1]
-            parts.append(Part(column, "text", text[start:end]))
+            parts.append(Part(column, "text", text[start:end], gap=text[last:start]))
+            last = end
     return groups.to(row.value.values.device), tuple(parts)
 
 

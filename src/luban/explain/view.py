@@ -23,11 +23,14 @@ Inputs = dict[str, Tensor | Ragged]
 @dataclass(frozen=True)
 class Part:
     """What an explanation gives a weight to. column: that it is in. form: a word of a text (`text`), a place in an
-    image, a sound or a sequence (`bin`), or a cell (`value`). label: how it reads."""
+    image, a sound or a sequence (`bin`), or a cell (`value`). label: how it reads. gap: what its text
+    has before it. words: how many it is put together from."""
 
     column: str
     form: Literal["text", "bin", "value"]
     label: str
+    gap: str = " "
+    words: int = 1
 
 
 @dataclass(frozen=True)
