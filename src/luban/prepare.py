@@ -280,7 +280,9 @@ def fit_context(config: RunConfig, table: Table, model: NetworkConfig, checkpoin
 
 def describe_schema(run: Run, fitted: Schema, plans: list[ColumnPlan], task: Task, rows: int) -> None:
     learned = {column: feature.describe() for feature in fitted.features for column in feature.columns}
-    columns = [(plan.name, plan.kind, learned.get(plan.name, ""), plan.reason) for plan in plans]
+    columns: list[tuple[str, str, str, str]] = [
+        (plan.name, plan.kind, learned.get(plan.name, ""), plan.reason) for plan in plans
+    ]
     run.tell(events.SchemaInferred(rows, columns, task.target, task.name))
 
 

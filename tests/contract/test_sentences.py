@@ -73,7 +73,9 @@ def test_chinese_has_chinese_punctuation() -> None:
 def test_parts_are_said_in_the_language_of_the_page() -> None:
     made = sentence("audit.duplicates.found", "{rows:count row} ({share}) repeat", rows=1234, share="3 %")
     assert made == "1,234 rows (3 %) repeat"
-    assert sentence("x", "{rows:count test row}", rows=1) == "1 test row"
+    verbs = "{rows:count test row} {rows:do repeat}, {rows:do have}, {rows:do were}"
+    assert sentence("x", verbs, rows=1) == "1 test row repeats, has, was"
+    assert sentence("x", verbs, rows=2) == "2 test rows repeat, have, were"
     at = Figures({"message": made, "message_parts": made.parts}, "audit.json")
     quote = told(at.text("message"), words("zh"))
     assert quote.text == "1,234 行（3 %）与另一行完全相同"

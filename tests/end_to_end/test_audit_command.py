@@ -24,7 +24,7 @@ def test_findings_are_shown_written_and_fixed_in_a_copy(luban, sheet: Path, tmp_
     before = sheet.read_bytes()
     result = luban("audit", "sheet.csv", "--fix", "duplicates", "-o", "clean.parquet", "--json", "found.json")
     assert result.code == 0, result.err
-    assert "repeat another row in everything" in result.out
+    assert "repeats another row in everything" in result.out
     assert "checks in" in result.out
     assert pl.read_parquet(tmp_path / "clean.parquet").height == 60
     assert sheet.read_bytes() == before

@@ -17,7 +17,7 @@ from luban.report.page import write_report
 ROWS = 300
 MOST_WORDS = 4  # of English in a row, which names of methods and of settings have
 ENGLISH = re.compile(r"[A-Za-z][A-Za-z'’-]*(?:[ ,;:]+[A-Za-z][A-Za-z'’-]*)+")
-CELLS = re.compile(r"/cells/|/columns/\d+/|/actual|/predicted|slices/found")  # of the data, and what was learned of it
+CELLS = re.compile(r"/cells/|/columns/\d+/[01]$|/actual|/predicted|slices/found")  # of the data
 
 
 def write_rows(path: Path) -> None:
@@ -80,6 +80,8 @@ def test_a_chinese_page_is_chinese(run: Path) -> None:
     assert not unsourced(page, run)
     assert "与另一行完全相同" in page
     assert ">训练前的损失与随机猜测相当<" in page
+    assert "标准差" in page
+    assert "常量：每个单元格都是 'a'" in page or "常量：每个单元格都是 &#39;a&#39;" in page
     assert 'lang="en"' not in page
 
 

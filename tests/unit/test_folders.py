@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from luban.core.errors import DataError
+from luban.data.folders import suggested
 from luban.data.sources import read
 
 
@@ -93,8 +94,15 @@ def test_several_tables_raise(tmp_path: Path) -> None:
     make(tmp_path, "train.csv", "test.csv")
     with pytest.raises(
         DataError, match=r"expected one table, or one of 'metadata.csv'.* found 'test.csv', 'train.csv'"
-    ):
+    ) as found:
         read(tmp_path)
+    assert f"for instance {tmp_path / 'train.csv'} --test {tmp_path / 'test.csv'}." in str(found.value)
+
+
+def test_of_several_tables_the_parts_of_a_split_are_suggested(tmp_path: Path) -> None:
+    train, val, b = tmp_path / "train.csv", tmp_path / "val.csv", tmp_path / "b.csv"
+    assert suggested([b, train, val]) == f"{train} --validation {val}"
+    assert suggested([b, val]) == str(b)
 
 
 def test_real_manifests(shared_data: Path) -> None:

@@ -47,7 +47,7 @@ def audit_duplicates(subject: Subject) -> list[Finding]:
             "duplicates",
             sentence(
                 "audit.duplicates.found",
-                "{rows:count row} ({share}) repeat another row in everything",
+                "{rows:count row} ({share}) {rows:do repeat} another row in everything",
                 rows=len(rows),
                 share=percent(len(rows), len(subject)),
             ),
@@ -85,7 +85,7 @@ def audit_conflicting(subject: Subject) -> list[Finding]:
             "conflicting",
             sentence(
                 "audit.conflicting.found",
-                "{rows:count row} ({share}) have the inputs of another row, but another answer",
+                "{rows:count row} ({share}) {rows:do have} the inputs of another row, but another answer",
                 rows=len(rows),
                 share=percent(len(rows), len(subject)),
             ),

@@ -117,7 +117,7 @@ def _told(rows: int, share: str, strong: int, surest: float) -> tuple[Sentence, 
         return (
             sentence(
                 "audit.label-errors.found",
-                "{rows:count row} ({share}) have a label that a linear model on the other rows contradicts",
+                "{rows:count row} ({share}) {rows:do have} a label that a linear model on the other rows contradicts",
                 rows=rows,
                 share=share,
             ),
@@ -133,7 +133,7 @@ def _told(rows: int, share: str, strong: int, surest: float) -> tuple[Sentence, 
     if not strong:
         found = sentence(
             "audit.label-errors.found_surest",
-            "{rows:count row} ({share}) have a label that a linear model on the other rows contradicts, "
+            "{rows:count row} ({share}) {rows:do have} a label that a linear model on the other rows contradicts, "
             "and so have {surest} of the third of all rows that it is surest of",
             rows=rows,
             share=share,
@@ -142,7 +142,7 @@ def _told(rows: int, share: str, strong: int, surest: float) -> tuple[Sentence, 
         return found, action
     found = sentence(
         "audit.label-errors.found_strong",
-        "{rows:count row} ({share}) have a label that a linear model on the other rows contradicts, "
+        "{rows:count row} ({share}) {rows:do have} a label that a linear model on the other rows contradicts, "
         "{strong:,} of them with odds of {odds:g} to 1 and more",
         rows=rows,
         share=share,

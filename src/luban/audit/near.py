@@ -148,13 +148,14 @@ def _told(rows: int, share: str, torn: int) -> Sentence:
     if not torn:
         return sentence(
             "audit.near-duplicates.found",
-            "{rows:count row} ({share}) nearly repeat an earlier row",
+            "{rows:count row} ({share}) nearly {rows:do repeat} an earlier row",
             rows=rows,
             share=share,
         )
     return sentence(
         "audit.near-duplicates.found_torn",
-        "{rows:count row} ({share}) nearly repeat an earlier row; {torn:,} of them have another answer",
+        "{rows:count row} ({share}) nearly {rows:do repeat} an earlier row; {torn:,} of them {torn:do have} another "
+        "answer",
         rows=rows,
         share=share,
         torn=torn,
@@ -190,7 +191,7 @@ def _across(subject: Subject, joined: Table, role: str, pairs: Pairs, start: int
             "near-duplicates",
             sentence(
                 "audit.near-duplicates.found_across",
-                "{rows:count row} nearly stand in the {role} rows as well",
+                "{rows:count row} nearly {rows:do stand} in the {role} rows as well",
                 rows=len(rows),
                 role=role,
             ),

@@ -64,7 +64,9 @@ def audit_encodings(subject: Subject) -> list[Finding]:
         rows = garbled(subject.frame[name]).arg_true().to_numpy().astype("int64")
         if not len(rows):
             continue
-        message = sentence("audit.encodings.found", "{rows:count row} were read in the wrong encoding", rows=len(rows))
+        message = sentence(
+            "audit.encodings.found", "{rows:count row} {rows:do were} read in the wrong encoding", rows=len(rows)
+        )
         action = sentence(
             "audit.encodings.action", "Read the file in its own encoding, data.encoding, or mend the cells"
         )
@@ -90,7 +92,7 @@ def audit_languages(subject: Subject) -> list[Finding]:
                 continue
             message = sentence(
                 "audit.languages.found",
-                "{rows:count row} ({share}) are {language}, most are {main}",
+                "{rows:count row} ({share}) {rows:do are} {language}, most are {main}",
                 rows=len(rows),
                 share=percent(len(rows), len(cells)),
                 language=language,

@@ -54,12 +54,12 @@ def _found(subject: Subject, kind: str, rows: Rows, reason: str) -> Sentence:
     if kind == "image":
         return sentence(
             "audit.unreadable.found_image",
-            "{rows:count row} ({share}) have an image that cannot be read (row {row}: {reason})",
+            "{rows:count row} ({share}) {rows:do have} an image that cannot be read (row {row}: {reason})",
             **values,
         )
     return sentence(
         "audit.unreadable.found_audio",
-        "{rows:count row} ({share}) have a sound that cannot be read (row {row}: {reason})",
+        "{rows:count row} ({share}) {rows:do have} a sound that cannot be read (row {row}: {reason})",
         **values,
     )
 

@@ -55,7 +55,7 @@ def audit_number_text(subject: Subject) -> list[Finding]:
                 continue
             message = sentence(
                 "audit.number-text.found",
-                "{rows:count row} hold numbers written with signs, so that it is taken as {kind}",
+                "{rows:count row} {rows:do hold} numbers written with signs, so that it is taken as {kind}",
                 rows=len(rows),
                 kind=subject.kinds[name],
             )
@@ -93,13 +93,15 @@ def audit_impossible(subject: Subject) -> list[Finding]:
             if np.isfinite([low, high]).any():
                 message = sentence(
                     "audit.impossible.found_outside",
-                    "{rows:count row} hold numbers outside {low} to {high} or infinite ones",
+                    "{rows:count row} {rows:do hold} numbers outside {low} to {high} or infinite ones",
                     rows=len(rows),
                     low=f"{low:g}",
                     high=f"{high:g}",
                 )
             else:
-                message = sentence("audit.impossible.found", "{rows:count row} hold infinite numbers", rows=len(rows))
+                message = sentence(
+                    "audit.impossible.found", "{rows:count row} {rows:do hold} infinite numbers", rows=len(rows)
+                )
             action = sentence("audit.impossible.action", "Correct them, or leave the cells empty")
             seen = subject.examples(rows, (name,))
             more = (name, len(rows), seen, "--fix impossible", rows)
@@ -156,7 +158,9 @@ def audit_future(subject: Subject) -> list[Finding]:
         rows = (times > tomorrow).fill_null(False).arg_true().to_numpy().astype(np.int64)
         if not len(rows) or len(rows) > MOSTLY * len(times):  # a calendar of what is planned
             continue
-        message = sentence("audit.future-dates.found", "{rows:count row} have a date in the future", rows=len(rows))
+        message = sentence(
+            "audit.future-dates.found", "{rows:count row} {rows:do have} a date in the future", rows=len(rows)
+        )
         action = sentence("audit.future-dates.action", "Correct them, or leave the cells empty")
         seen = subject.examples(rows, (name,))
         more = (name, len(rows), seen, "--fix future-dates", rows)

@@ -9,13 +9,15 @@ from typing import Any
 from luban.core.errors import listed
 
 PARTS = "_parts"  # what follows the name of a text in JSON, where it is told what the text is made of
+SINGULAR = {"have": "has", "are": "is", "were": "was"}
 SHOWN = 8  # names that a sentence lists
 
 
 class Sentence(str):
     """English text that knows its parts.
 
-    id: by which another language finds its own form. values: by name, as JSON has them; another sentence is its parts.
+    id: by which another language finds its own form. values: by name, as JSON has them; another sentence, or several
+    clauses in a list, are their parts.
     """
 
     id: str = ""
@@ -24,19 +26,21 @@ class Sentence(str):
     @property
     def parts(self) -> dict[str, Any]:
         """What the sentence is made of, as JSON values."""
-        values = {
-            name: {"text": str(value), **value.parts} if isinstance(value, Sentence) else value
-            for name, value in self.values.items()
-        }
-        return {"id": self.id, "values": values}
+        return {"id": self.id, "values": {name: _as_json(value) for name, value in self.values.items()}}
 
 
 class English(Formatter):
-    """Formats `{rows:count row}` as `1 row` or `1,234 rows`, and `several` names as `'a', 'b' and 4 more`."""
+    """Formats `{rows:count row} {rows:do repeat}` as `1 row repeats` or `1,234 rows repeat`, and `several` names as
+    `'a', 'b' and 4 more`."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if format_spec.startswith("count "):
             return f"{value:,} {format_spec.removeprefix('count ')}{'s' * (value != 1)}"
+        if format_spec.startswith("do "):
+            verb = format_spec.removeprefix("do ")
+            return SINGULAR.get(verb, f"{verb}s") if value == 1 else verb
+        if isinstance(value, list):
+            return ", ".join(value)
         if isinstance(value, Mapping):
             return listed(value["names"], len(value["names"])) + (f" and {value['more']} more" if value["more"] else "")
         return str(super().format_field(value, format_spec))
@@ -58,14 +62,30 @@ def several(names: Iterable[object], limit: int = SHOWN) -> dict[str, Any]:
     return {"names": texts[:limit], "more": max(0, len(texts) - limit)}
 
 
+def _as_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    return {"text": str(value), **value.parts} if isinstance(value, Sentence) else value
+
+
 def with_parts(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return JSON values, and beside each sentence in them, as `NAME_parts`, what it is made of."""
+    """Return JSON values, and beside each sentence in them, or list of some, as `NAME_parts`, what it is made of."""
     found: dict[str, Any] = {}
     for name, value in content.items():
         found[name] = _below(value)
-        if isinstance(value, Sentence) and value.id:
-            found[f"{name}{PARTS}"] = value.parts
+        if (parts := _parts_of(value)) is not None:
+            found[f"{name}{PARTS}"] = parts
     return found
+
+
+def _parts_of(value: Any) -> Any:
+    """Return the parts of a sentence, or of those in a list, each in its place; None where there are none."""
+    if isinstance(value, Sentence):
+        return value.parts if value.id else None
+    if not isinstance(value, (list, tuple)):
+        return None
+    found = [_parts_of(item) for item in value]
+    return found if any(parts is not None for parts in found) else None
 
 
 def _below(value: Any) -> Any:

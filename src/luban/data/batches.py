@@ -18,6 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from luban.core.errors import DataError
+from luban.core.sentence import sentence
 from luban.data.table import RejectedRow
 
 BATCH_ROWS = 65_536
@@ -115,7 +116,13 @@ def mapped(folder: Path, reading: Reading) -> pl.DataFrame:
     reading.notes = learnt["notes"]
     parts = sorted(folder.glob("*.arrow"))
     if importlib.util.find_spec("pyarrow") is None:
-        reading.notes.append(f"{reading.name}: read into memory; install pyarrow to have it stay on the disk")
+        reading.notes.append(
+            sentence(
+                "read.into_memory",
+                "{name}: read into memory; install pyarrow to have it stay on the disk",
+                name=reading.name,
+            )
+        )
         frames = [pl.read_ipc(part) for part in parts]
     else:
         frames = [_map(part) for part in parts]

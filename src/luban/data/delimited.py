@@ -19,6 +19,7 @@ from typing import Any, TextIO
 import polars as pl
 
 from luban.core.errors import ConfigError, DataError, SchemaError, listed
+from luban.core.sentence import sentence
 from luban.data.batches import BATCH_CHARACTERS, BATCH_ROWS, Reading
 from luban.data.encodings import LONE_SURROGATE, MAX_LINE, Encoding, next_line, open_text
 from luban.data.table import REJECTED_LIMIT
@@ -201,17 +202,28 @@ def column_names(header: list[str], name: str) -> list[str]:
 
 def describe(dialect: Dialect, encoding: Encoding, separator: str | None, reading: Reading) -> None:
     """Note what was chosen for the user and is not what a CSV file usually is."""
-    parts = [f"as {encoding.label}"] if encoding.is_sniffed and encoding.label != "UTF-8" else []
-    if separator is None and dialect.separator and (parts or dialect.separator != ","):
-        parts.append(f"with separator {_shown(dialect.separator)}")
-    styles = {
-        "without the spaces after separators": dialect.skips_spaces,
-        "with backslashes as escapes": dialect.escapes,
-        "with quotes as ordinary characters": not dialect.is_quoted,
-    }
-    chosen = [" ".join(parts), *(style for style, is_chosen in styles.items() if is_chosen)]
-    if any(chosen):
-        reading.notes.append(f"{reading.name}: read {', '.join(filter(None, chosen))}")
+    is_told = encoding.is_sniffed and encoding.label != "UTF-8"
+    how = []
+    if separator is None and dialect.separator and (is_told or dialect.separator != ","):
+        mark = _shown(dialect.separator)
+        if is_told:
+            how.append(
+                sentence(
+                    "read.both", "as {encoding} with separator {separator}", encoding=encoding.label, separator=mark
+                )
+            )
+        else:
+            how.append(sentence("read.separator", "with separator {separator}", separator=mark))
+    elif is_told:
+        how.append(sentence("read.encoding", "as {encoding}", encoding=encoding.label))
+    if dialect.skips_spaces:
+        how.append(sentence("read.spaces", "without the spaces after separators"))
+    if dialect.escapes:
+        how.append(sentence("read.escapes", "with backslashes as escapes"))
+    if not dialect.is_quoted:
+        how.append(sentence("read.quotes", "with quotes as ordinary characters"))
+    if how:
+        reading.notes.append(sentence("read.table", "{name}: read {how}", name=reading.name, how=how))
 
 
 class Lines:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from luban.core.errors import DataError, listed
+from luban.core.sentence import sentence, several
 from luban.data.batches import Reading
 
 MANIFESTS = ("metadata.csv", "manifest.csv", "labels.csv", "index.csv")
@@ -45,11 +46,24 @@ def find_manifest(folder: Path, reading: Reading) -> Path | None:
             str(folder),
             expected=f"one table, or one of {listed(MANIFESTS)}",
             found=listed(table.name for table in tables),
-            action=f"Give one of them, for instance {tables[0]}",
+            action=f"Give one of them, for instance {suggested(tables)}",
         )
     if found is not None:
-        reading.notes.append(f"{reading.name}: read by the table '{found.name}' in it")
+        table = sentence(
+            "read.manifest", "{name}: read by the table '{table}' in it", name=reading.name, table=found.name
+        )
+        reading.notes.append(table)
     return found
+
+
+def suggested(tables: Sequence[Path]) -> str:
+    """Return what to type for one of several tables, with those that are named as the parts of a split."""
+    parts = {table.stem.lower(): table for table in tables}
+    if "train" not in parts:
+        return str(tables[0])
+    roles = (("--validation", ("validation", "valid", "val", "dev")), ("--test", ("test",)))
+    options = [f"{option} {parts[name]}" for option, names in roles for name in names if name in parts]
+    return " ".join([str(parts["train"]), *options])
 
 
 def read_class_folders(folder: Path, reading: Reading) -> Iterator[pl.DataFrame]:
@@ -64,7 +78,13 @@ def read_class_folders(folder: Path, reading: Reading) -> Iterator[pl.DataFrame]
     _check_not_a_split(folder, classes)
     if files.others:
         reading.notes.append(
-            f"{reading.name}: left out, not {files.kind} files: {listed(files.others, limit=3)}",
+            sentence(
+                "read.others",
+                "{name}: left out, not {kind} files: {others}",
+                name=reading.name,
+                kind=files.kind,
+                others=several(files.others, limit=3),
+            )
         )
     numbers: list[int] = []
     rows: list[tuple[str, str | None]] = []
@@ -80,7 +100,14 @@ def read_class_folders(folder: Path, reading: Reading) -> Iterator[pl.DataFrame]
     reading.accept(numbers)
     frame = pl.DataFrame(rows, schema={files.kind: pl.String, LABEL_COLUMN: pl.String}, orient="row")
     if not classes:
-        reading.notes.append(f"{reading.name}: no class folders in it, so there is no column '{LABEL_COLUMN}'")
+        reading.notes.append(
+            sentence(
+                "read.no_classes",
+                "{name}: no class folders in it, so there is no column '{column}'",
+                name=reading.name,
+                column=LABEL_COLUMN,
+            )
+        )
         frame = frame.drop(LABEL_COLUMN)
     yield frame
 

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from luban.core.errors import DataError
+from luban.core.sentence import sentence
 from luban.data.batches import BATCH_CHARACTERS, BATCH_ROWS, Reading, clashing_columns
 from luban.data.encodings import LONE_SURROGATE, MAX_LINE, Encoding, next_line, open_text
 
@@ -23,8 +24,16 @@ Row = tuple[int, Any, int, str]  # its number, its content, its size in characte
 
 def read_text(path: Path, encoding: Encoding, reading: Reading) -> Iterator[pl.DataFrame]:
     """Yield batches of the column `text`: the lines that are not blank, numbered by their place in the file."""
-    as_encoding = f" in {encoding.label}" if encoding.is_sniffed and encoding.label != "UTF-8" else ""
-    reading.notes.append(f"{reading.name}: read as plain text{as_encoding}, one row a line that is not blank")
+    if encoding.is_sniffed and encoding.label != "UTF-8":
+        note = sentence(
+            "read.lines_encoding",
+            "{name}: read as plain text in {encoding}, one row a line that is not blank",
+            name=reading.name,
+            encoding=encoding.label,
+        )
+    else:
+        note = sentence("read.lines", "{name}: read as plain text, one row a line that is not blank", name=reading.name)
+    reading.notes.append(note)
     lines = ((number, line, len(line), _unreadable(line, encoding)) for number, line in _lines(path, encoding))
     for numbers, cells in _batches(lines, reading, TEXT_COLUMN):
         reading.accept(numbers)

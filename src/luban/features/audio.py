@@ -20,9 +20,11 @@ from pydantic import Field
 from torch import Tensor
 
 from luban.core.errors import DataError
+from luban.core.sentence import Sentence, sentence
 from luban.core.tensors import EncodedColumn, InputSpec, Ragged, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.decoding import decode_cells
+from luban.features.learned import clauses
 from luban.features.media import UnreadableCellError, is_missing, match_files, sampled_cells
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
@@ -220,9 +222,25 @@ class AudioFeature(Feature):
     def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
         return cls(**{**state, "columns": tuple(state["columns"])})
 
-    def describe(self) -> str:
-        cut = f", {self.cut:.0%} of the clips cut at {self.max_seconds:g} s" if self.cut else ""
-        return f"sound, {self.sample_rate:,} Hz, {len(self.mean)} mel bands{cut}"
+    def describe(self) -> Sentence:
+        return clauses(
+            [
+                sentence(
+                    "learned.sound",
+                    "sound, {rate:,} Hz, {bands} mel bands",
+                    rate=self.sample_rate,
+                    bands=len(self.mean),
+                ),
+                sentence(
+                    "learned.sound_cut",
+                    "{share:.0%} of the clips cut at {seconds:g} s",
+                    share=self.cut,
+                    seconds=self.max_seconds,
+                )
+                if self.cut
+                else None,
+            ]
+        )
 
 
 def _headers(cells: Sequence[object], folder: Path | None) -> list[tuple[int, float]]:

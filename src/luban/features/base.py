@@ -11,6 +11,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from luban.core.sentence import Sentence
 from luban.core.tensors import EncodedColumn, InputSpec, Ragged, TensorKind
 
 
@@ -108,6 +109,6 @@ class Feature(ABC):
     def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
         """Rebuild a fitted feature."""
 
-    def describe(self) -> str:
+    def describe(self) -> Sentence:
         """Return a few words on what was fitted, for the printed schema ('18 categories, 2 % missing')."""
-        return ""
+        return Sentence()

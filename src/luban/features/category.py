@@ -9,10 +9,12 @@ from typing import Any, ClassVar, Self
 import polars as pl
 from pydantic import Field
 
+from luban.core.sentence import Sentence, sentence
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.cells import strings
 from luban.features.identifier import is_identifier_name, is_nearly_unique, is_whole
+from luban.features.learned import clauses, missing
 from luban.features.prose import Prose
 
 MISSING, UNSEEN, NUM_RESERVED = 0, 1, 2
@@ -103,10 +105,15 @@ class CategoryFeature(Feature):
     def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
         return cls(**state | {"columns": tuple(state["columns"]), "values": tuple(state["values"])})
 
-    def describe(self) -> str:
-        parts = [f"{len(self.values)} {'category' if len(self.values) == 1 else 'categories'}"]
-        if rare := self.num_distinct - len(self.values):
-            parts.append(f"{rare} rare {'one' if rare == 1 else 'ones'} in one group")
-        if self.num_missing:
-            parts.append(f"{self.num_missing / self.num_rows:.1%} missing")
-        return ", ".join(parts)
+    def describe(self) -> Sentence:
+        count = len(self.values)
+        rare = self.num_distinct - count
+        return clauses(
+            [
+                sentence("learned.category", "1 category")
+                if count == 1
+                else sentence("learned.categories", "{count} categories", count=count),
+                sentence("learned.rare", "{rare:count rare one} in one group", rare=rare) if rare else None,
+                missing(self.num_missing, self.num_rows),
+            ]
+        )

@@ -12,10 +12,12 @@ import numpy as np
 import polars as pl
 
 from luban.core.errors import DataError
+from luban.core.sentence import Sentence, sentence
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features import epoch
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.cells import quoted, share, strings
+from luban.features.learned import clauses, missing
 
 # How the day is written; the first that reads 99 % of the cells is taken. Dots put the day first everywhere.
 DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y年%m月%d日", "%Y.%m.%d", "%d.%m.%Y", "%d %b %Y", "%b %d, %Y")
@@ -173,14 +175,17 @@ class DateFeature(Feature):
     def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
         return cls(**state | {"columns": tuple(state["columns"]), "missing_values": tuple(state["missing_values"])})
 
-    def describe(self) -> str:
+    def describe(self) -> Sentence:
         first, last = (EPOCH + timedelta(days=day) for day in (self.first, self.first + self.span))
-        parts = [f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"]
-        if self.day_format is not None:
-            parts.append(f"written like {example(self.day_format)}")
-        if self.missing_share:
-            parts.append(f"{self.missing_share:.1%} missing")
-        return ", ".join(parts)
+        return clauses(
+            [
+                sentence("learned.dates", "{first} to {last}", first=f"{first:%Y-%m-%d}", last=f"{last:%Y-%m-%d}"),
+                None
+                if self.day_format is None
+                else sentence("learned.date_format", "written like {example}", example=example(self.day_format)),
+                missing(self.missing_share),
+            ]
+        )
 
 
 def example(day_format: str) -> str:

@@ -6,6 +6,7 @@ import re
 
 import polars as pl
 
+from luban.core.sentence import Sentence, sentence
 from luban.features.base import ColumnProfile
 from luban.features.cells import share, strings
 from luban.features.number import NumberFeature, parse_numbers
@@ -49,11 +50,11 @@ def match(profile: ColumnProfile) -> float:
     return sureness if explain(profile) else 0.0
 
 
-def explain(profile: ColumnProfile) -> str:
-    """Return why the column only names its rows, in a few words; an empty string where it does not."""
+def explain(profile: ColumnProfile) -> Sentence:
+    """Return why the column only names its rows, in a few words; an empty one where it does not."""
     sample = profile.sample
     if not is_nearly_unique(profile):
-        return ""
+        return Sentence()
     is_unique = profile.num_unique == profile.num_rows - profile.num_missing
     is_named = is_identifier_name(profile.name)
     if sample.dtype == pl.String:
@@ -62,19 +63,23 @@ def explain(profile: ColumnProfile) -> str:
             return _explain_strings(strings(sample), is_named, is_unique)
         sample = pl.Series(numbers)
     if not is_whole(sample):
-        return ""
+        return Sentence()
     if is_named:
-        return "an id: nearly every value is different"
+        return _an_id()
     first, last = int(sample[0]), int(sample[-1])
     counts = is_unique and first in (0, 1) and last < first + profile.num_rows and sample.is_sorted()
-    return "counts the rows" if counts else ""
+    return sentence("why.counts", "counts the rows") if counts else Sentence()
 
 
-def _explain_strings(cells: pl.Series, is_named: bool, is_unique: bool) -> str:
+def _an_id() -> Sentence:
+    return sentence("why.id", "an id: nearly every value is different")
+
+
+def _explain_strings(cells: pl.Series, is_named: bool, is_unique: bool) -> Sentence:
     if share(cells.str.contains(UUID)) >= PATTERN_SHARE:
-        return "a UUID or a hash a row"
+        return sentence("why.uuid", "a UUID or a hash a row")
     if (cells.str.len_chars() > TOKEN_CHARACTERS).any() or cells.str.contains(r"\s").any():
-        return ""
+        return Sentence()
     if is_unique and share(cells.str.contains(TOKEN)) >= PATTERN_SHARE:
-        return "a code a row: every value is different"
-    return "an id: nearly every value is different" if is_named else ""
+        return sentence("why.code", "a code a row: every value is different")
+    return _an_id() if is_named else Sentence()

@@ -19,6 +19,7 @@ from pydantic import Field
 from torch import Tensor
 
 from luban.core.errors import DataError
+from luban.core.sentence import Sentence, sentence
 from luban.core.tensors import EncodedColumn, InputSpec, Ragged, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.decoding import decode_cells, shared_zeros
@@ -192,8 +193,10 @@ class ImageFeature(Feature):
     def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
         return cls(**{**state, "columns": tuple(state["columns"])})
 
-    def describe(self) -> str:
-        return f"images, {self.size} x {self.size}, {'grey' if self.channels == 1 else 'colour'}"
+    def describe(self) -> Sentence:
+        if self.channels == 1:
+            return sentence("learned.images_grey", "images, {size} x {size}, grey", size=self.size)
+        return sentence("learned.images_colour", "images, {size} x {size}, colour", size=self.size)
 
 
 def _common_size(cells: Sequence[object], max_pixels: int, folder: Path | None) -> int:

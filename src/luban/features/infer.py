@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from luban.core.errors import ConfigError, SchemaError, listed, nearest
-from luban.core.sentence import sentence, several
+from luban.core.sentence import Sentence, sentence, several
 from luban.core.tensors import TensorKind
 from luban.data.table import Table
 from luban.features import FEATURES, identifier
@@ -33,7 +33,7 @@ class ColumnPlan:
 
     name: str
     kind: str
-    reason: str
+    reason: Sentence
     note: str = ""
 
     @property
@@ -100,9 +100,9 @@ def plan(
     plans = []
     for column in table.columns:
         if column in exclude and column != target:
-            plans.append(ColumnPlan(column, IGNORE, "used otherwise"))
+            plans.append(ColumnPlan(column, IGNORE, sentence("why.used", "used otherwise")))
         elif column in overrides and column != target:
-            plans.append(ColumnPlan(column, overrides[column], "chosen by the user"))
+            plans.append(ColumnPlan(column, overrides[column], sentence("why.chosen", "chosen by the user")))
         elif column != target:
             plans.append(_infer(table, column, missing_values))
     return plans
@@ -134,8 +134,10 @@ def _infer(table: Table, column: str, missing_values: Collection[str]) -> Column
     cells = _comparable(table.frame[column])
     raw = _profile(table, column, cells, ())
     if raw.num_unique + (raw.num_missing > 0) <= 1:
-        found = f"every cell is {quoted(raw.sample[0])}" if len(raw.sample) else "every cell is missing"
-        return ColumnPlan(column, IGNORE, f"constant: {found}")
+        if not len(raw.sample):
+            return ColumnPlan(column, IGNORE, sentence("why.missing", "constant: every cell is missing"))
+        cell = quoted(raw.sample[0])
+        return ColumnPlan(column, IGNORE, sentence("why.constant", "constant: every cell is {cell}", cell=cell))
     # Only numbers and dates have cells such as '?' for missing; to a category they are a value like any other.
     is_marked = missing_values and raw.sample.dtype == pl.String and _is_one_of(cells, missing_values).any()
     cleaned = _profile(table, column, cells, missing_values) if is_marked else raw
@@ -143,10 +145,12 @@ def _infer(table: Table, column: str, missing_values: Collection[str]) -> Column
     scores[identifier.KIND] = identifier.match(raw)
     kind = max(scores, key=lambda name: scores[name])
     if scores[kind] == 0:
-        return ColumnPlan(column, IGNORE, f"no kind takes cells of type {raw.sample.dtype}")
+        reason = sentence("why.no_kind", "no kind takes cells of type {dtype}", dtype=str(raw.sample.dtype))
+        return ColumnPlan(column, IGNORE, reason)
     if kind == identifier.KIND:
         return ColumnPlan(column, kind, identifier.explain(raw))
-    reason = f"{_named(raw.sample.dtype)}, {raw.num_unique:,} different"
+    values = {"cells": _named(raw.sample.dtype), "unique": raw.num_unique}
+    reason = sentence("why.different", "{cells}, {unique:,} different", **values)
     return ColumnPlan(column, kind, reason, _mixed(cleaned, kind))
 
 

@@ -10,10 +10,12 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from luban.core.sentence import Sentence, sentence
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.category import frequent
 from luban.features.cells import share, strings
+from luban.features.learned import clauses
 
 SEPARATORS = (";", "|", "；", "、", ",", "，")  # the surest first
 MISSING, UNSEEN, NUM_RESERVED = 0, 1, 2
@@ -140,6 +142,14 @@ class LabelsFeature(Feature):
     def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
         return cls(**state | {"columns": tuple(state["columns"]), "labels": tuple(state["labels"])})
 
-    def describe(self) -> str:
-        separated = f", separated by '{self.separator}'" if self.separator else ""
-        return f"{len(self.labels)} labels, {self.labels_a_row:.1f} a row{separated}"
+    def describe(self) -> Sentence:
+        return clauses(
+            [
+                sentence(
+                    "learned.labels", "{count} labels, {mean:.1f} a row", count=len(self.labels), mean=self.labels_a_row
+                ),
+                sentence("learned.separated", "separated by '{separator}'", separator=self.separator)
+                if self.separator
+                else None,
+            ]
+        )

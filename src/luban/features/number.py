@@ -12,9 +12,11 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
+from luban.core.sentence import Sentence, sentence
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.cells import quoted, share, strings
+from luban.features.learned import clauses, missing
 
 Scaling = Literal["auto", "standard", "quantile", "none"]
 
@@ -172,12 +174,20 @@ class NumberFeature(Feature):
     def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
         return cls(**state | {key: tuple(state[key]) for key in ("columns", "quantiles", "missing_values")})
 
-    def describe(self) -> str:
-        how = {"standard": "z-score", "quantile": "quantiles to a normal distribution", "none": "not scaled"}
-        because = ", heavy-tailed" if self.scaling == "quantile" and self.chosen else ""
-        parts = [f"mean {self.mean:.4g}, std {self.std:.4g}", how[self.scaling] + because]
-        if self.num_missing:
-            parts.append(f"{self.num_missing / self.num_rows:.1%} missing")
-        if self.num_not_finite:
-            parts.append(f"{self.num_not_finite} infinite taken as missing")
-        return ", ".join(parts)
+    def describe(self) -> Sentence:
+        how = {
+            "standard": sentence("learned.standard", "z-score"),
+            "quantile": sentence("learned.quantile", "quantiles to a normal distribution"),
+            "none": sentence("learned.unscaled", "not scaled"),
+        }
+        is_chosen = self.scaling == "quantile" and self.chosen
+        infinite = self.num_not_finite
+        return clauses(
+            [
+                sentence("learned.moments", "mean {mean:.4g}, std {std:.4g}", mean=self.mean, std=self.std),
+                how[self.scaling],
+                sentence("learned.heavy", "heavy-tailed") if is_chosen else None,
+                missing(self.num_missing, self.num_rows),
+                sentence("learned.infinite", "{count} infinite taken as missing", count=infinite) if infinite else None,
+            ]
+        )

@@ -134,7 +134,7 @@ def fit(plans: Collection[ColumnPlan], table: Table, configs: FeaturesConfig, co
         features.append(KINDS[column.kind].fit(name, columns, table.frame, config, context))
     planned = {column.name for column in plans}
     targets = [name for name in table.columns if name not in planned]  # a plan covers every column but the target
-    set_aside = {column.name: column.reason for column in plans if not column.is_input}
+    set_aside: dict[str, str] = {column.name: column.reason for column in plans if not column.is_input}
     return Schema(tuple(features), set_aside, targets[0] if targets else None)
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
+from luban.core.sentence import Sentence, sentence
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 
@@ -159,5 +160,5 @@ class SequenceFeature(Feature):
             state["name"], tuple(state["columns"]), tuple(state["mean"]), tuple(state["std"]), state["max_length"]
         )
 
-    def describe(self) -> str:
-        return f"{len(self.mean)} numbers a step"
+    def describe(self) -> Sentence:
+        return sentence("learned.sequence", "{count} numbers a step", count=len(self.mean))

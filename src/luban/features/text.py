@@ -11,10 +11,12 @@ import polars as pl
 from pydantic import Field
 
 from luban.core.errors import ArtifactError, CheckpointError, ConfigError
+from luban.core.sentence import Sentence, sentence
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.cells import cjk_share, strings
 from luban.features.identifier import is_nearly_unique
+from luban.features.learned import clauses
 from luban.features.prose import Prose
 from luban.features.tokenizer import Method, TextEncoder, Texts, train
 
@@ -142,17 +144,23 @@ class TextFeature(Feature):
             ) from None
         return cls(**state | {"columns": columns}, tokenizer_json=tokenizer_json, encoder=encoder)
 
-    def describe(self) -> str:
+    def describe(self) -> Sentence:
         tokenizers = {
-            "pretrained": "the pretrained model's tokenizer",
-            "bpe": "byte-level BPE",
-            "words": "words",
-            "characters": "characters",
+            "pretrained": sentence("learned.pretrained", "the pretrained model's tokenizer"),
+            "bpe": sentence("learned.bpe", "byte-level BPE"),
+            "words": sentence("learned.words", "words"),
+            "characters": sentence("learned.characters", "characters"),
         }
-        parts = [f"{tokenizers[self.tokenizer]}, {self.encoder.vocab_size:,} tokens, {self.mean_length:.0f} a row"]
-        if self.cut_share:
-            parts.append(f"{self.cut_share:.1%} of the rows cut to {self.max_length}")
-        return ", ".join(parts)
+        tokens = sentence(
+            "learned.tokens",
+            "{tokens:,} tokens, {length:.0f} a row",
+            tokens=self.encoder.vocab_size,
+            length=self.mean_length,
+        )
+        cut = sentence(
+            "learned.cut", "{share:.1%} of the rows cut to {length}", share=self.cut_share, length=self.max_length
+        )
+        return clauses([tokenizers[self.tokenizer], tokens, cut if self.cut_share else None])
 
 
 def texts_of(columns: tuple[str, ...], frame: pl.DataFrame, max_length: int) -> Texts:

@@ -61,6 +61,7 @@ class Quote:
     source: str
     text: str
     parts: Any = None
+    parts_source: str = ""
     lang: str = ""
 
     def __str__(self) -> str:
@@ -127,9 +128,12 @@ class Figures:
 
     def text(self, *path: str | int) -> Quote:
         """Return the text at a path, empty where nothing is there."""
-        found, (*above, name) = self.entry(*path), path
-        parts = self.entry(*above, f"{name}{PARTS}") if isinstance(name, str) else None
-        return Quote(self.source(*path), "" if found is None else str(found), parts)
+        found = self.entry(*path)
+        place = max((place for place, name in enumerate(path) if isinstance(name, str)), default=None)
+        if place is None:
+            return Quote(self.source(*path), "" if found is None else str(found))
+        beside = (*path[:place], f"{path[place]}{PARTS}", *path[place + 1 :])
+        return Quote(self.source(*path), "" if found is None else str(found), self.entry(*beside), self.source(*beside))
 
     def count(self, *path: str | int) -> Figure:
         """Return how many entries a list has."""

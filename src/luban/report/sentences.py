@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 
-from luban.core.sentence import PARTS
 from luban.report.figures import Quote
 from luban.report.words import LANGUAGES, Words, flat
 
@@ -45,6 +44,8 @@ class Forms(Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         if isinstance(value, Mapping) and "id" in value:
             return self.of(value) or str(value["text"])
+        if isinstance(value, list):
+            return self.lists["clause"].join(self.of(item) or str(item["text"]) for item in value)
         if isinstance(value, Mapping):
             shown = self.lists["joint"].join(self.lists["item"].format(item) for item in value["names"])
             count = len(value["names"]) + value["more"]
@@ -75,4 +76,11 @@ def told(english: Quote, words: Words) -> Quote:
     form = forms(words).of(english.parts)
     if form is None:
         return replace(english, lang=LANGUAGES[ENGLISH]) if PROSE.search(english.text) else english
-    return replace(english, source=f"{english.source} {english.source}{PARTS}", text=form)
+    return replace(english, source=f"{english.source} {english.parts_source}", text=form)
+
+
+def named(kind: str, english: Quote, words: Words) -> Quote:
+    """Return what the language of the page calls a role, a kind..., or the name as it is where it has none."""
+    if words.language == ENGLISH:
+        return english
+    return replace(english, text=forms(words).names.get(f"{kind}.{english.text}", english.text))

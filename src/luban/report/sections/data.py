@@ -6,7 +6,7 @@ from typing import Any
 
 from luban.report.content import Content
 from luban.report.figures import Figure, Figures, Quote
-from luban.report.sentences import told
+from luban.report.sentences import named, told
 from luban.report.words import Words
 
 MAX_COLUMNS, MAX_FINDINGS, MAX_SUSPECTS = 60, 30, 10
@@ -28,7 +28,11 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
     ]
     return {
         "columns": [
-            [schema.text("columns", index, place) for place in range(len(column))]
+            [
+                schema.text("columns", index, 0),
+                named("kind", schema.text("columns", index, 1), words),
+                *(told(schema.text("columns", index, place), words) for place in range(2, len(column))),
+            ]
             for index, column in enumerate(columns[:MAX_COLUMNS])
         ],
         "num_columns": schema.count("columns"),
