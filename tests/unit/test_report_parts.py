@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from luban.core.cost import energy_estimate, peak_memory
 from luban.report.charts import draw
 from luban.report.charts.plot import HEIGHT, LEGEND, TOP
-from luban.report.content import Content
+from luban.report.content import Content, Record
 from luban.report.figures import Figure, Figures, Interval, pointer, shown
 from luban.report.media import Media
 from luban.report.pictures import PICTURES
 from luban.report.pictures.base import Piece
+from luban.report.sections import data
 from luban.report.slice_words import slice_name
 from luban.report.words import words
 from luban.report.worries import worries
@@ -187,3 +189,13 @@ def test_the_cells_of_a_large_matrix_can_be_read_beside_it() -> None:
     assert found.columns == ("actual", "predicted", "rows")
     assert found.rows[:2] == (("class 9", "class 2", 5), ("class 4", "class 7", 3))
     assert len(found.rows) == 22
+
+
+def test_a_resumed_run_keeps_why_a_column_is_what_it_is() -> None:
+    told = [
+        Record({"event": "SchemaInferred", "columns": [["age", "number", "mean 1", why]]}, line)
+        for line, why in enumerate(["integers, 70 different", "chosen by the user"])
+    ]
+    page = data.build(replace(content(), events=tuple(told)), words("en"))
+    assert page is not None
+    assert [cell.text for cell in page["columns"][0]] == ["age", "number", "mean 1", "integers, 70 different"]

@@ -94,6 +94,10 @@ class Content:
         """Return the events of a name, in order."""
         return [record for record in self.events if record["event"] == event]
 
+    def first(self, event: str) -> Record:
+        """Return the first event of a name, or an empty one."""
+        return next(iter(self.all_of(event)), Record({}, 0))
+
     def last(self, event: str) -> Record:
         """Return the last event of a name, or an empty one."""
         found = self.all_of(event)

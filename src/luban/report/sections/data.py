@@ -15,7 +15,7 @@ STAGES = ("read", "infer", "split")  # what they note; the audit's notes are its
 
 
 def build(content: Content, words: Words) -> dict[str, Any] | None:
-    inferred = content.last("SchemaInferred")
+    inferred = content.first("SchemaInferred")  # a resumed run is told the kinds that the first part of it found
     if not inferred and not content.audit:
         return None
     at, schema = content.audited, content.told(inferred)
