@@ -34,7 +34,7 @@ slow: setup
 peers: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
 
-# Three pairs of each claim, whose runs give the test scores too; fewer epochs, and of CIFAR-10 fewer rows, than a full run.
+# Three pairs of each claim, whose runs give the test scores too; of some fewer epochs or rows than in a full run.
 bench: peers
 	$(BIN)/python benchmarks/mrpc.py --epochs 1 --score-epochs 1 --peers trainer trainer-bfloat16
 	$(BIN)/python benchmarks/banking77.py --epochs 1 --score-epochs 1 --peers trainer trainer-bfloat16
@@ -42,7 +42,8 @@ bench: peers
 		--peers keras-jax keras-tensorflow lightning lightning-bf16
 	$(BIN)/python benchmarks/mnist.py --peers keras-jax keras-tensorflow torch-dataloader torch-in-memory
 	$(BIN)/python benchmarks/adult.py --peers keras-jax keras-tensorflow skorch
-	set -e; for claim in frozen predict start gemm profile_step audit; do $(BIN)/python benchmarks/$$claim.py; done
+	$(BIN)/python benchmarks/frozen.py --rows 4096 --score-rows 4096
+	set -e; for claim in predict start gemm profile_step audit; do $(BIN)/python benchmarks/$$claim.py; done
 
 bench-full: peers
 	set -e; for claim in mrpc banking77 predict frozen mnist cifar10 adult start gemm profile_step audit; do \

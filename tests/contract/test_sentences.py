@@ -13,7 +13,8 @@ from string import Formatter
 import pytest
 
 from luban.audit import CHECKS
-from luban.core.sentence import Sentence, sentence, several
+from luban.core.sentence import Sentence, sentence, several, with_parts
+from luban.features.learned import clauses, missing
 from luban.report.figures import Figures
 from luban.report.sentences import ENGLISH, forms, told
 from luban.report.words import LANGUAGES, words
@@ -118,3 +119,17 @@ def test_a_sentence_is_text() -> None:
     copied = copy.deepcopy(made)
     assert isinstance(copied, Sentence)
     assert (copied, copied.parts) == (made, made.parts)
+
+
+def test_sentences_in_lists_and_of_clauses_tell_their_parts_in_their_place() -> None:
+    learned = clauses([sentence("learned.categories", "{count} categories", count=3), None, missing(1, 8)])
+    assert learned == "3 categories, 12.5% missing"
+    content = with_parts({"columns": [("city", "category", learned), ("id", "identifier", "")]})
+    assert json.loads(json.dumps(content)) == content | {
+        "columns": [["city", "category", learned], ["id", "identifier", ""]]
+    }
+    quote = told(Figures(content, "history.jsonl").text("columns", 0, 2), words("zh"))
+    assert quote.text == "3 个类别，缺失 12.5%"
+    assert quote.source == "history.jsonl#/columns/0/2 history.jsonl#/columns_parts/0/2"
+    assert told(Figures(content).text("columns", 0, 0), words("zh")).text == "city"
+    assert "names_parts" not in with_parts({"names": ["a", "b"]})
