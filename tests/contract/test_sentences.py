@@ -29,7 +29,8 @@ def calls() -> Iterator[tuple[str, str]]:
     for path in sorted(ROOT.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "sentence":
-                yield tuple(ast.literal_eval(argument) for argument in node.args)  # type: ignore[misc]
+                id_, english = map(ast.literal_eval, node.args)
+                yield id_, english
 
 
 MADE = sorted(calls())

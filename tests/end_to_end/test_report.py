@@ -12,26 +12,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tests.end_to_end.browser import CHROMIUM, FLAGS
 from tests.end_to_end.report_sources import unsourced
 
 from luban.core.artifact import RunDirectory
 from luban.report.words import texts_of
 
+DUMPED = ("--enable-logging=stderr", "--v=0", "--dump-dom")
 EVIL = "<script>alert(1)</script>"
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-logging=stderr",
-    "--v=0",
-    "--dump-dom",
-]
 SCORE = {"value": 0.7, "low": 0.6, "high": 0.8}
 WEAK = {"column": EVIL, "value": EVIL, "rows": 9, "score": SCORE, "difference": -0.2, "p_adjusted": 0.01, "worse": True}
 FULL_METRICS = {
@@ -292,7 +280,7 @@ def test_browser_shows_it_without_a_complaint(run: Path, tmp_path: Path) -> None
     complete(run)
     path = write_report(RunDirectory(run), output=tmp_path / "page.html")
     assert CHROMIUM is not None
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
+    command = [CHROMIUM, *FLAGS, *DUMPED, f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert "CONSOLE" not in done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.unit.small_loop import TOKENS, small_loop
+from small_loop import TOKENS, small_loop
 
 from luban.core import runtime
 from luban.core.runtime import MOST_TURNS, faster_dtype

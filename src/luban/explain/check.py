@@ -71,8 +71,8 @@ def _unchecked(parts: int) -> Sentence:
 def _unstable(stability: float | None) -> Sentence:
     return sentence(
         "explanation.unstable",
-        "It does not hold: another seed ranks the parts differently (rank correlation {stability:.2f}), "
-        "so do not rely on it.",
+        "It does not hold: another seed would rank the parts differently (a rank correlation of {stability:.2f} is to "
+        "be expected), so do not rely on it.",
         stability=stability,
     )
 
