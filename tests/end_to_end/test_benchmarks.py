@@ -99,3 +99,19 @@ def test_audits_are_timed(tmp_path: Path, shared_data: Path) -> None:
         assert found["before_training"]["skipped"] == []
         assert "is_met" not in found
     assert set(entry["claims"]) == {"adult", "mnist", "texts"}
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_data_path_is_measured(whole: bool, tmp_path: Path, shared_data: Path) -> None:
+    output = tmp_path / "result.json"
+    command = [sys.executable, str(BENCHMARKS / "datapath.py"), "--rows", "300", "--tokenizers", "words"]
+    command += ["--output", str(output), *(["--whole"] if whole else [])]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "LUBAN_TEST_DATA": str(shared_data)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(output.read_text("utf-8"))["words"]["300"]
+    measured = found["whole"] if whole else found["empty_cache"]
+    stages = measured["stages"]
+    assert ("report" in stages) == whole
+    assert measured["peak_mib"] == max(stage["peak_mib"] for stage in stages.values())
+    assert all(stage["peak_anonymous_mib"] <= stage["peak_mib"] for stage in stages.values())
