@@ -112,3 +112,30 @@ def test_gzip_is_read(tmp_path: Path) -> None:
     assert read(write(tmp_path, content, "data.csv.gz")).columns == ["name", "ort"]
     with pytest.raises(DataError, match=r"expected a file that can be read, found an error"):
         read(write(tmp_path, content[:-12], "data.csv.gz"))
+
+
+def test_gb18030_whose_commonest_word_happens_to_be_utf8(tmp_path: Path) -> None:
+    rows = "".join("未知,3\n" if n % 8 else "工人,4\n" for n in range(400))
+    assert "未知".encode("gb18030").decode("utf-8") == "δ֪"
+    (tmp_path / "data.csv").write_bytes(f"职业,年龄\n{rows}".encode("gb18030"))
+    table = read(tmp_path / "data.csv")
+    assert table.columns == ["职业", "年龄"]
+    assert table.frame["职业"].unique().sort().to_list() == ["工人", "未知"]
+    assert table.rejected == ()
+
+
+@pytest.mark.parametrize("word", ["погода сегодня", "今日はとてもいい天気です", "für die schöne Öse", "καλημέρα"])
+def test_damaged_utf8_is_utf8_in_any_script(tmp_path: Path, word: str) -> None:
+    rows = [f"{word} {n},x".encode() for n in range(300)]
+    rows[150] = b"\xff\xfe,x"
+    (tmp_path / "data.csv").write_bytes(b"\n".join([b"text,y", *rows, b""]))
+    table = read(tmp_path / "data.csv")
+    assert table.frame["text"][0] == f"{word} 0"
+    assert [row.row for row in table.rejected] == [151]
+
+
+def test_a_header_that_does_not_decode_is_said(tmp_path: Path) -> None:
+    rows = "".join(f"schön {n},ä\n" for n in range(300))
+    write(tmp_path, b"text,\xff\xfe\n" + rows.encode())
+    with pytest.raises(DataError, match=r"data.csv, header: expected text in UTF-8, found bytes that are none. Set"):
+        read(tmp_path / "data.csv")

@@ -6,6 +6,7 @@ import codecs
 import gzip
 import io
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -170,12 +171,15 @@ def _check_text(head: bytes, name: str) -> None:
 
 
 def _without_strict_utf8(path: Path) -> Encoding:
-    utf8_lines, other_lines, _ = _lines_beyond_ascii(path, "utf-8")
-    if utf8_lines > other_lines:  # no other encoding yields valid UTF-8 sequences by chance
+    utf8_lines, other_lines, sample = _lines_beyond_ascii(path, "utf-8")
+    looks_utf8 = utf8_lines > other_lines  # other encodings seldom yield valid UTF-8 sequences by chance
+    if looks_utf8 and not _mixes_scripts(sample):
         return Encoding("utf-8-sig", "UTF-8", is_damaged=True)
     chinese_lines, other_lines, sample = _lines_beyond_ascii(path, "gb18030")
     if other_lines <= DAMAGED_SHARE * chinese_lines and _looks_chinese(sample):
         return Encoding("gb18030", "GB18030", is_damaged=other_lines > 0)
+    if looks_utf8:
+        return Encoding("utf-8-sig", "UTF-8", is_damaged=True)
     with open_bytes(path) as stream:
         has_c1 = any(len(chunk.translate(None, C1_BYTES)) < len(chunk) for chunk in _chunks(stream))
     if has_c1 and undecodable_at(path, "cp1252") is None:
@@ -205,6 +209,18 @@ def _lines_beyond_ascii(path: Path, codec: str) -> tuple[int, int, str]:
                 sample.append(text)
                 size += len(text)
     return decoded, failed, "".join(sample)
+
+
+def _mixes_scripts(text: str) -> bool:
+    """Tell text from bytes that are UTF-8 by chance: most words beyond ASCII have letters of several scripts, as the
+    `δ֪` that 未知 in GB18030 reads as. So has Japanese."""
+    words = [word for word in re.findall(r"[^\x00-\x7f]+", text) if sum(map(str.isalpha, word)) or len(word) > 1]
+    scripts = [{unicodedata.name(sign, "?").split()[0] for sign in word if not _is_punctuation(sign)} for word in words]
+    return 2 * sum(len(found) > 1 for found in scripts) > len(scripts)
+
+
+def _is_punctuation(sign: str) -> bool:
+    return unicodedata.category(sign)[0] not in "LM"
 
 
 def _looks_chinese(text: str) -> bool:
