@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,7 +21,7 @@ from luban.training.recipe import TrainConfig
 
 class RunConfig(BaseModel):
     """Everything that decides a run. runs: the folder for run directories. name: of the run; None takes the data's.
-    track: experiment trackers that are written to."""
+    track: experiment trackers that are written to. lang: of the report."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,6 +30,7 @@ class RunConfig(BaseModel):
     seed: int = Field(0, ge=0)
     device: str = "auto"
     track: list[TrackerName] = []
+    lang: Literal["en", "zh"] = "en"
     data: DataConfig = DataConfig()
     features: FeaturesConfig = FeaturesConfig()
     model: NetworkConfig = NetworkConfig()
@@ -87,7 +88,10 @@ def override(settings: dict[str, Any], assignments: Sequence[str]) -> dict[str, 
             place[last] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise ConfigError(
-                f"--set {key}", expected="a YAML value", found=f"'{value}'", action="Quote the value"
+                f"--set {key}",
+                expected="a YAML value",
+                found=f"'{value}'",
+                action=f"Quote it: --set \"{key}='{value}'\"",
             ) from error
     return settings
 

@@ -16,6 +16,7 @@ from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, DataError, listed
 from luban.data import samples, sources
+from luban.data.decimals import Decimal
 from luban.data.table import Table
 from luban.evaluation.evaluate import Evaluation, evaluate
 from luban.predictor import Prediction, Predictor
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Model:
     """A trained model. directory: its run directory. metrics: its scores on the test rows. separator, encoding: of the
-    training data, where they were set."""
+    training data, where they were set. decimal: of the training data."""
 
     predictor: Predictor
     directory: RunDirectory
     metrics: dict[str, Any]
     separator: str | None = None
     encoding: str | None = None
+    decimal: Decimal | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Model:
@@ -48,6 +50,7 @@ class Model:
             directory.read_json(artifact.METRICS),
             reading.get("separator"),
             reading.get("encoding"),
+            reading.get("decimal"),
         )
 
     def __repr__(self) -> str:
@@ -59,7 +62,7 @@ class Model:
         """Read rows as the training data were read."""
         if isinstance(rows, str):
             rows = samples.resolve(rows) or rows
-        return sources.read(rows, separator=self.separator, encoding=self.encoding)
+        return sources.read(rows, separator=self.separator, encoding=self.encoding, decimal=self.decimal)
 
     def predict(self, rows: object) -> pl.DataFrame:
         """Predict every row of a table or path, in order; warns of what is unusual in it.
@@ -78,10 +81,17 @@ class Model:
         return replace(prediction, notes=[*prediction.notes, *left_out(table)])
 
     def evaluate(self, rows: object, by: str | None = None) -> Evaluation:
-        """Score and judge a table or path that has the target column. Raises SchemaError where it does not.
+        """Score and judge a table or path that has the target column; warns of what is unusual in it.
 
-        by: a column whose groups are compared.
+        by: a column whose groups are compared. Raises SchemaError where the target is not there.
         """
+        evaluation, notes = self.judged(rows, by)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        return evaluation
+
+    def judged(self, rows: object, by: str | None = None) -> tuple[Evaluation, list[str]]:
+        """Score and judge as `evaluate` does; return what was unusual, too, a sentence each."""
         # scipy.stats takes longer to import than all that a prediction needs
         from luban.evaluation.fairness import num_groups
         from luban.evaluation.judgement import judge
@@ -97,7 +107,8 @@ class Model:
                     found=str(found),
                     action="Give a column of fewer, wider groups",
                 )
-        task, outputs = self.predictor.task, self.predictor.predict(table).outputs
+        task, prediction = self.predictor.task, self.predictor.predict(table)
+        outputs = prediction.outputs
         kinds = {column: feature.kind for feature in self.predictor.schema.features for column in feature.columns}
         evaluation = evaluate(task, targets, outputs, {})
         judgement = judge(task, table, targets, outputs, kinds, Validated.load(self.directory, task), by=by)
@@ -108,7 +119,7 @@ class Model:
                 found="fewer",
                 action="Give more rows, or another column",
             )
-        return replace(evaluation, judgement=judgement)
+        return replace(evaluation, judgement=judgement), [*prediction.notes, *not_scored(table)]
 
     def labelled(self, rows: object) -> tuple[Table, Array]:
         """Return the rows whose target can be read, and their targets."""
@@ -168,3 +179,14 @@ def left_out(table: Table) -> list[str]:
         return []
     rows = listed((row.row for row in table.rejected), limit=20)
     return [f"{table.name}: {len(table.rejected)} rows cannot be read and have no prediction: rows {rows}"]
+
+
+def not_scored(table: Table) -> list[str]:
+    """Say how many labelled rows could not be read, target included, and so are in no score."""
+    if not table.rejected:
+        return []
+    first, total = table.rejected[0], len(table) + len(table.rejected)
+    return [
+        f"{table.name}: {len(table.rejected)} of {total} rows cannot be read and are left out of the scores "
+        f"(the first: row {first.row}, {first.reason})"
+    ]

@@ -13,6 +13,7 @@ from luban.config import dump
 from luban.core import artifact, events
 from luban.core.cache import cache_folder
 from luban.core.cost import energy_estimate, peak_memory
+from luban.core.errors import typed
 from luban.core.runtime import choose_device, flushed_denormals, hardware, seeded
 from luban.core.version import VERSION
 from luban.data import sources
@@ -63,7 +64,8 @@ def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model
         run.directory.seal({**facts, "report_seconds": run.seconds["report"]})
         job.clear_checkpoints()
     run.tell(events.RunSaved(str(run.directory.path), page))
-    return Model(predictor, run.directory, evaluation.to_json())
+    data, decimal = run.config.data, prepared.parts.train.table.decimal
+    return Model(predictor, run.directory, evaluation.to_json(), data.separator, data.encoding, decimal)
 
 
 def find_learning_rate(run: Run, tables: dict[str, object]) -> RateCurve:
@@ -177,10 +179,12 @@ def report(run: Run, facts: dict[str, Any]) -> str | None:
     with run.stage("report"):
         try:
             write_card(run.directory, facts)
-            return str(write_report(run.directory, manifest=facts))
+            return str(write_report(run.directory, run.config.lang, manifest=facts))
         except Exception as error:  # noqa: BLE001 - a page is not worth a model
             path = run.directory.path
-            text = f"no report could be made ({error}); the model is saved: try `luban report {path} --overwrite`"
+            text = (
+                f"no report could be made ({error}); the model is saved: try `luban report {typed(path)} --overwrite`"
+            )
             run.note("report", text, warning=True)
             return None
 

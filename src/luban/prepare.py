@@ -14,9 +14,10 @@ from luban.audit import Subject, audit
 from luban.config import RunConfig
 from luban.core import artifact, events
 from luban.core.cache import cache_folder
-from luban.core.errors import ConfigError
+from luban.core.errors import ConfigError, typed
 from luban.core.sentence import sentence
 from luban.data import samples, sources
+from luban.data.decimals import Decimal
 from luban.data.draw import sample_rows
 from luban.data.split import drop_overlap, split
 from luban.data.table import RejectedRow, Table
@@ -81,8 +82,9 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
     """Go the whole way from the sources to encoded rows, telling what is decided on the way."""
     config = run.config
     with run.stage("read"):
-        read_tables = {role: read(run, role, source) for role, source in tables.items()}
-        table = read_tables["train"]
+        table = read(run, "train", tables["train"], config.data.decimal)
+        others = {role: source for role, source in tables.items() if role != "train"}
+        read_tables = {"train": table} | {role: read(run, role, others[role], table.decimal) for role in others}
     with run.stage("infer"):
         target = choose_target(run, table)
         task_type = infer_task(schema.profile(table, target), config.data.task)
@@ -120,17 +122,19 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         (train, validation, test), parts = encode(run, fitted, task, parts)
         run.tell(events.SplitMade(len(parts.train.rows), len(parts.validation.rows), len(parts.test.rows)))
     kinds = {plan.name: plan.kind for plan in plans}
-    decided: dict[str, object] = {"target": target, "task": task.name, "columns": kinds}
+    decided: dict[str, object] = {"target": target, "task": task.name, "columns": kinds, "decimal": table.decimal}
     return Prepared(parts, train, validation, test, fitted, plans, task, model_config, checkpoint, decided)
 
 
-def read(run: Run, role: str, source: object) -> Table:
+def read(run: Run, role: str, source: object, decimal: Decimal | None) -> Table:
     """Read one source, set aside what cannot be read, and draw `data.max_rows` of the training rows."""
     config = run.config.data
     if isinstance(source, str):
         announce_download(run, source)
         source = samples.resolve(source) or source
-    table = sources.read(source, separator=config.separator, encoding=config.encoding, cache=cache_folder())
+    table = sources.read(
+        source, separator=config.separator, encoding=config.encoding, decimal=decimal, cache=cache_folder()
+    )
     run.note("read", *table.notes)
     if role == "train" and config.max_rows and config.max_rows < len(table):
         drawn = np.random.RandomState(0).choice(len(table), size=config.max_rows, replace=False)
@@ -163,7 +167,7 @@ def check_data(run: Run, subject: Subject) -> None:
     for finding in report.findings:
         run.note("audit", str(finding), warning=finding.severity != "note")
     if report.skipped:
-        command = f"luban audit {run.config.data.train or 'DATA'} --target {subject.target}"
+        command = f"luban audit {typed(run.config.data.train or 'DATA')} --target {typed(subject.target)}"
         seconds = f"about {report.skipped_seconds:.0f} s"
         run.note("audit", f"left out, since they take {seconds}: {', '.join(report.skipped)}; `{command}` does them")
 

@@ -47,6 +47,14 @@ def test_override_adds_to_a_bare_name_and_reads_values_as_yaml() -> None:
     assert (config.model.dropout, config.train.epochs, config.data.columns) == (0.3, 3, {"age": "number"})
 
 
+@pytest.mark.parametrize("given", ["[999, none]", "['999', none]"])
+def test_cells_that_mean_missing_are_added_to_the_usual_ones(given: str) -> None:
+    found = parse(override({}, [f"data.missing_values={given}"]), "test").data.missing_values
+    assert found == (*parse({}, "test").data.missing_values, "999", "none")
+    assert "?" in found
+    assert parse(override({}, ["data.missing_values=none"]), "test").data.missing_values[-1] == "none"
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -104,8 +104,35 @@ def test_separator_is_recognised_and_noted(tmp_path: Path, separator: str) -> No
 
 
 def test_decimal_commas_are_not_separators(tmp_path: Path) -> None:
-    table = read(write(tmp_path, "x;y;z\n1,5;2,5;3,5\n2,5;3,5;4,5\n"))
-    assert table.frame.rows() == [("1,5", "2,5", "3,5"), ("2,5", "3,5", "4,5")]
+    path = write(tmp_path, "x;y;z\n1,5;2,5;3,5\n2,5;3,5;4,5\n")
+    assert read(path, decimal="point").frame.rows() == [("1,5", "2,5", "3,5"), ("2,5", "3,5", "4,5")]
+    assert read(path).frame.rows() == [("1.5", "2.5", "3.5"), ("2.5", "3.5", "4.5")]
+    assert read(path).notes == ("data.csv: read with separator ';', with decimal commas",)
+    assert read(path).decimal == "comma"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["1,234;x", "2,500;y"],
+        ["1,5;2.5", "2,5;3.25"],
+        ["1,2;x", "1,2,3;y"],
+        ["S, M;1", "1,5;2", "L;3"],
+    ],
+    ids=["thousands", "points elsewhere", "lists", "words"],
+)
+def test_commas_that_may_be_something_else_stay(tmp_path: Path, rows: list[str]) -> None:
+    table = read(write(tmp_path, "\n".join(["a;b", *rows, ""])))
+    assert table.decimal == "point"
+    assert table.frame.rows() == [tuple(row.split(";")) for row in rows]
+
+
+def test_only_numbers_are_written_with_points(tmp_path: Path) -> None:
+    cells = ["1,5", "-0,25", "1.234,5", "1.234", "12", "12.5", "1,2,3", "192.168.100.200", "n/a", "3,5 kg"]
+    path = write(tmp_path, "x;y\n" + "".join(f"{cell};{place}\n" for place, cell in enumerate(cells)))
+    assert read(path).frame["x"].to_list() == cells  # '12.5' has a point
+    pointed = ["1.5", "-0.25", "1234.5", "1234", "12", "12.5", "1,2,3", "192.168.100.200", "n/a", "3,5 kg"]
+    assert read(path, decimal="comma").frame["x"].to_list() == pointed
 
 
 def test_single_column_keeps_its_commas(tmp_path: Path) -> None:
@@ -132,7 +159,7 @@ def test_quotes_that_enclose_nothing_are_ordinary_characters(tmp_path: Path) -> 
 
 
 def test_separator_that_is_set_wins(tmp_path: Path) -> None:
-    path = write(tmp_path, "a:b,c\n1:2,3\n")
+    path = write(tmp_path, "a:b,c\n1:x,3\n")
     table = read(path, separator=":")
     assert (table.columns, table.notes) == (["a", "b,c"], ())
     assert read(write(tmp_path, "a\tb\n1\t2\n"), separator="tab").columns == ["a", "b"]
@@ -141,7 +168,7 @@ def test_separator_that_is_set_wins(tmp_path: Path) -> None:
 def test_wrong_separator_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data.csv: expected the separator ';', as data.separator says, found ','"):
         read(write(tmp_path, "a,b\n1,2\n"), separator=";")
-    with pytest.raises(ConfigError, match=r"data.separator: expected one character, or 'tab', found '::'"):
+    with pytest.raises(ConfigError, match=r"data.separator: expected one character, or a word: .* found '::'"):
         read(write(tmp_path, "a,b\n1,2\n"), separator="::")
 
 
@@ -262,3 +289,44 @@ def test_plain_text_is_no_table(tmp_path: Path, shared_data: Path) -> None:
     assert not delimited.is_table(shared_data / "shakespeare" / "input.txt", UTF8)
     assert not delimited.is_table(write(tmp_path, "| a | b |\n|---|---|\n| 1 | 2 |\n"), UTF8)
     assert delimited.is_table(write(tmp_path, "id\ttext\n1\tyes, it is\n2\tno\n"), UTF8)
+
+
+class TestHeader:
+    @pytest.mark.parametrize(
+        ("above", "found"),
+        [
+            ("Staff 2024,,\n", "'Staff 2024' alone, and 'age', 'city', 'paid' further down"),
+            ("Staff 2024,,\nBy HR,,\n,,\n", "'Staff 2024' alone, and 'age', 'city', 'paid' further down"),
+            ("Staff 2024\n\n", "'Staff 2024' alone, and 'age', 'city', 'paid' further down"),
+            (",,\n", "an empty line, and 'age', 'city', 'paid' further down"),
+        ],
+        ids=["title", "several lines", "shorter line", "empty line"],
+    )
+    def test_lines_above_the_names_are_refused(self, tmp_path: Path, above: str, found: str) -> None:
+        rows = "".join(f"{30 + i},Paris,yes\n" for i in range(20))
+        with pytest.raises(DataError, match=rf"header: expected the names .* found {found}. Remove the lines above"):
+            read(write(tmp_path, f"{above}age,city,paid\n{rows}"))
+
+    def test_a_row_of_data_in_its_place_is_refused(self, tmp_path: Path) -> None:
+        rows = [f"{4 + i % 5}.{i},{i % 7},{'setosa' if i % 2 else 'other'}\n" for i in range(20)]
+        with pytest.raises(DataError, match=r"a row of data, '5.1', '3', 'setosa'. Add a line with the names"):
+            read(write(tmp_path, "".join(["5.1,3,setosa\n", *rows])))
+
+    @pytest.mark.parametrize("names", ["0,1,label", "1,2,3", "2019,2020,2021", "a,b,0", ",x,y", "no,yes,label"])
+    def test_unusual_names_are_names(self, tmp_path: Path, names: str) -> None:
+        rows = "".join(f"{i % 3},{i % 2},{'no' if i % 2 else 'yes'}\n" for i in range(20))
+        assert len(read(write(tmp_path, f"{names}\n{rows}"))) == 20
+
+    def test_a_column_may_hold_its_own_name(self, tmp_path: Path) -> None:
+        rows = "".join(f"{'red' * (i % 2)},{'blue' * (i % 3 > 0)},yes\n" for i in range(20))
+        assert len(read(write(tmp_path, f"red,blue,label\n{rows}"))) == 20
+
+    def test_a_line_of_several_commas_here_and_there_is_no_title(self, tmp_path: Path) -> None:
+        rows = "".join(f"well, {'this, ' * (i % 4)}is text\n" for i in range(40))
+        assert read(write(tmp_path, f"text\n{rows}")).columns == ["text"]
+
+    def test_a_header_in_the_middle_is_set_aside(self, tmp_path: Path) -> None:
+        rows = [f"{i},text {i}" for i in range(150)]
+        table = read(write(tmp_path, "\n".join(["n,text", *rows, "n,text", *rows, ""])))
+        assert len(table) == 300
+        assert [(row.row, row.reason) for row in table.rejected] == [(151, "it repeats the header")]

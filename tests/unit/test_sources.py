@@ -52,6 +52,13 @@ def test_text_in_gb18030_is_noted_and_bad_lines_are_set_aside(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.parametrize(("name", "kind"), [("a photo.JPG", "image"), ("声音.wav", "audio")])
+def test_one_picture_or_recording_is_a_table_of_one_row(tmp_path: Path, name: str, kind: str) -> None:
+    table = read(write(tmp_path, b"whatever is in it", name))
+    assert table.frame.to_dict(as_series=False) == {kind: [name]}
+    assert table.folder == tmp_path
+
+
 def test_table_in_a_txt_file_is_a_table(tmp_path: Path) -> None:
     assert read(write(tmp_path, "id\ttext\n1\tyes\n2\tno\n", "data.txt")).columns == ["id", "text"]
     assert read(write(tmp_path, "a:b\n1:2\n", "data.txt"), separator=":").columns == ["a", "b"]

@@ -19,6 +19,7 @@ import polars as pl
 
 from luban.core.errors import DataError
 from luban.core.sentence import sentence
+from luban.data.decimals import Decimal
 from luban.data.table import RejectedRow
 
 BATCH_ROWS = 65_536
@@ -38,6 +39,7 @@ class Reading:
     numbers: list[npt.NDArray[np.int64]] = field(default_factory=list)
     rejected: list[RejectedRow] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    decimal: Decimal | None = None
 
     def reject(self, row: int, column: str, reason: str) -> None:
         self.rejected.append(RejectedRow(self.name, row, column, reason))
@@ -93,6 +95,7 @@ def on_disk(batches: Iterable[pl.DataFrame], reading: Reading, folder: Path) -> 
             _unify(temporary, schemas)
         np.save(temporary / "rows.npy", reading.row_numbers(sum(height for _, height in schemas)))
         learnt = {"rejected": [asdict(row) for row in reading.rejected_in_order()], "notes": reading.notes}
+        learnt["decimal"] = reading.decimal
         (temporary / "reading.json").write_text(json.dumps(learnt), "utf-8")
         for sibling in folder.parent.iterdir():  # the same path in an earlier state
             if not sibling.name.startswith("."):
@@ -114,6 +117,7 @@ def mapped(folder: Path, reading: Reading) -> pl.DataFrame:
     learnt = json.loads((folder / "reading.json").read_text("utf-8"))
     reading.rejected = [RejectedRow(**row) for row in learnt["rejected"]]
     reading.notes = learnt["notes"]
+    reading.decimal = learnt.get("decimal")
     parts = sorted(folder.glob("*.arrow"))
     if importlib.util.find_spec("pyarrow") is None:
         reading.notes.append(

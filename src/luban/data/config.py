@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from luban.data.decimals import Decimal
 from luban.data.split import SplitConfig
+
+MISSING_VALUES = ("?", "NA", "N/A", "n/a", "null", "NULL", "None", "-")
 
 
 class DataConfig(BaseModel):
     """Where the data are and how to read them.
 
     train, validation, test: a path, or `sample:NAME/FILE`; relative paths start at the configuration file.
+    decimal: what stands before the decimals of numbers in text; recognised, as separator and encoding are, if None.
     columns: kind by column, over what would be inferred; `ignore` leaves a column out. task: likewise.
-    missing_values: cells that mean 'missing' in columns of numbers and dates, beside the empty cell.
+    missing_values: cells that mean 'missing' in columns of numbers and dates, beside the empty cell and those that
+    usually do, which are always among them.
     audit_seconds: that a training may wait for the audit, by estimate; at 0 only the checks that take no time run.
     max_rows: train on so many rows, drawn at random (by the same draw as pandas' `sample(max_rows, random_state=0)`).
     """
@@ -25,9 +32,20 @@ class DataConfig(BaseModel):
     target: str | None = None
     task: str | None = None
     columns: dict[str, str] = Field(default_factory=dict)
-    missing_values: tuple[str, ...] = ("?", "NA", "N/A", "n/a", "null", "NULL", "None", "-")
+    missing_values: tuple[str, ...] = MISSING_VALUES
     separator: str | None = None
+    decimal: Decimal | None = None
     encoding: str | None = None
     audit_seconds: float = Field(5.0, ge=0)
     max_rows: int | None = Field(None, ge=1)
     split: SplitConfig = SplitConfig()
+
+    @field_validator("missing_values", mode="before")
+    @classmethod
+    def _added(cls, value: Any) -> Any:
+        """Take one for a list of one, and numbers for what their cells hold, as YAML reads them."""
+        values = value if isinstance(value, (list, tuple)) else [value]
+        texts = [
+            str(item) if isinstance(item, (int, float)) and not isinstance(item, bool) else item for item in values
+        ]
+        return (*MISSING_VALUES, *(item for item in texts if item not in MISSING_VALUES))

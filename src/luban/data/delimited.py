@@ -21,7 +21,9 @@ import polars as pl
 from luban.core.errors import ConfigError, DataError, SchemaError, listed
 from luban.core.sentence import sentence
 from luban.data.batches import BATCH_CHARACTERS, BATCH_ROWS, Reading
+from luban.data.decimals import Decimal, recognise, with_points
 from luban.data.encodings import LONE_SURROGATE, MAX_LINE, Encoding, next_line, open_text
+from luban.data.header import LEAST_ROWS, TITLE_WIDTH, check_header, refuse_title
 from luban.data.table import REJECTED_LIMIT
 
 SEPARATORS = (",", "\t", ";", "|")
@@ -69,10 +71,12 @@ class Trial:
     consistency: float
 
 
-def read(path: Path, encoding: Encoding, separator: str | None, reading: Reading) -> Iterator[pl.DataFrame]:
+def read(
+    path: Path, encoding: Encoding, separator: str | None, reading: Reading, decimal: Decimal | None = None
+) -> Iterator[pl.DataFrame]:
     """Yield batches of String columns, null where a cell is empty; rows that cannot be read go to `reading`.
 
-    Raises DataError where there is no header or no row, SchemaError where two columns have the same name.
+    Raises DataError where the first line is no header or there is no row, SchemaError where two columns have one name.
     """
     trial = sniff(path, encoding, separator, reading.name)
     if not trial.header:
@@ -83,7 +87,21 @@ def read(path: Path, encoding: Encoding, separator: str | None, reading: Reading
             action="Mend the header",
         )
     names = column_names(trial.header, reading.name)
-    describe(trial.dialect, encoding, separator, reading)
+    if any(map(LONE_SURROGATE.search, names)):
+        raise DataError(
+            f"{reading.name}, header",
+            expected=f"text in {encoding.label}",
+            found="bytes that are none",
+            action="Set data.encoding to the encoding of the file",
+        )
+    rows = _rows_below(path, encoding, trial, reading.name)
+    if decimal is None and trial.dialect.separator not in (None, ","):  # there, quotes enclose lists of numbers, too
+        readable = [cells for cells in rows if not any(map(LONE_SURROGATE.search, cells))]
+        reading.decimal = recognise(pl.DataFrame(readable, schema=dict.fromkeys(names, pl.String), orient="row"))
+    else:
+        reading.decimal = decimal or "point"
+    describe(trial.dialect, encoding, separator, decimal, reading)
+    finished = with_points if reading.decimal == "comma" else _as_it_is
     with open_text(path, encoding) as stream, cell_limit():
         records = parse(stream, trial.dialect)
         next(records)
@@ -93,15 +111,21 @@ def read(path: Path, encoding: Encoding, separator: str | None, reading: Reading
                 reading.reject(number, "", problem)
             elif len(cells) != len(names):
                 reading.reject(number, "", f"it has {len(cells)} cells where the header has {len(names)}")
+            elif cells == trial.header and len(names) > 1:
+                reading.reject(number, "", "it repeats the header")
             else:
                 batch.add(number, cells, size)
             if batch.is_full():
-                yield batch.to_frame()
+                yield finished(batch.to_frame())
                 batch = Batch(names, encoding, reading)
             if len(reading.rejected) > HOPELESS_ROWS and 2 * len(reading.rejected) > number:
                 break
         if batch.numbers:
-            yield batch.to_frame()
+            yield finished(batch.to_frame())
+
+
+def _as_it_is(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame
 
 
 class Batch:
@@ -200,7 +224,9 @@ def column_names(header: list[str], name: str) -> list[str]:
     return names
 
 
-def describe(dialect: Dialect, encoding: Encoding, separator: str | None, reading: Reading) -> None:
+def describe(
+    dialect: Dialect, encoding: Encoding, separator: str | None, decimal: Decimal | None, reading: Reading
+) -> None:
     """Note what was chosen for the user and is not what a CSV file usually is."""
     is_told = encoding.is_sniffed and encoding.label != "UTF-8"
     how = []
@@ -216,6 +242,8 @@ def describe(dialect: Dialect, encoding: Encoding, separator: str | None, readin
             how.append(sentence("read.separator", "with separator {separator}", separator=mark))
     elif is_told:
         how.append(sentence("read.encoding", "as {encoding}", encoding=encoding.label))
+    if decimal is None and reading.decimal == "comma":
+        how.append(sentence("read.decimal", "with decimal commas"))
     if dialect.skips_spaces:
         how.append(sentence("read.spaces", "without the spaces after separators"))
     if dialect.escapes:
@@ -316,9 +344,28 @@ def _best_style(path: Path, encoding: Encoding, separator: str | None) -> Trial 
     return unquoted if unquoted is not None and unquoted.consistency > best.consistency else best
 
 
-def _try(path: Path, encoding: Encoding, dialect: Dialect) -> Trial | None:
+def _rows_below(path: Path, encoding: Encoding, trial: Trial, name: str) -> list[list[str]]:
+    """Return the first rows that are as long as the header. Raises DataError where that does not name the columns."""
+    records = _first_records(path, encoding, trial.dialect)[1:]
+    rows = [cells for cells, _, _ in records if len(cells) == len(trial.header)]
+    if trial.dialect.separator is not None:
+        check_header(trial.header, rows, name)
+        return rows
+    for separator in SEPARATORS:  # a line without one may stand above a table
+        records = _first_records(path, encoding, replace(trial.dialect, separator=separator))[1:]
+        width, count = Counter(len(cells) for cells, _, _ in records).most_common(1)[0] if records else (0, 0)
+        if width >= TITLE_WIDTH and count >= LEAST_ROWS and count >= (1 - REJECTED_LIMIT) * len(records):
+            refuse_title(trial.header[0], next(cells for cells, _, _ in records if len(cells) == width), name)
+    return rows
+
+
+def _first_records(path: Path, encoding: Encoding, dialect: Dialect) -> list[tuple[list[str], str, int]]:
     with open_text(path, encoding) as stream, cell_limit():
-        records = list(islice(parse(stream, dialect), SNIFFED_ROWS + 1))
+        return list(islice(parse(stream, dialect), SNIFFED_ROWS + 1))
+
+
+def _try(path: Path, encoding: Encoding, dialect: Dialect) -> Trial | None:
+    records = _first_records(path, encoding, dialect)
     if not records:
         return None
     header, problem, _ = records[0]
@@ -341,7 +388,7 @@ def _separator(setting: str) -> str:
     if len(separator) != 1 or separator in '"\\\r\n\0':
         raise ConfigError(
             "data.separator",
-            expected="one character, or 'tab'",
+            expected="one character, or a word: comma, semicolon, pipe, tab",
             found=repr(setting),
             action="Correct it, or leave it out to have the separator recognised",
         )

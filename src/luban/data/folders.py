@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from luban.core.errors import DataError, listed
+from luban.core.errors import DataError, listed, typed
 from luban.core.sentence import sentence, several
 from luban.data.batches import Reading
 
@@ -60,10 +60,10 @@ def suggested(tables: Sequence[Path]) -> str:
     """Return what to type for one of several tables, with those that are named as the parts of a split."""
     parts = {table.stem.lower(): table for table in tables}
     if "train" not in parts:
-        return str(tables[0])
+        return typed(tables[0])
     roles = (("--validation", ("validation", "valid", "val", "dev")), ("--test", ("test",)))
-    options = [f"{option} {parts[name]}" for option, names in roles for name in names if name in parts]
-    return " ".join([str(parts["train"]), *options])
+    options = [f"{option} {typed(parts[name])}" for option, names in roles for name in names if name in parts]
+    return " ".join([typed(parts["train"]), *options])
 
 
 def read_class_folders(folder: Path, reading: Reading) -> Iterator[pl.DataFrame]:
@@ -110,6 +110,12 @@ def read_class_folders(folder: Path, reading: Reading) -> Iterator[pl.DataFrame]
         )
         frame = frame.drop(LABEL_COLUMN)
     yield frame
+
+
+def media_kind(name: str) -> str | None:
+    """Return whether a file is an `image` or `audio` by its name; None for another."""
+    suffix = Path(name).suffix.lower()
+    return next((kind for kind, suffixes in MEDIA.items() if suffix in suffixes), None)
 
 
 def _files(folder: Path) -> Files:

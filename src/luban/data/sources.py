@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,7 @@ from luban.core.cache import cache_folder
 from luban.core.errors import DataError, listed
 from luban.data import batches, delimited, folders, frames, lines
 from luban.data.batches import Reading
+from luban.data.decimals import Decimal
 from luban.data.encodings import GZIP_MAGIC, detect
 from luban.data.table import Table
 
@@ -28,14 +30,29 @@ PARQUET = frozenset({".parquet", ".pq"})
 PROSE = frozenset({".txt", ".md", ".text"})
 
 
+@dataclass(frozen=True)
+class Text:
+    """How tables in text are read, over what is recognised."""
+
+    separator: str | None = None
+    encoding: str | None = None
+    decimal: Decimal | None = None
+
+
 def read(
-    source: object, *, separator: str | None = None, encoding: str | None = None, cache: Path | None = None
+    source: object,
+    *,
+    separator: str | None = None,
+    encoding: str | None = None,
+    decimal: Decimal | None = None,
+    cache: Path | None = None,
 ) -> Table:
     """Read a source into a table.
 
-    source: a path to a CSV, TSV, Parquet, JSON Lines, JSON or text file (text also compressed with gzip), or to a
-    folder with a manifest or with class folders; or a DataFrame of pandas or Polars, an Arrow table, a dict of columns,
-    a list of dicts. separator, encoding: over what is recognised. cache: where a working copy of a large file is kept.
+    source: a path to a CSV, TSV, Parquet, JSON Lines, JSON or text file (text also compressed with gzip), an image or a
+    recording, or to a folder with a manifest or with class folders; or a DataFrame of pandas or Polars, an Arrow table,
+    a dict of columns, a list of dicts. separator, encoding, decimal: of tables in text, over what is recognised. cache:
+    where a working copy of a large file is kept.
     Cells of text files stay strings, null where empty. Rows that cannot be read are in `Table.rejected`. Raises
     DataError where there is nothing to read or more than 1 % of the rows cannot be read, SchemaError where two columns
     have one name.
@@ -48,8 +65,8 @@ def read(
     _check_exists(path)
     with _readable(path):
         if path.is_dir():
-            return _from_folder(path, separator, encoding, cache)
-        return _from_file(path, separator, encoding, cache, Reading(path.name))
+            return _from_folder(path, Text(separator, encoding, decimal), cache)
+        return _from_file(path, Text(separator, encoding, decimal), cache, Reading(path.name))
 
 
 def fingerprint(table: Table) -> str:
@@ -66,34 +83,38 @@ def _from_memory(source: object) -> Table:
     return _table(frames.without_file_structs(frame.lazy()).collect(), Reading(name, notes=notes), None)
 
 
-def _from_folder(folder: Path, separator: str | None, encoding: str | None, cache: Path | None) -> Table:
+def _from_folder(folder: Path, text: Text, cache: Path | None) -> Table:
     reading = Reading(folder.resolve().name)
     manifest = folders.find_manifest(folder, reading)
     if manifest is not None:
         reading.name = f"{reading.name}/{manifest.name}"
-        return _from_file(manifest, separator, encoding, cache, reading)
+        return _from_file(manifest, text, cache, reading)
     return _table(batches.in_memory(folders.read_class_folders(folder, reading), reading), reading, folder)
 
 
-def _from_file(path: Path, separator: str | None, encoding: str | None, cache: Path | None, reading: Reading) -> Table:
+def _from_file(path: Path, text: Text, cache: Path | None, reading: Reading) -> Table:
+    if (kind := folders.media_kind(path.name)) is not None:
+        return _table(pl.DataFrame({kind: [path.name]}), reading, path.parent)
     if not _is_large(path):
-        return _table(batches.in_memory(_open(path, separator, encoding, reading), reading), reading, path.parent)
-    kept = batches.entry(path, cache or cache_folder(), separator, encoding)
+        return _table(batches.in_memory(_open(path, text, reading), reading), reading, path.parent)
+    kept = batches.entry(path, cache or cache_folder(), text.separator, text.encoding, text.decimal)
     if not kept.is_dir():
-        batches.on_disk(_open(path, separator, encoding, reading), reading, kept)
+        batches.on_disk(_open(path, text, reading), reading, kept)
     return _table(batches.mapped(kept, reading), reading, path.parent)
 
 
 def _table(frame: pl.DataFrame, reading: Reading, folder: Path | None) -> Table:
     numbers = reading.row_numbers(frame.height)
-    table = Table(frame, reading.name, folder, numbers, reading.rejected_in_order(), tuple(reading.notes))
+    table = Table(
+        frame, reading.name, folder, numbers, reading.rejected_in_order(), tuple(reading.notes), reading.decimal
+    )
     table.check_rejected()
     if not len(table):
         raise DataError(reading.name, expected="rows", found="none", action="Check how the data were written")
     return table
 
 
-def _open(path: Path, separator: str | None, encoding: str | None, reading: Reading) -> Iterator[pl.DataFrame]:
+def _open(path: Path, text: Text, reading: Reading) -> Iterator[pl.DataFrame]:
     """Yield the batches of a file, read as its suffix says; a .txt file may hold a table or prose."""
     with _readable(path):
         suffix = _suffix(path)
@@ -104,11 +125,11 @@ def _open(path: Path, separator: str | None, encoding: str | None, reading: Read
         if suffix in PARQUET:
             yield from _parquet(path)
             return
-        found = detect(path, reading.name, encoding)
+        found = detect(path, reading.name, text.encoding)
         if suffix in JSON:
             yield from lines.read_json(path, found, reading)
-        elif suffix in DELIMITED or separator is not None or delimited.is_table(path, found):
-            yield from delimited.read(path, found, separator, reading)
+        elif suffix in DELIMITED or text.separator is not None or delimited.is_table(path, found):
+            yield from delimited.read(path, found, text.separator, reading, text.decimal)
         elif suffix in PROSE:
             yield from lines.read_text(path, found, reading)
         else:

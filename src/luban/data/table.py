@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from luban.core.errors import DataError, SchemaError, listed, nearest
+from luban.data.decimals import Decimal
 
 REJECTED_LIMIT = 0.01  # the share of rows that may be set aside before training refuses
 
@@ -30,7 +31,8 @@ class Table:
 
     name: the source, as shown in messages. folder: where relative paths in the cells start, and may not leave.
     row_numbers: (rows,) the number of each row in its source, counted from 1. rejected: the rows set aside so far.
-    notes: choices made for the user while reading (separator, encoding), one sentence each.
+    notes: choices made for the user while reading (separator, encoding), one sentence each. decimal: what stood before
+    the decimals of its numbers, a point by now; None where they were not text.
     """
 
     frame: pl.DataFrame
@@ -39,6 +41,7 @@ class Table:
     row_numbers: npt.NDArray[np.int64]
     rejected: tuple[RejectedRow, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    decimal: Decimal | None = None
 
     def __len__(self) -> int:
         return self.frame.height

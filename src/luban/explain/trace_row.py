@@ -168,7 +168,12 @@ def _one_row(run: str, reading: dict[str, Any], data: str | Path | None, row: in
             found="nothing there any more",
             action="Put it back, or give other rows with --data FILE",
         )
-    table = sources.read(source, separator=reading.get("separator"), encoding=reading.get("encoding"))
+    table = sources.read(
+        source,
+        separator=reading.get("separator"),
+        encoding=reading.get("encoding"),
+        decimal=reading.get("decimal"),
+    )
     positions = np.flatnonzero(table.row_numbers == row)
     if not len(positions):
         rejected = [each.reason for each in table.rejected if each.row == row]
