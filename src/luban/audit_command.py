@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from luban import config as configuration
 from luban.audit import Subject, audit
 from luban.audit.fixes import FIXES, apply_fixes
 from luban.core.artifact import write_json
@@ -14,13 +15,14 @@ from luban.data import samples, sources
 from luban.data.config import DataConfig
 from luban.data.table import Table
 from luban.features import schema
-from luban.interface import check_output, write_table
+from luban.interface import CONFIG_SUFFIXES, check_output, required_source, settings_of, write_table
 from luban.prepare import guess_target
 from luban.report.audit_table import show_audit
 from luban.report.wrapping import open_console
 from luban.tasks import infer_task
 
 CLEAN, ERRORS, WARNINGS = 0, 3, 4  # exit codes
+AS_IT_IS = DataConfig()
 
 
 def run_audit(
@@ -31,10 +33,17 @@ def run_audit(
     output: Path | None,
     json: Path | None,
     *,
+    settings: Sequence[str] = (),
     overwrite: bool,
     strict: bool,
 ) -> int:
-    """Audit a source and return the exit code. others: sources by role, `validation`, `test` and `against`."""
+    """Audit a source, or the data of a configuration file, and return the exit code.
+
+    others: sources by role, `validation`, `test` and `against`. settings: NAME=VALUE, as of a training.
+    """
+    data = data_config(source, settings)
+    source, target = str(data.train), target or data.target
+    others = {role: path or getattr(data, role, None) for role, path in others.items()}
     _check_fixes(fixes, output)
     if output is not None:
         check_output(output, overwrite)
@@ -42,7 +51,7 @@ def run_audit(
     if json is not None:
         check_output(json, overwrite, (".json",))
     console = open_console()
-    subject, notes = prepare_subject(source, target, others)
+    subject, notes = prepare_subject(source, target, others, data)
     report = audit(subject)
     show_audit(console, report, notes)
     if json is not None:
@@ -57,29 +66,41 @@ def run_audit(
     return WARNINGS if strict and report.count("warning") else CLEAN
 
 
-def prepare_subject(source: str, target: str | None, others: Mapping[str, str | None]) -> tuple[Subject, list[str]]:
+def data_config(source: str, assignments: Sequence[str]) -> DataConfig:
+    """Return what is set of the data, `train` among it. Raises ConfigError for a setting that is unknown or wrong."""
+    settings = configuration.override(settings_of(source), assignments)
+    config = configuration.parse(settings, source if source.endswith(CONFIG_SUFFIXES) else "settings")
+    return config.data.model_copy(update={"train": required_source(config)})
+
+
+def prepare_subject(
+    source: str, target: str | None, others: Mapping[str, str | None], data: DataConfig = AS_IT_IS
+) -> tuple[Subject, list[str]]:
     """Read the sources and infer the columns, as a training would; return what was chosen on the way, too."""
-    table = _read(source)
+    table = _read(source, data)
     notes = list(table.notes)
     if target is None:
         target, note = guess_target(table)
         notes.append(note)
     table.require(target, "target")
-    tables = {role: _read(path) for role, path in others.items() if path is not None}
-    missing_values = DataConfig().missing_values
-    plans = schema.plan(table, target=target, missing_values=missing_values)
+    data = data.model_copy(update={"decimal": table.decimal})
+    tables = {role: _read(path, data) for role, path in others.items() if path is not None}
+    plans = schema.plan(table, target=target, overrides=data.columns, missing_values=data.missing_values)
     profile = schema.profile(table, target)
-    task = infer_task(profile).name if len(profile.sample) else None
+    task = infer_task(profile, data.task).name if len(profile.sample) else None
     inputs = [plan.name for plan in plans if plan.is_input]
     for other in tables.values():
         for name in inputs:
             other.require(name)
     kinds = {plan.name: plan.kind for plan in plans}
-    return Subject(table, target, task, kinds, tables, missing_values), notes
+    return Subject(table, target, task, kinds, tables, data.missing_values, data.split.method), notes
 
 
-def _read(source: str) -> Table:
-    return sources.read(samples.resolve(source) or source, cache=cache_folder())
+def _read(source: str, data: DataConfig) -> Table:
+    path = samples.resolve(source) or source
+    return sources.read(
+        path, separator=data.separator, encoding=data.encoding, decimal=data.decimal, cache=cache_folder()
+    )
 
 
 def _check_fixes(fixes: list[str], output: Path | None) -> None:

@@ -78,3 +78,19 @@ def test_a_mistake_gets_one_sentence(
     assert words in result.err
     assert result.err.count("\n") == 1
     assert "Traceback" not in result.err
+
+
+def test_settings_of_the_data_hold_for_the_audit(luban, tmp_path: Path) -> None:
+    rows = [f"{'none' if n % 3 == 0 else n % 13},{n},{'yes' if n % 2 else 'no'}" for n in range(90)]
+    write(tmp_path / "sheet.csv", "x,z,paid\n" + "\n".join(rows) + "\n")
+    assert "not 'none'" in luban("audit", "sheet.csv", "--target", "paid").out
+    told = luban("audit", "sheet.csv", "--target", "paid", "--set", "data.missing_values=[none]")
+    assert told.code == 0, told.err
+    assert "not 'none'" not in told.out
+    write(tmp_path / "run.yaml", "data: {train: sheet.csv, target: z, columns: {x: ignore}}\n")
+    told = luban("audit", "run.yaml")
+    assert told.code == 0, told.err
+    assert "not 'none'" not in told.out
+    refused = luban("audit", "sheet.csv", "--set", "data.missing_value=[none]")
+    assert refused.code == 1
+    assert "Did you mean 'missing_values'" in refused.err

@@ -169,6 +169,13 @@ def test_adult_is_clean_and_its_two_names_of_education_are_no_leak(shared_data: 
 
 def test_rows_in_the_order_of_time_are_seen() -> None:
     days = [f"2024-01-{day:02}" for day in range(1, 31)]
-    frame = pl.DataFrame({"date": days, "time": [1] * 30, "x": range(30)})
-    assert columns_in_order(frame) == ["date"]
-    assert columns_in_order(frame.sample(fraction=1.0, shuffle=True, seed=1)) == []
+    german = [f"{day:02}.{month:02}.2024 08:30" for month in (1, 2, 3) for day in range(1, 11)]
+    frame = pl.DataFrame({"date": days, "time": [1] * 30, "Zeitpunkt": german, "seen": days[::-1], "x": range(30)})
+
+    def in_order(frame: pl.DataFrame) -> list[str]:
+        kinds = {"date": "date", "time": "number", "Zeitpunkt": "date", "seen": "date", "x": "number"}
+        rows = Table(frame, "rows.csv", None, np.arange(1, len(frame) + 1))
+        return columns_in_order(Subject(rows, None, None, kinds))
+
+    assert in_order(frame) == ["date", "Zeitpunkt", "seen"]
+    assert in_order(frame.sample(fraction=1.0, shuffle=True, seed=1)) == []

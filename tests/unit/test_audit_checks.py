@@ -144,6 +144,21 @@ def test_a_fix_mends_what_its_check_found(name: str) -> None:
     assert left == []
 
 
+@pytest.mark.parametrize(
+    ("price", "weight", "mended"),
+    [
+        (["1,5", "-12,25", "1.234,5"], ["1,250", "2,375", "3,125"], [[1.5, -12.25, 1234.5], [1.25, 2.375, 3.125]]),
+        (["1,500", "2,250", "1,234"], ["1,250", "2,375", "3,125"], [[1500, 2250, 1234], [1250, 2375, 3125]]),
+        (["$1,500.5", "$2", "$1,234,567"], ["0,5", "1,5", "2,5"], [[1500.5, 2, 1234567], [0.5, 1.5, 2.5]]),
+    ],
+    ids=["decimals decide", "thousands", "both"],
+)
+def test_commas_are_taken_for_what_they_are(price: list[str], weight: list[str], mended: list[list[float]]) -> None:
+    rows = subject(planted(price=price * (ROWS // 3), weight=weight * (ROWS // 3)))
+    frame, _ = apply_fixes(rows, ["number-text"])
+    assert [frame[name].cast(pl.Float64).head(3).to_list() for name in ("price", "weight")] == mended
+
+
 def test_every_check_says_its_own_name() -> None:
     names = [check.name for check in CHECKS]
     assert len(set(names)) == len(names)

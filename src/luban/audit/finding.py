@@ -101,9 +101,11 @@ class AuditReport:
         """Raise DataError for the first error."""
         for finding in self.findings:
             if finding.severity == "error":
+                command = f"luban audit DATA {finding.setting} -o clean.csv"
+                is_fixed = (finding.setting or "").startswith("--fix")
                 raise DataError(
                     f"{self.name}, column '{finding.column}'" if finding.column is not None else self.name,
                     expected="data that can be learned from",
                     found=finding.message,
-                    action=finding.action,
+                    action=f"{finding.action}: `{command}` does, in a copy" if is_fixed else finding.action,
                 )

@@ -18,9 +18,8 @@ from luban.audit.spelling import audit_spelling, spellings
 from luban.audit.subject import Subject, counted
 from luban.audit.target import audit_missing, audit_rare
 from luban.audit.unreadable import audit_unreadable
-from luban.audit.values import SIGNS, audit_future, audit_impossible, audit_number_text
+from luban.audit.values import audit_future, audit_impossible, audit_number_text, unsigned
 from luban.core.errors import DataError
-from luban.features.cells import strings
 from luban.features.labels import find_separator, split_labels
 
 Edit = Callable[[Subject, Finding], pl.DataFrame]
@@ -57,7 +56,9 @@ def _blank(subject: Subject, finding: Finding) -> pl.DataFrame:
 
 def _unsign(subject: Subject, finding: Finding) -> pl.DataFrame:
     assert finding.column is not None
-    return subject.frame.with_columns(strings(subject.frame[finding.column]).str.replace_all(SIGNS, ""))
+    # The finding knows, since the columns that told it may be mended by now.
+    has_commas = finding.message.id == "audit.number-text.found_commas"
+    return subject.frame.with_columns(unsigned(subject.frame[finding.column], decimal_commas=has_commas))
 
 
 def _mend(subject: Subject, finding: Finding) -> pl.DataFrame:

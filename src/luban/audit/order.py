@@ -7,8 +7,8 @@ import polars as pl
 from luban.audit.finding import Finding
 from luban.audit.subject import Subject
 from luban.core.sentence import sentence
+from luban.features.date import find_formats, parse_dates
 
-TIME_NAMES = ("date", "time", "datetime", "timestamp", "日期", "时间")
 DISTINCT_SHARE = 0.9  # of the rows have a time of their own
 
 
@@ -35,15 +35,24 @@ def audit_order(subject: Subject) -> list[Finding]:
             subject.examples(range(3), (name,)),
             f"data.split.method=time data.split.column={name}",
         )
-        for name in columns_in_order(subject.frame)
+        for name in columns_in_order(subject)
     ]
 
 
-def columns_in_order(frame: pl.DataFrame) -> list[str]:
-    """Return the columns of dates and times by which the rows are sorted, nearly every row at another time."""
-    named = [name for name, dtype in frame.schema.items() if dtype.is_temporal() or name.lower() in TIME_NAMES]
-    return [name for name in named if _is_ordered(frame[name].drop_nulls())]
+def columns_in_order(subject: Subject) -> list[str]:
+    """Return the columns of dates by which the rows are sorted, from either end, nearly every row at another time."""
+    return [name for name in subject.of_kind("date") if _is_ordered(_times(subject.frame[name]).drop_nulls())]
 
 
-def _is_ordered(cells: pl.Series) -> bool:
-    return len(cells) > 1 and cells.n_unique() >= DISTINCT_SHARE * len(cells) and cells.is_sorted()
+def _times(cells: pl.Series) -> pl.Series:
+    """Return cells that are ordered as the times are: numbers since 1970 are, strings need to be read."""
+    if cells.dtype != pl.String:
+        return cells
+    formats = find_formats(cells)
+    return parse_dates(cells, formats[0]) if formats else cells.clear()
+
+
+def _is_ordered(times: pl.Series) -> bool:
+    if len(times) < 2 or times.n_unique() < DISTINCT_SHARE * len(times):
+        return False
+    return times.is_sorted() or times.is_sorted(descending=True)

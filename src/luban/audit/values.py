@@ -11,6 +11,8 @@ import polars as pl
 from luban.audit.finding import NO_ROWS, Finding
 from luban.audit.subject import Subject
 from luban.core.sentence import sentence, several
+from luban.data.decimals import SIGNS as BARE_SIGNS
+from luban.data.decimals import has_decimal_commas
 from luban.features.cells import strings
 from luban.features.date import find_formats, parse_dates
 from luban.features.number import PARSED_SHARE, parse_numbers
@@ -34,6 +36,14 @@ MARKERS = (*(sign * float("9" * digits) for digits in range(2, 8) for sign in (-
 MARKER_ROWS = 3
 
 
+def unsigned(cells: pl.Series, *, decimal_commas: bool) -> pl.Series:
+    """Return numbers that are written with signs like 1234.5."""
+    bare = strings(cells).str.replace_all(BARE_SIGNS, "")
+    if decimal_commas:
+        return bare.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+    return bare.str.replace_all(",", "", literal=True)
+
+
 def audit_number_text(subject: Subject) -> list[Finding]:
     """Find columns of numbers that are written as text: with signs, or with words among them."""
     findings = []
@@ -53,12 +63,20 @@ def audit_number_text(subject: Subject) -> list[Finding]:
             rows = np.flatnonzero(is_other & ~is_missing)
             if not len(rows):
                 continue
-            message = sentence(
-                "audit.number-text.found",
-                "{rows:count row} {rows:do hold} numbers written with signs, so that it is taken as {kind}",
-                rows=len(rows),
-                kind=subject.kinds[name],
-            )
+            if has_decimal_commas(subject.frame, name):
+                message = sentence(
+                    "audit.number-text.found_commas",
+                    "{rows:count row} {rows:do hold} numbers with decimal commas, so that it is taken as {kind}",
+                    rows=len(rows),
+                    kind=subject.kinds[name],
+                )
+            else:
+                message = sentence(
+                    "audit.number-text.found",
+                    "{rows:count row} {rows:do hold} numbers written with signs, so that it is taken as {kind}",
+                    rows=len(rows),
+                    kind=subject.kinds[name],
+                )
             action = sentence("audit.number-text.action", "Write them like 1234.5")
             setting = "--fix number-text"
         elif is_word.sum() < (1 - MOSTLY) * present and not bool((head.str.contains(r"^0\d")).any()):
