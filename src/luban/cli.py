@@ -55,6 +55,7 @@ def train(
     name: Annotated[str | None, typer.Option(help="The name of the run.")] = None,
     runs: Annotated[str | None, typer.Option(help="The folder for run directories.")] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of everything random.")] = None,
+    lang: Annotated[str | None, typer.Option(help="The language of the report: en or zh.")] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with a run that was interrupted; takes no other option.")
     ] = None,
@@ -82,6 +83,7 @@ def train(
         ("name",): name,
         ("runs",): runs,
         ("seed",): seed,
+        ("lang",): lang,
         ("train", "preflight"): False if no_preflight else None,
     }
     if resume is not None:
@@ -100,11 +102,12 @@ def train(
 
 @app.command()
 def audit(
-    source: Annotated[str, typer.Argument(metavar="DATA", help="A file, a folder or a sample.")],
+    source: Annotated[str, typer.Argument(metavar="DATA|CONFIG.yaml", help="A file, a folder, a sample, or a config.")],
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     test: Annotated[str | None, typer.Option(help="Test rows: do they overlap, do they drift?")] = None,
     validation: Annotated[str | None, typer.Option(help="Validation rows, likewise.")] = None,
     against: Annotated[str | None, typer.Option(help="The rows to predict on: have they drifted?")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting of data.")] = None,
     fix: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Mend this in a copy; may repeat.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The cleaned copy.")] = None,
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the findings, as JSON.")] = None,
@@ -119,7 +122,10 @@ def audit(
     from luban.audit_command import run_audit
 
     others = {"validation": validation, "test": test, "against": against}
-    raise typer.Exit(run_audit(source, target, others, fix or [], output, json_, overwrite=overwrite, strict=strict))
+    code = run_audit(
+        source, target, others, fix or [], output, json_, settings=set_ or [], overwrite=overwrite, strict=strict
+    )
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -186,7 +192,10 @@ def evaluate(
 
     if output is not None:
         check_output(output, overwrite, (".json",))
-    evaluation = Model.load(run).evaluate(data, by).to_json()
+    judged, notes = Model.load(run).judged(str(data), by)
+    evaluation = judged.to_json()
+    for note in notes:
+        typer.secho(note, fg="yellow", err=True)
     show_table(open_console(), score_table(evaluation))
     for label, text in judgement_lines(evaluation):
         typer.echo(wrapped(f"{label:<12} {text}", indent=13))
@@ -255,7 +264,7 @@ def compare(
 @app.command()
 def report(
     run: RunPath,
-    lang: Annotated[str, typer.Option(help="The language of the page: en or zh.")] = "en",
+    lang: Annotated[str | None, typer.Option(help="The language of the page: en or zh; else the run's own.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="An .html file; report.html in the run.")
     ] = None,
@@ -266,14 +275,12 @@ def report(
     from luban.core.artifact import RunDirectory
     from luban.interface import check_output
     from luban.report.card import write_card
-    from luban.report.page import write_report
-    from luban.report.words import words
+    from luban.report.page import language_of, write_report
 
     directory = RunDirectory.open(run)
-    words(lang)
     place = output or directory / artifact.REPORT
     check_output(place, overwrite, (".html",))
-    typer.echo(str(write_report(directory, lang, place)))
+    typer.echo(str(write_report(directory, lang or language_of(directory), place)))
     if not (directory / artifact.CARD).exists():
         write_card(directory)
 
@@ -286,6 +293,7 @@ def runs(
         list[str] | None, typer.Option("--filter", metavar="NAME=VALUE", help="Keep these; * is anything.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page that compares them.")] = None,
+    lang: Annotated[str, typer.Option(help="The language of the page: en or zh.")] = "en",
     overwrite: Annotated[bool, typer.Option(help="Replace the page if it exists.")] = False,
 ) -> None:
     """List the runs in a folder, sorted and filtered, and compare them on one page."""
@@ -300,7 +308,7 @@ def runs(
         typer.secho(wrapped(note), fg="yellow")
     if html is not None:
         check_output(html, overwrite, (".html",))
-        write_comparison(found, html)
+        write_comparison(found, html, lang)
         typer.echo(str(html))
 
 

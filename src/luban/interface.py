@@ -16,7 +16,7 @@ from luban import pipeline
 from luban.config import RunConfig
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.errors import ConfigError, TrainingError, listed
+from luban.core.errors import ConfigError, TrainingError, listed, typed
 from luban.core.events import Event, Listener
 from luban.data import samples
 from luban.model import Model
@@ -331,7 +331,7 @@ def supervised(run: Run, tables: dict[str, object], *, resume: bool) -> Model:
             str(path),
             expected="the run to reach its end",
             found="Ctrl-C",
-            action=f"Go on with `luban train --resume {path}`",
+            action=f"Go on with `luban train --resume {typed(path)}`",
         ) from stop
     finally:
         for listener in run.listeners:

@@ -191,6 +191,14 @@ class TestPrediction:
         table(5, city=["Paris"] * 5).drop("y").write_csv(tmp_path / "new.csv")
         refused(trained("evaluate", "runs/sheet", "new.csv"), "'y'")
 
+    def test_evaluate_tells_what_predict_tells_and_what_it_leaves_out(self, trained, tmp_path: Path) -> None:
+        new = table(300, city=["Rome", "Paris", None] * 100, y=["?", *["yes", "no"] * 149, "no"])
+        new.write_csv(tmp_path / "new.csv")
+        result = trained("evaluate", "runs/sheet", "new.csv")
+        assert result.code == 0, result.err
+        assert "column 'city': 99 of 299 rows hold a value" in result.err
+        assert "new.csv: 1 of 300 rows cannot be read and are left out of the scores (the first: row 1" in result.err
+
     def test_output_is_not_overwritten_unless_asked(self, trained, tmp_path: Path) -> None:
         (tmp_path / "out.csv").write_text("mine")
         refused(trained("predict", "runs/sheet", "sheet.csv", "-o", "out.csv"), "--overwrite")
@@ -246,3 +254,26 @@ def test_nothing_is_left_of_a_run_that_never_began(luban, tmp_path: Path) -> Non
     table().write_csv(tmp_path / "sheet.csv")
     refused(luban("train", "sheet.csv", "--target", "nope"))
     assert not os.path.lexists(tmp_path / "runs/sheet")
+
+
+def test_commands_that_are_told_can_be_typed(luban, tmp_path: Path) -> None:
+    (tmp_path / "my data").mkdir()
+    table().rename({"y": "is it"}).write_csv(tmp_path / "my data/a sheet.csv")
+    told = luban("train", "my data/a sheet.csv", "--target", "is it", "--set", "data.audit_seconds=0", *FAST)
+    assert told.code == 0, told.err
+    assert f"luban audit '{tmp_path}/my data/a sheet.csv' --target 'is it'" in told.out
+    assert "luban predict 'runs/a sheet' new.csv" in told.out
+
+
+def test_decimal_commas_of_the_training_are_those_of_other_rows(luban, tmp_path: Path) -> None:
+    rows = [f"{i % 50},{i % 7};{i % 3};{'ja' if i % 50 > 24 else 'nein'}" for i in range(300)]
+    (tmp_path / "werte.csv").write_text("\n".join(["Wert;Zahl;Ziel", *rows, ""]))
+    told = luban("train", "werte.csv", "--target", "Ziel", *FAST)
+    assert told.code == 0, told.err
+    assert "read with separator ';', with decimal commas" in told.out
+    assert "decimal: comma" in (tmp_path / "runs/werte/config.yaml").read_text()
+    (tmp_path / "neu.csv").write_text("Wert;Zahl\n1,500;1\n49,250;0\n")  # alone, these may be thousands
+    predicted = luban("predict", "runs/werte", "neu.csv")
+    assert predicted.code == 0, predicted.err
+    assert predicted.out.splitlines()[1].startswith("1.500,1,nein")
+    assert predicted.err == ""

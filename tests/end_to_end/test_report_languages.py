@@ -96,3 +96,21 @@ def test_files_without_parts_are_shown_in_english(run: Path) -> None:
     assert re.search(r'lang="en">[^<]* repeat another row in everything<', page)
     assert re.search(r'lang="en">the loss before training is that of chance<', page)
     assert write_report(RunDirectory(run), "en").read_text("utf-8").count('lang="en"') < page.count('lang="en"')
+
+
+def test_a_training_is_reported_in_the_language_that_was_asked_for(luban, tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.csv")
+    few = ("--set", "train.epochs=1", "--set", "data.max_rows=100", "--set", "data.columns={note: ignore}")
+    result = luban("train", "rows.csv", "--target", "y", "--lang", "zh", *few)
+    assert result.code == 0, result.err
+    page = tmp_path / "runs/rows/report.html"
+    assert 'lang="zh-Hans"' in page.read_text("utf-8")
+    assert luban("report", "runs/rows", "--overwrite").code == 0
+    assert 'lang="zh-Hans"' in page.read_text("utf-8")
+    assert luban("report", "runs/rows", "--overwrite", "--lang", "en").code == 0
+    assert 'lang="en"' in page.read_text("utf-8")
+    assert luban("runs", "--html", "all.html", "--lang", "zh").code == 0
+    assert 'lang="zh-Hans"' in (tmp_path / "all.html").read_text("utf-8")
+    refused = luban("train", "rows.csv", "--target", "y", "--lang", "fr")
+    assert refused.code == 1
+    assert "'lang': expected 'en' or 'zh', found 'fr'" in refused.err

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from luban.core import errors
-from luban.core.errors import DataError, LubanError, listed, nearest
+from luban.core.errors import DataError, LubanError, listed, nearest, typed
 
 
 def test_message_says_where_expected_found_and_what_to_do() -> None:
@@ -23,3 +25,10 @@ def test_nearest_suggests_only_what_is_near() -> None:
 def test_listed_is_bounded() -> None:
     assert listed("abc") == "'a', 'b', 'c'"
     assert listed("abcd", limit=2) == "'a', 'b' and 2 more"
+
+
+def test_an_argument_is_typed_so_that_a_shell_takes_it_for_one() -> None:
+    assert typed("runs/人口-2") == "runs/人口-2"
+    assert typed(Path("my runs/it's")) == "'my runs/it'\"'\"'s'"
+    assert typed("a;b") == "'a;b'"
+    assert typed("") == "''"

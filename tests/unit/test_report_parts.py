@@ -75,6 +75,26 @@ def test_the_worst_slice_is_told_alike_in_the_terminal_and_on_the_page() -> None
     assert "bread and butter 为 “a &amp; b” 且 age 为 40 至 65" in told(worry, words("zh"))
 
 
+def test_scores_of_few_rows_are_doubted() -> None:
+    from luban.report.judgement_table import short_lines
+
+    (line,) = short_lines({"rows": 3})
+    assert line == ("few rows", "scores of 3 test rows say little, and their intervals are too narrow")
+    assert short_lines({"rows": 30}) == []
+
+
+def test_large_numbers_are_told_in_their_unit() -> None:
+    from luban.report.judgement_table import short_lines
+
+    def told(difference: float) -> list[tuple[str, str]]:
+        loss = {"score": {"value": 9e8}, "difference": difference, "corruption": "noise", "column": "area"}
+        scores = {"mse": {"value": 632974512.2}}
+        return short_lines({"task": "regression", "decider": "mse", "scores": scores, "robustness": [loss]})
+
+    assert told(2004005576.072) == [("robustness", "noise in 'area' changes mse by +2,004,005,576")]
+    assert told(1000.0) == []  # a millionth of the score
+
+
 def test_a_gap_between_groups_is_told_in_words() -> None:
     gap = {"rate": "selection_rate", "gap": {"value": 0.3, "low": 0.2, "high": 0.4}, "between": ["'a'", "'b'"]}
     found = content(fairness={"column": "sex", "groups": [], "gaps": [gap]})

@@ -6,6 +6,7 @@ import io
 
 import polars as pl
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -46,6 +47,12 @@ def test_prose_is_wrapped_under_its_beginning(width: int) -> None:
     assert " ".join(line.strip() for line in lines) == f"{'verdict':<11} {SENTENCE}"
 
 
+def test_chinese_takes_two_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = wrapped("audit       " + "列 '资本收益' 有 14 行 " * 6, 12, 60).split("\n")
+    assert 50 < max(map(cell_len, lines)) <= 60
+    assert "".join(lines).replace(" ", "") == "audit" + "列'资本收益'有14行" * 6
+
+
 def test_words_stay_whole_and_a_narrow_width_keeps_room_for_some() -> None:
     assert PATH.split("/")[-1] in wrapped(f"wrote {PATH}", 4, 40)
     assert wrapped("non-negative", 0, 5) == "non-negative"
@@ -67,7 +74,7 @@ def test_a_log_has_wrapped_prose_and_whole_records(width: int) -> None:
     assert lines[first:] == [
         f"run         {PATH}",
         f"report      {PATH}/report.html",
-        f"            luban predict {PATH} new.csv -o predictions.csv",
+        f"            luban predict '{PATH}' new.csv -o predictions.csv",
     ]
 
 

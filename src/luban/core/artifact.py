@@ -18,7 +18,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from luban.core.errors import ArtifactError
+from luban.core.errors import ArtifactError, typed
 
 FORMAT = 1  # raised when a run directory of an older format can no longer be read
 CONFIG, MANIFEST, NETWORK, FEATURES = "config.yaml", "manifest.json", "network.json", "features.json"
@@ -131,7 +131,7 @@ class RunDirectory:
                 str(path),
                 expected=f"a run directory with a {MANIFEST}",
                 found="a run that did not finish" if unfinished else "none",
-                action=f"Go on with `luban train --resume {path}`" if unfinished else "Check the path",
+                action=f"Go on with `luban train --resume {typed(path)}`" if unfinished else "Check the path",
             )
         run = cls(path)
         found = run.read_json(MANIFEST).get("format")
@@ -154,7 +154,7 @@ class RunDirectory:
                 str(path),
                 expected="a run that was interrupted",
                 found="one that is finished",
-                action=f"Use it, or train it anew with `luban train {path / CONFIG}`",
+                action=f"Use it, or train it anew with `luban train {typed(path / CONFIG)}`",
             )
         if not (path / CONFIG).is_file():
             raise ArtifactError(

@@ -14,6 +14,8 @@ LubanError                a user can mend it; printed as one sentence, without a
 from __future__ import annotations
 
 import difflib
+import re
+import shlex
 from collections.abc import Iterable
 
 
@@ -70,8 +72,15 @@ class StoppedError(TrainingError):
             run,
             expected="the training to reach its end",
             found=f"{signal} (all is saved, up to step {step})",
-            action=f"Go on with `luban train --resume {run}`",
+            action=f"Go on with `luban train --resume {typed(run)}`",
         )
+
+
+def typed(argument: object) -> str:
+    """Return an argument of a command as it is typed in a shell: in quotes where it holds blanks or other signs that
+    mean something there, and bare where it is letters of any script."""
+    text = str(argument)
+    return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else shlex.quote(text)
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

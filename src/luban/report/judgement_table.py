@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from luban.evaluation.evaluate import shown
 from luban.report.slice_words import slice_name
 from luban.report.words import words
 
-LARGE_DROP = 0.05  # of the deciding metric
+FEW_ROWS = 30  # below which resampling them again shows less than how far the scores may be off
+LARGE_DROP = 0.05  # of the deciding metric, which is a share where it is not in the unit of the target
 
 
 def judgement_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
@@ -15,9 +17,9 @@ def judgement_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
     lines = short_lines(evaluation)
     if found := evaluation.get("threshold"):
         usual, chosen = found["default_scores"], found["scores"]
-        shown = ", ".join(f"{name} {_number(chosen[name])} ({_number(usual[name])} at 0.5)" for name in TOLD)
+        scores = ", ".join(f"{name} {_number(chosen[name])} ({_number(usual[name])} at 0.5)" for name in TOLD)
         how = "" if found.get("used") else f"{found['sentence']}: "
-        lines.append(("threshold", how + shown))
+        lines.append(("threshold", how + scores))
     if found := evaluation.get("conformal"):
         lines.append(("sets", found["sentence"]))
     for gap in (evaluation.get("fairness") or {"gaps": []})["gaps"]:
@@ -33,9 +35,12 @@ TOLD = ("precision", "recall", "f1")
 
 
 def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return five lines at most: the threshold that predictions use, calibration, the worst slice, the commonest
-    confusion, the largest loss."""
+    """Return six lines at most: that rows are few, the threshold that predictions use, calibration, the worst slice,
+    the commonest confusion, the largest loss."""
     lines = []
+    if 0 < (rows := evaluation.get("rows", 0)) < FEW_ROWS:
+        text = f"scores of {rows} test row{'s' * (rows > 1)} say little, and their intervals are too narrow"
+        lines.append(("few rows", text))
     if (found := evaluation.get("threshold")) and found.get("used"):
         lines.append(("threshold", found["sentence"]))
     if found := evaluation.get("calibration"):
@@ -52,20 +57,34 @@ def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
         overall = evaluation["slices"]["overall"]
         where = slice_name(first, words("en"))
         text = f"{metric} {_number(first['score'])} where {where} ({first['rows']:,} rows)"
-        lines.append(("worst slice", f"{text}, {overall:.3f} on all"))
+        lines.append(("worst slice", f"{text}, {readable(overall)} on all"))
     if confusions := evaluation.get("confusions"):
         first = confusions[0]
         lines.append(("confusion", f"{_confused(first)} in {first['rows']:,} rows, {_share(first)}"))
     losses = evaluation.get("robustness") or []
-    if losses and losses[0]["score"]["value"] is not None and abs(losses[0]["difference"]) >= LARGE_DROP:
+    if losses and losses[0]["score"]["value"] is not None and abs(losses[0]["difference"]) >= _large(evaluation):
         first = losses[0]
         text = f"{first['corruption']} in '{first['column']}' changes {evaluation['decider'].replace('_', ' ')}"
-        lines.append(("robustness", f"{text} by {first['difference']:+.3f}"))
+        lines.append(
+            ("robustness", f"{text} by {'+' if first['difference'] > 0 else ''}{readable(first['difference'])}")
+        )
     return lines
 
 
+def _large(evaluation: dict[str, Any]) -> float:
+    """Return from which difference on a corruption is told: of numbers, whose unit may be any, a share of the score."""
+    if evaluation.get("task") != "regression":
+        return LARGE_DROP
+    return LARGE_DROP * abs(evaluation["scores"][evaluation["decider"]]["value"] or 0.0)
+
+
 def _number(score: dict[str, float | None]) -> str:
-    return "-" if score["value"] is None else f"{score['value']:.3f}"
+    return "-" if score["value"] is None else readable(score["value"])
+
+
+def readable(value: float) -> str:
+    """Return three decimals, or fewer where the number is large."""
+    return f"{value:.3f}" if abs(value) < 10 else shown(value)
 
 
 def _confused(confusion: dict[str, Any]) -> str:

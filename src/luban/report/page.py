@@ -30,6 +30,11 @@ def write_report(
     return path
 
 
+def language_of(directory: RunDirectory) -> str:
+    """Return the language that a run was asked to report in."""
+    return str(read_content(directory).config.get("lang") or "en")
+
+
 def render(content: Content, language: Words) -> str:
     """Return the page of a run."""
     views = [(section, section.build(content, language)) for section in SECTIONS]

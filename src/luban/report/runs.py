@@ -14,7 +14,7 @@ from rich.table import Table
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.errors import ArtifactError, ConfigError, listed, nearest
+from luban.core.errors import ArtifactError, ConfigError, listed, nearest, typed
 from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.content import Content, read_content
@@ -43,7 +43,7 @@ class Listing:
         found = [f"damaged: {reason}" for _, reason in self.damaged]
         if self.unfinished:
             names, path = ", ".join(self.unfinished), self.folder / self.unfinished[0]
-            found.append(f"not finished: {names}. Go on with `luban train --resume {path}`")
+            found.append(f"not finished: {names}. Go on with `luban train --resume {typed(path)}`")
         return found
 
 

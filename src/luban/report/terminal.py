@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from luban.core.errors import typed
 from luban.core.events import (
     CheckpointSaved,
     Diverged,
@@ -31,6 +32,7 @@ from luban.core.events import (
     TrainingStarted,
     Validated,
 )
+from luban.features.cells import quoted
 from luban.report.judgement_table import short_lines
 from luban.report.progress import LABEL_WIDTH, LiveLine, Pace, Piece, clock_time, fitted, short
 from luban.report.wrapping import open_console, show_table, wrapped
@@ -179,7 +181,7 @@ class Terminal(Listener):
         self.line("stopped", f"at step {event.step:,}, by {event.signal}")
 
     def validated(self, event: Validated) -> None:
-        score = f"validation {event.decider.replace('_', ' ')} {event.scores[event.decider]:.4f}"
+        score = f"validation {event.decider.replace('_', ' ')} {_number(event.scores[event.decider])}"
         speeds = self.pace.speed_texts()
         pieces = [
             Piece(self.pace.loss_text(), 2),
@@ -211,7 +213,7 @@ class Terminal(Listener):
         self.line("run", event.path, "bold", is_prose=False)
         if event.report is not None:
             self.line("report", event.report, "bold", is_prose=False)
-        self.line("", f"luban predict {event.path} new.csv -o predictions.csv", is_prose=False)
+        self.line("", f"luban predict {typed(event.path)} new.csv -o predictions.csv", is_prose=False)
 
     HANDLERS: ClassVar[dict[type[Event], Any]] = {
         Noted: noted,
@@ -243,8 +245,14 @@ def score_table(evaluation: dict[str, Any]) -> Table:
     for metric, score in evaluation["scores"].items():
         cells = [_score(score)]
         cells += [_number(baselines[name][metric]["value"]) for name in baselines]
-        table.add_row(metric.replace("_", " "), *cells)
+        table.add_row(metric.replace("_", " ") + _of_label(metric, evaluation), *cells)
     return table
+
+
+def _of_label(metric: str, evaluation: dict[str, Any]) -> str:
+    """Name the label that F1 of two classes is about, since the other one has another F1."""
+    labels = evaluation.get("labels") or []
+    return f" of {escape(quoted(labels[1]))}" if (metric, evaluation.get("task")) == ("f1", "binary") and labels else ""
 
 
 def _score(score: dict[str, float | None]) -> str:

@@ -10,12 +10,16 @@ import shutil
 import sys
 from textwrap import fill
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
 PLAIN_WIDTH = 80
 LEAST_WIDTH = 20  # of what stands beside an indent
 TABLE_WIDTH = 10_000
+FILLER = (
+    "\uf8ff"  # the second column of a Chinese character while lines are measured; for private use, so never in text
+)
 
 
 def plain_width() -> int:
@@ -31,13 +35,14 @@ def open_console(*, soft_wrap: bool = False) -> Console:
 
 def wrapped(line: str, indent: int = 0, width: int | None = None) -> str:
     """Break a line between words, all but the first part of it indented; a word that is too long stays whole."""
+    widened = "".join(sign + FILLER if cell_len(sign) > 1 else sign for sign in line)
     return fill(
-        line,
+        widened,
         max(plain_width() if width is None else width, indent + LEAST_WIDTH),
         subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,
-    )
+    ).replace(FILLER, "")
 
 
 def show_table(console: Console, table: Table) -> None:

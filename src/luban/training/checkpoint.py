@@ -18,7 +18,7 @@ import safetensors.torch
 import torch
 
 from luban.core import artifact
-from luban.core.errors import ArtifactError
+from luban.core.errors import ArtifactError, typed
 
 Tensors = dict[str, torch.Tensor]
 State = dict[str, Any]
@@ -154,11 +154,12 @@ class Checkpoints:
                 self.folder.mkdir(exist_ok=True)
             write(self.folder)
         except ArtifactError as error:
+            command = f"luban train --resume {typed(self.folder.parent)}"
             raise ArtifactError(
                 error.where,
                 expected=error.expected,
                 found=error.found,
-                action=f"What was saved before is whole: make room, then `luban train --resume {self.folder.parent}`",
+                action=f"What was saved before is whole: make room, then `{command}`",
             ) from error
 
     def _remove_superfluous(self) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 import yaml
 
+from luban.core.errors import typed
 from luban.report.content import Content
 from luban.report.words import Words
 
 
 def build(content: Content, words: Words) -> dict[str, Any]:
-    path = shlex.quote(str(content.directory))
+    path = typed(content.directory)
     return {
         "use": [
             f"luban predict {path} new.csv -o predictions.csv",
@@ -20,7 +20,7 @@ def build(content: Content, words: Words) -> dict[str, Any]:
             f"luban report {path} --lang zh -o report.zh.html",
         ],
         "python": f"import luban\n\nmodel = luban.load({str(content.directory)!r})\nmodel.predict('new.csv')",
-        "repeat": f"luban train {shlex.quote(str(content.directory / 'config.yaml'))}",
+        "repeat": f"luban train {typed(content.directory / 'config.yaml')}",
         "config": yaml.safe_dump(content.config, sort_keys=False, allow_unicode=True),
         "facts": [
             ("Luban", content.facts.text("luban")),
