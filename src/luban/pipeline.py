@@ -15,6 +15,7 @@ from luban.core.cache import cache_folder
 from luban.core.cost import energy_estimate, peak_memory
 from luban.core.errors import typed
 from luban.core.runtime import choose_device, flushed_denormals, hardware, seeded
+from luban.core.sentence import sentence
 from luban.core.version import VERSION
 from luban.data import sources
 from luban.evaluation.evaluate import Evaluation
@@ -162,7 +163,8 @@ def explain(run: Run, predictor: Predictor, prepared: Prepared, evaluation: Eval
     try:
         found, notes = explain_examples(predictor, table, prepared.test, mistakes, metric, run.config.seed)
     except Exception as error:  # noqa: BLE001 - an explanation is not worth a model
-        run.note("explain", f"nothing could be explained ({error}); the model is saved", warning=True)
+        text = sentence("unexplained", "nothing could be explained ({error}); the model is saved", error=str(error))
+        run.note("explain", text, warning=True)
         return
     run.note("explain", *notes)
     artifact.write_json(run.directory / artifact.EXPLANATIONS, found.to_json())

@@ -309,9 +309,13 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
     if rejected:
         frame = pl.DataFrame([vars(row) for row in rejected])
         artifact.write_bytes(run.directory / artifact.REJECTED, frame.write_csv().encode())
-        run.note(
-            "encode", f"{len(rejected)} rows cannot be read and are set aside: see {artifact.REJECTED}", warning=True
+        set_aside = sentence(
+            "rejected.rows",
+            "{rows:count row} cannot be read and {rows:do are} set aside: see {file}",
+            rows=len(rejected),
+            file=artifact.REJECTED,
         )
+        run.note("encode", set_aside, warning=True)
     datasets, kept_parts = [], {}
     for role in ("train", "validation", "test"):
         part: Part = getattr(parts, role)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +14,23 @@ from string import Formatter
 import pytest
 
 from luban.audit import CHECKS
-from luban.core.sentence import Sentence, sentence, several, with_parts
+from luban.core.sentence import Sentence, restored, said, sentence, several, with_parts
+from luban.evaluation.robustness import CORRUPTIONS
+from luban.explain.methods import METHODS
 from luban.features.learned import clauses, missing
 from luban.report.figures import Figures
 from luban.report.sentences import ENGLISH, forms, told
-from luban.report.words import LANGUAGES, words
+from luban.report.words import LANGUAGES, filled, words
+from luban.tasks import TASKS
+from luban.training.recovery import Diverging, LossWatch, Recovery
+from luban.training.state import Progress
 
 ROOT = Path(__file__).resolve().parents[2] / "src" / "luban"
 OTHERS = [language for language in LANGUAGES if language != ENGLISH]
+METRICS = {metric.name for task in TASKS for metric in task.metrics} | {
+    *("row_f1", "mean_error", "cost", "precision", "recall"),  # of slices, groups and thresholds
+    *("selection_rate", "tpr", "fpr"),
+}
 HALF_WIDTH = re.compile(r"[\u4e00-\u9fff][,;:?!()]|[,;:?!()][\u4e00-\u9fff]")
 
 
@@ -134,3 +144,65 @@ def test_sentences_in_lists_and_of_clauses_tell_their_parts_in_their_place() -> 
     assert quote.source == "history.jsonl#/columns/0/2 history.jsonl#/columns_parts/0/2"
     assert told(Figures(content).text("columns", 0, 0), words("zh")).text == "city"
     assert "names_parts" not in with_parts({"names": ["a", "b"]})
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_the_tables_hold_has_a_name_in_every_language(language: str) -> None:
+    names = {f"task.{task.name}" for task in TASKS} | {f"method.{method.name}" for method in METHODS}
+    names |= {f"corruption.{name}" for corruptions in CORRUPTIONS.values() for name, _ in corruptions}
+    names |= {f"metric.{name}" for name in METRICS}
+    assert {name for name in names if not words(language).has(name)} == set()
+
+
+def test_a_sentence_that_was_stored_is_the_same_again() -> None:
+    made = sentence("audit.one-class.found", "always {label}", label=sentence("learned.category", "one category"))
+    stored = json.loads(json.dumps(with_parts({"note": made, "notes": [made, "plain"]})))
+    again = restored(stored["note"], stored["note_parts"])
+    assert isinstance(again, Sentence)
+    assert (again, again.parts) == (made, made.parts)
+    assert not isinstance(restored("plain", stored["notes_parts"][1]), Sentence)
+    progress = Progress(ended=made)
+    assert Progress.from_json(json.loads(json.dumps(progress.to_json()))) == progress
+    assert with_parts({"ended": Progress.from_json(progress.to_json()).ended})["ended_parts"] == made.parts
+    old = {name: value for name, value in Progress(ended="done").to_json().items() if name != "ended_parts"}
+    assert Progress.from_json(old).ended == "done"
+
+
+def test_an_error_says_the_sentence_that_it_was_raised_with() -> None:
+    made = sentence("resume.changed", "its counters were changed")
+    assert said(ValueError(made)) is made
+    assert said(ValueError("a", 1)) == "('a', 1)"
+    assert said(ValueError()) == ""
+
+
+@pytest.mark.parametrize(
+    ("loss", "norm", "told"),
+    [
+        (math.nan, 1.0, "损失为 nan；已回到上一个检查点，并跳过这一批"),
+        (1.0, math.inf, "梯度范数为 inf；已回到上一个检查点，并跳过这一批"),
+        (9.5, 1.0, "损失失控（起初为 1，此时为 9.5）；已回到本轮开头，学习率降为设定值的 0.5 倍"),
+    ],
+)
+def test_a_divergence_is_told_in_chinese(loss: float, norm: float, told: str) -> None:
+    found = LossWatch(first=[1.0] * 10, window=[9.0] * 15).check(loss, norm)
+    assert isinstance(found, Diverging)
+    action = json.loads(json.dumps(Recovery().decide(found, 3, 1, 0.1).parts))
+    assert forms(words("zh")).of(action) == told
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "text"),
+    [
+        ("验证{x}为", "F1", "验证 F1 为"),
+        ("验证{x}为", "准确率", "验证准确率为"),
+        ("第 {x} 列", "价格", "第价格列"),
+        ("第 {x} 列", 3, "第 3 列"),
+        ("第{x}列", "<b>R²</b>", "第 <b>R²</b> 列"),
+        ("为 {x}，", "–", "为 –，"),
+        ("<b>较弱：</b>{x}。", "F1", "<b>较弱：</b>F1。"),
+        ("{x}{x}", "中", "中中"),
+        (" {x} of {x} ", "中", " 中 of 中 "),
+    ],
+)
+def test_chinese_and_latin_letters_are_set_apart(form: str, value: object, text: str) -> None:
+    assert filled(form, lambda name, spec: str(value)) == text

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 from tests.end_to_end.report_sources import COMMANDS, Page, unsourced
 
+from luban import pipeline
 from luban.core.artifact import RunDirectory
+from luban.core.tensors import Batch
 from luban.report.page import write_report
+from luban.training.step import Gradients, Positions, TrainStep
 
 ROWS = 300
 MOST_WORDS = 4  # of English in a row, which names of methods and of settings have
@@ -114,3 +120,79 @@ def test_a_training_is_reported_in_the_language_that_was_asked_for(luban, tmp_pa
     refused = luban("train", "rows.csv", "--target", "y", "--lang", "fr")
     assert refused.code == 1
     assert "'lang': expected 'en' or 'zh', found 'fr'" in refused.err
+
+
+class KilledError(BaseException):
+    """Nothing of Luban's catches it, as nothing catches a kill."""
+
+
+def write_troubles(folder: Path) -> None:
+    """Pictures of which two cannot be read, a label that only the test rows have, and groups with missing cells."""
+    draw = np.random.default_rng(0)
+    for row in range(ROWS):
+        Image.fromarray(draw.integers(0, 255, (8, 8)).astype(np.uint8)).save(folder / f"{row}.png")
+    (folder / "8.png").write_bytes((folder / "8.png").read_bytes()[:60])
+    (folder / "9.png").write_bytes(b"")
+    age, label = draw.integers(18, 90, ROWS), np.where(draw.random(ROWS) < 0.5, "yes", "no")
+    frame = pl.DataFrame(
+        {
+            "picture": [f"{row}.png" for row in range(ROWS)],
+            "age": [None if row % 3 == 0 else int(years) for row, years in enumerate(age)],
+            "y": label,
+        }
+    )
+    frame.write_csv(folder / "train.csv")
+    odd = pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("odd")).otherwise(pl.col("y"))
+    tested = frame.with_columns(y=odd, age=pl.col("age") + 1)
+    tested.with_columns(picture=pl.col("picture").str.replace("^[89].png", "7.png")).write_csv(folder / "test.csv")
+
+
+def test_a_troubled_training_is_told_in_chinese(luban, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_troubles(tmp_path)
+    honest, steps, judge = TrainStep.gradients, list[int](), pipeline.judge
+
+    def gradients(self: TrainStep, positions: Positions, batches: list[Batch], step: int) -> Gradients:
+        """Lose the loss of one batch always, and that of another once."""
+        found = honest(self, positions, batches, step)
+        steps.append(step)
+        return replace(found, loss=math.nan) if step == 2 or (step == 5 and steps.count(5) == 1) else found
+
+    def killed(*arguments: object) -> None:
+        raise KilledError
+
+    monkeypatch.setattr(TrainStep, "gradients", gradients)
+    monkeypatch.setattr(pipeline, "judge", killed)
+    settings = ("train.epochs=4", "train.batch_size=32", "train.patience=1", "data.columns={age: number}")
+    asked = ("evaluate.fairness_column=age", "evaluate.goal=recall>=0.9", "evaluate.learning_curve=false")
+    options = [part for setting in (*settings, *asked) for part in ("--set", setting)]
+    with pytest.raises(KilledError):
+        luban("train", "train.csv", "--test", "test.csv", "--target", "y", "--model", "mlp", *options)
+    run = tmp_path / "runs" / "train"
+    newest = max((run / "checkpoints").glob("step-*.safetensors"))
+    newest.write_bytes(newest.read_bytes()[:100])
+    monkeypatch.setattr(pipeline, "judge", judge)
+    result = luban("train", "--resume", run)
+    assert result.code == 0, result.err
+    page = write_report(RunDirectory(run), "zh").read_text("utf-8")
+    assert english(page) == []
+    assert not unsourced(page, run)
+    assert 'lang="en"' not in page
+    for told in (
+        "损失为 nan；已回到上一个检查点，并跳过这一批",
+        "损失为 nan；已回到本轮开头，学习率降为设定值的 0.5 倍",
+        "不完整或被改动过），改用较早的检查点",
+        "2 行无法读取，已排除；见 rejected_rows.csv",
+        "标签“odd”只出现在 test.csv 中，训练行中没有：已排除 1 行，不计入分数",
+        "的图片无法读取（第 9 行：文件无法解码（",
+        "文件为空（0 字节）",
+        "召回率 ≥ 0.9",
+    ):
+        assert told in page
+    fairness = json.loads((run / "metrics.json").read_text("utf-8"))["fairness"]
+    assert "missing" in [group["value"] for group in fairness["groups"]]
+    section = page[page.index("按 age 的比率") :]
+    assert re.search(r"/fairness/groups/\d+/value\">缺失<", section)
+    assert re.search(r"/fairness/groups/\d+/value\">\d+ 至 \d+<", section)
+    assert not re.search(r"/fairness/[^>]*>[^<]*(missing| to )", page)
+    ended = [line for line in (run / "history.jsonl").read_text("utf-8").splitlines() if "TrainingEnded" in line]
+    assert "reason_parts" in json.loads(ended[-1])

@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from test_bad_input import refused, table
 
+from luban.report.words import LANGUAGES
+
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -37,7 +39,7 @@ def test_page_and_json_say_everything_and_run_nothing(luban, tmp_path: Path, run
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "<title>" in page
-    assert f'lang="{language}"' in page
+    assert f'lang="{LANGUAGES[language]}"' in page
     found = json.loads((tmp_path / "t.json").read_text("utf-8"))
     trace = found["trace"]
     assert trace["loss_formula"]["loss"]["value"] == pytest.approx(trace["loss"], rel=1e-5)
@@ -45,6 +47,19 @@ def test_page_and_json_say_everything_and_run_nothing(luban, tmp_path: Path, run
     assert len(trace["steps"]) == 2
     refused(luban("trace", run, 1), "trace.html", "--overwrite")
     assert luban("trace", run, 1, "--overwrite").code == 0
+
+
+def test_a_chinese_page_says_in_chinese_what_was_unusual(luban, tmp_path: Path, run: Path) -> None:
+    table(**{SCRIPT: ["unknown"] * 60}).with_columns(y=pl.lit("no")).write_csv(tmp_path / "other.csv")
+    result = luban("trace", run, 1, "--data", "other.csv", "--json", "t.json", "--lang", "zh")
+    assert result.code == 0, result.err
+    assert "1 of 1 rows hold a value that was rare or unseen in training" in result.out
+    page = (tmp_path / "trace.html").read_text("utf-8")
+    assert "”列：1 行中有 1 行的取值在训练中罕见或从未出现" in page
+    assert "rare or unseen" not in page
+    assert 'lang="en"' not in page
+    assert "二分类" in page
+    assert "rare or unseen" in json.loads((tmp_path / "t.json").read_text("utf-8"))["notes"][0]
 
 
 def test_mistakes_get_one_sentence(luban, tmp_path: Path, run: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from luban.core.sentence import Sentence, sentence
 from luban.features import decoding
 from luban.features.decoding import decode_cells, shared_zeros
 from luban.features.media import UnreadableCellError
@@ -39,13 +40,17 @@ def test_each_process_fills_its_part_and_says_what_failed() -> None:
     def decode(position: int, content: bytes) -> None:
         workers[position] = os.getpid()
         if position % 100 == 7:
-            raise UnreadableCellError(f"cell {position}")
+            raise UnreadableCellError(sentence("cell.no_file", "cell {path}", path=position))
         if position == 50:
             raise ValueError
         sizes[position] = len(content)
 
     bad = decode_cells(CELLS, range(300), None, decode, is_shared=True)
     assert len(set(workers.tolist())) == 3
+    assert {at: reason.parts for at, reason in bad.items() if isinstance(reason, Sentence)} == {
+        50: {"id": "cell.damaged", "values": {"error": "ValueError"}},
+        **{at: {"id": "cell.no_file", "values": {"path": at}} for at in (7, 107, 207)},
+    }
     assert bad == {
         7: "cell 7",
         50: "the file cannot be decoded (ValueError)",

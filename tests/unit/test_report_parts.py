@@ -16,7 +16,8 @@ from luban.report.media import Media
 from luban.report.pictures import PICTURES
 from luban.report.pictures.base import Piece
 from luban.report.sections import data
-from luban.report.slice_words import slice_name
+from luban.report.sections.evaluation import goal_name
+from luban.report.slice_words import between, slice_name
 from luban.report.words import words
 from luban.report.worries import worries
 
@@ -33,19 +34,19 @@ def content(**metrics: object) -> Content:
 @pytest.mark.parametrize(
     ("parts", "english", "chinese"),
     [
-        ([("sex", "'Female'")], "sex is 'Female'", "sex 为 “Female”"),
+        ([("sex", "'Female'")], "sex is 'Female'", "sex = “Female”"),
         (
             [("bread and butter", "'arts and crafts'"), ("age", "51 to 80")],
             "bread and butter is 'arts and crafts' and age is 51 to 80",
-            "bread and butter 为 “arts and crafts” 且 age 为 51 至 80",
+            "bread and butter = “arts and crafts” 且 age = 51 至 80",
         ),
-        ([("text", "3 to 8 words")], "text is 3 to 8 words", "text 为 3 至 8 个词"),
-        ([("text", "7 characters")], "text is 7 characters", "text 为 7 个字符"),
-        ([("steps", "3 to 8 long")], "steps is 3 to 8 long", "steps 为 3 至 8 步"),
-        ([("day", "2020-01-01 to 2021-02-03")], "day is 2020-01-01 to 2021-02-03", "day 为 2020-01-01 至 2021-02-03"),
-        ([("x", "missing"), ("y", "'missing'")], "x is missing and y is 'missing'", "x 为 缺失 且 y 为 “missing”"),
-        ([("x", "''"), ("y", "'1 to 2'")], "x is '' and y is '1 to 2'", "x 为 “” 且 y 为 “1 to 2”"),
-        ([("{x}", "'{y}'")], "{x} is '{y}'", "{x} 为 “{y}”"),
+        ([("text", "3 to 8 words")], "text is 3 to 8 words", "text = 3 至 8 个词"),
+        ([("text", "7 characters")], "text is 7 characters", "text = 7 个字符"),
+        ([("steps", "3 to 8 long")], "steps is 3 to 8 long", "steps = 3 至 8 步"),
+        ([("day", "2020-01-01 to 2021-02-03")], "day is 2020-01-01 to 2021-02-03", "day = 2020-01-01 至 2021-02-03"),
+        ([("x", "missing"), ("y", "'missing'")], "x is missing and y is 'missing'", "x = 缺失 且 y = “missing”"),
+        ([("x", "''"), ("y", "'1 to 2'")], "x is '' and y is '1 to 2'", "x = “” 且 y = “1 to 2”"),
+        ([("{x}", "'{y}'")], "{x} is '{y}'", "{x} = “{y}”"),
     ],
 )
 def test_a_slice_is_named_by_its_parts(parts: list[tuple[str, str]], english: str, chinese: str) -> None:
@@ -72,7 +73,7 @@ def test_the_worst_slice_is_told_alike_in_the_terminal_and_on_the_page() -> None
     ]
     (worry,) = worries(content(slices=found))
     assert "bread and butter is &#39;a &amp; b&#39; and age is 40 to 65" in told(worry, words("en"))
-    assert "bread and butter 为 “a &amp; b” 且 age 为 40 至 65" in told(worry, words("zh"))
+    assert "bread and butter = “a &amp; b” 且 age = 40 至 65" in told(worry, words("zh"))
 
 
 def test_scores_of_few_rows_are_doubted() -> None:
@@ -104,6 +105,24 @@ def test_a_gap_between_groups_is_told_in_words() -> None:
     assert "rate of positive answers by" in texts[0]
     assert "正类预测率" in texts[1]
     assert all("a / b" in text and "selection_rate" not in text and "'" not in text for text in texts)
+
+
+def test_groups_of_a_column_are_named_in_the_language_of_the_page() -> None:
+    groups = ["'a'", "missing", "51 to 80", "'51 to 80'", "''"]
+    assert between(groups, words("en")) == "a / missing / 51 to 80 / 51 to 80 / ''"
+    assert between(groups, words("zh")) == "a / 缺失 / 51 至 80 / 51 to 80 / ''"
+
+
+@pytest.mark.parametrize(
+    ("goal", "english", "chinese"),
+    [
+        ("f1", "F1", "F1"),
+        ("recall >= 0.95", "recall ≥ 0.95", "召回率 ≥ 0.95"),
+        ("cost:FP=1,FN=5", "cost:FP=1,FN=5", "cost:FP=1,FN=5"),
+    ],
+)
+def test_a_goal_is_named_in_the_language_of_the_page(goal: str, english: str, chinese: str) -> None:
+    assert [goal_name(goal, words(language)) for language in ("en", "zh")] == [english, chinese]
 
 
 def test_a_lead_that_may_be_chance_is_not_called_a_loss() -> None:

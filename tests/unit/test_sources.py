@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luban.core.errors import DataError, SchemaError
+from luban.core.sentence import with_parts
 from luban.data import batches, delimited, lines, sources
 from luban.data.sources import fingerprint, read
 
@@ -200,6 +201,7 @@ def test_large_file_is_read_from_the_cache(tmp_path: Path, suffix: str, monkeypa
     again = read(source, cache=tmp_path / "cache")
     assert again.frame.equals(LARGE)
     assert (again.notes, again.row_numbers.tolist()) == (table.notes, list(range(1, 1_001)))
+    assert with_parts({"notes": again.notes}) == with_parts({"notes": table.notes})
     assert fingerprint(again) == fingerprint(read(LARGE))
     assert again.take(np.array([5, 3])).frame["id"].to_list() == ["5", "3"]
 

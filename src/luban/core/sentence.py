@@ -62,6 +62,21 @@ def several(names: Iterable[object], limit: int = SHOWN) -> dict[str, Any]:
     return {"names": texts[:limit], "more": max(0, len(texts) - limit)}
 
 
+def restored(english: str, parts: Any) -> str:
+    """Return a text that was stored beside its parts as the sentence that it was; as it is where it has none."""
+    if not isinstance(parts, Mapping):
+        return english
+    text = Sentence(english)
+    text.id, text.values = str(parts["id"]), parts["values"]
+    return text
+
+
+def said(error: Exception) -> str:
+    """Return what an error says, as the sentence that it was raised with where it was one."""
+    first = error.args[0] if error.args else None
+    return first if isinstance(first, Sentence) else str(error)
+
+
 def _as_json(value: Any) -> Any:
     if isinstance(value, list):
         return [_as_json(item) for item in value]

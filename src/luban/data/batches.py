@@ -18,14 +18,14 @@ import numpy.typing as npt
 import polars as pl
 
 from luban.core.errors import DataError
-from luban.core.sentence import sentence
+from luban.core.sentence import PARTS, restored, sentence, with_parts
 from luban.data.decimals import Decimal
 from luban.data.table import RejectedRow
 
 BATCH_ROWS = 65_536
 BATCH_CHARACTERS = 64 * 2**20
 PART_BYTES = 256 * 2**20
-FORMAT = 1  # raised when what is in the folder of a large source changes
+FORMAT = 2  # raised when what is in the folder of a large source changes
 
 
 @dataclass
@@ -94,8 +94,8 @@ def on_disk(batches: Iterable[pl.DataFrame], reading: Reading, folder: Path) -> 
         with clashing_columns(reading.name):
             _unify(temporary, schemas)
         np.save(temporary / "rows.npy", reading.row_numbers(sum(height for _, height in schemas)))
-        learnt = {"rejected": [asdict(row) for row in reading.rejected_in_order()], "notes": reading.notes}
-        learnt["decimal"] = reading.decimal
+        learnt = {"rejected": [asdict(row) for row in reading.rejected_in_order()], "decimal": reading.decimal}
+        learnt |= with_parts({"notes": reading.notes})
         (temporary / "reading.json").write_text(json.dumps(learnt), "utf-8")
         for sibling in folder.parent.iterdir():  # the same path in an earlier state
             if not sibling.name.startswith("."):
@@ -116,9 +116,11 @@ def mapped(folder: Path, reading: Reading) -> pl.DataFrame:
     """Return the frame that `on_disk` wrote, memory-mapped where pyarrow is there to do it, and restore `reading`."""
     learnt = json.loads((folder / "reading.json").read_text("utf-8"))
     reading.rejected = [RejectedRow(**row) for row in learnt["rejected"]]
-    reading.notes = learnt["notes"]
+    notes = learnt["notes"]
+    parts = learnt.get(f"notes{PARTS}") or [None] * len(notes)
+    reading.notes = [restored(note, own) for note, own in zip(notes, parts, strict=True)]
     reading.decimal = learnt.get("decimal")
-    parts = sorted(folder.glob("*.arrow"))
+    files = sorted(folder.glob("*.arrow"))
     if importlib.util.find_spec("pyarrow") is None:
         reading.notes.append(
             sentence(
@@ -127,9 +129,9 @@ def mapped(folder: Path, reading: Reading) -> pl.DataFrame:
                 name=reading.name,
             )
         )
-        frames = [pl.read_ipc(part) for part in parts]
+        frames = [pl.read_ipc(part) for part in files]
     else:
-        frames = [_map(part) for part in parts]
+        frames = [_map(part) for part in files]
     reading.numbers = [np.load(folder / "rows.npy", mmap_mode="r")]
     return pl.concat(frames, rechunk=False) if frames else pl.DataFrame()
 

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from luban.core.errors import DataError, SchemaError, listed
+from luban.core.sentence import sentence
 from luban.data.batches import clashing_columns
 
 
@@ -93,8 +94,8 @@ def _from_pandas(source: Any) -> tuple[pl.DataFrame, str, list[str]]:
         )
     columns = [_column(column, source.iloc[:, place], name) for place, column in enumerate(names)]
     is_counter = type(source.index).__name__ == "RangeIndex" or source.index.dtype.kind in "iu"
-    notes = [] if is_counter else [f"{name}: the index is left out; call reset_index() to make it a column"]
-    return pl.DataFrame(columns), name, notes
+    index = sentence("read.index", "{name}: the index is left out; call reset_index() to make it a column", name=name)
+    return pl.DataFrame(columns), name, [] if is_counter else [index]
 
 
 def _column(name: str, column: Any, where: str) -> pl.Series:

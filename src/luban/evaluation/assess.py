@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from luban.core.sentence import sentence
 from luban.data.draw import sample_rows
 from luban.evaluation.baselines import MAX_ROWS as BASELINE_ROWS
 from luban.evaluation.baselines import ROWS_AT_ONCE, Baseline, fit_baselines
@@ -95,18 +96,35 @@ def assess(subject: Subject, validated: Validated) -> tuple[Evaluation, Floats]:
 
 def doubts(subject: Subject, validated: Validated, evaluation: Evaluation) -> list[str]:
     """Say what was asked for and could not be done."""
-    config, found = subject.config, []
+    config, found = subject.config, list[str]()
     column = config.fairness_column
     if column is not None and evaluation.judgement is not None and evaluation.judgement.fairness is None:
-        found.append(f"evaluate.fairness_column: fewer than two groups of '{column}' have test rows enough")
+        found.append(
+            sentence(
+                "doubts.few_groups",
+                "evaluate.fairness_column: fewer than two groups of '{column}' have test rows enough",
+                column=column,
+            )
+        )
     elif column is not None and (groups := num_groups(subject.test.table.frame[column])) > MAX_VALUES:
         found.append(
-            f"evaluate.fairness_column: of {groups} groups of '{column}' the {MAX_VALUES} largest are compared"
+            sentence(
+                "doubts.many_groups",
+                "evaluate.fairness_column: of {groups} groups of '{column}' the {most} largest are compared",
+                groups=groups,
+                column=column,
+                most=MAX_VALUES,
+            )
         )
     if config.goal is not None and validated.threshold is None:
         found.append(
-            f"evaluate.goal: no threshold can be chosen for {config.goal} on {validated.rows} validation rows, "
-            "too few or of one kind only; predictions use 0.5"
+            sentence(
+                "doubts.no_threshold",
+                "evaluate.goal: no threshold can be chosen for {goal} on {rows} validation rows, too few or of one "
+                "kind only; predictions use 0.5",
+                goal=config.goal,
+                rows=validated.rows,
+            )
         )
     return found
 

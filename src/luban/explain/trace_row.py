@@ -15,6 +15,7 @@ from torch import nn
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, DataError
+from luban.core.sentence import sentence, with_parts
 from luban.core.tensors import Ragged
 from luban.data import samples, sources
 from luban.data.table import Table
@@ -66,7 +67,7 @@ class RowTrace:
     trace: Trace
 
     def to_json(self) -> dict[str, Any]:
-        found: dict[str, Any] = as_json({**asdict(self), "trace": self.trace.to_json()})
+        found: dict[str, Any] = as_json(with_parts({**asdict(self), "trace": self.trace.to_json()}))
         return found
 
 
@@ -110,7 +111,10 @@ def trace_row(
         )
     notes += predictor.schema.check(table)
     inputs, unreadable = cache.encode(predictor.schema, table, None, None)
-    notes += [f"column '{column}': {reason}; it counts as missing" for column, reason in unreadable.values()]
+    notes += [
+        sentence("trace.unread", "column '{column}': {reason}; it counts as missing", column=column, reason=reason)
+        for column, reason in unreadable.values()
+    ]
     batch = Dataset.of(predictor.schema, inputs, targets).batch(np.arange(1))
     assert batch.targets is not None
     optim = config.optim

@@ -60,18 +60,37 @@ def is_audio(content: bytes) -> bool:
 def open_clip(content: bytes) -> soundfile.SoundFile:
     """Read a clip's header; raises UnreadableCellError where it is no clip, or one beyond the limits."""
     if not is_audio(content):
-        raise UnreadableCellError("the file is not a WAV, FLAC, Ogg or MP3 file")
+        raise UnreadableCellError(sentence("sound.foreign", "the file is not a WAV, FLAC, Ogg or MP3 file"))
     riff_bytes = int.from_bytes(content[4:8], "little")
     # The library reads what is left of a WAV file that was cut off, and says nothing.
     if content.startswith(b"RIFF") and riff_bytes not in UNKNOWN_SIZES and riff_bytes + 8 > len(content) + 1:
-        raise UnreadableCellError(f"the file is cut off: {len(content):,} of {riff_bytes + 8:,} bytes")
+        found = sentence(
+            "sound.cut_bytes",
+            "the file is cut off: {size:,} of {whole:,} bytes",
+            size=len(content),
+            whole=riff_bytes + 8,
+        )
+        raise UnreadableCellError(found)
     clip = soundfile.SoundFile(io.BytesIO(content))
     if not LOWEST_RATE <= clip.samplerate <= HIGHEST_RATE:
-        raise UnreadableCellError(f"the sample rate is {clip.samplerate:,} Hz, not {LOWEST_RATE:,} to {HIGHEST_RATE:,}")
+        found = sentence(
+            "sound.rate",
+            "the sample rate is {rate:,} Hz, not {low:,} to {high:,}",
+            rate=clip.samplerate,
+            low=LOWEST_RATE,
+            high=HIGHEST_RATE,
+        )
+        raise UnreadableCellError(found)
     if clip.channels > MAX_CHANNELS:
-        raise UnreadableCellError(f"the clip has {clip.channels} channels, the limit is {MAX_CHANNELS}")
+        found = sentence(
+            "sound.channels",
+            "the clip has {channels} channels, the limit is {limit}",
+            channels=clip.channels,
+            limit=MAX_CHANNELS,
+        )
+        raise UnreadableCellError(found)
     if clip.frames == 0:
-        raise UnreadableCellError("the clip has no samples")
+        raise UnreadableCellError(sentence("sound.empty", "the clip has no samples"))
     return clip
 
 
@@ -81,10 +100,16 @@ def decode_clip(content: bytes, sample_rate: int, max_seconds: float) -> Floats:
         wanted = min(clip.frames, math.ceil(max_seconds * clip.samplerate))
         samples = clip.read(wanted, dtype="float32", always_2d=True)
         if len(samples) < wanted:
-            raise UnreadableCellError(f"the file is cut off: {len(samples):,} of {wanted:,} samples")
+            found = sentence(
+                "sound.cut_samples",
+                "the file is cut off: {size:,} of {whole:,} samples",
+                size=len(samples),
+                whole=wanted,
+            )
+            raise UnreadableCellError(found)
         mono = samples.mean(axis=1)
         if not np.isfinite(mono).all():
-            raise UnreadableCellError("the clip has samples that are not finite numbers")
+            raise UnreadableCellError(sentence("sound.not_finite", "the clip has samples that are not finite numbers"))
         divisor = math.gcd(sample_rate, clip.samplerate)
         if clip.samplerate != sample_rate:
             from scipy.signal import resample_poly

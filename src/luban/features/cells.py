@@ -42,8 +42,13 @@ def hashes(series: pl.Series) -> pl.Series:
 
 def quoted(cell: object) -> str:
     """Return a cell as a message shows it: quoted, and cut where it is long."""
+    return f"'{shortened(cell)}'"
+
+
+def shortened(cell: object) -> str:
+    """Return a cell on one line, cut where it is long."""
     text = " ".join(str(cell).split())
-    return f"'{text[:QUOTED_CHARACTERS]}…'" if len(text) > QUOTED_CHARACTERS else f"'{text}'"
+    return f"{text[:QUOTED_CHARACTERS]}…" if len(text) > QUOTED_CHARACTERS else text
 
 
 def share(mask: pl.Series) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from luban.core.resources import num_cores
+from luban.core.sentence import PARTS, restored, said, sentence, with_parts
 from luban.features.media import UnreadableCellError, read_cell
 
 NUM_SPANS = 64  # parts of a column that threads take in turn
@@ -49,9 +50,10 @@ def decode_cells(
             try:
                 decode(position, read_cell(cells[position], folder))
             except UnreadableCellError as error:
-                bad[position] = str(error)
+                bad[position] = said(error)
             except Exception as error:  # noqa: BLE001  # decoders of damaged files raise whatever they stumble over
-                bad[position] = f"the file cannot be decoded ({str(error) or type(error).__name__})"
+                why = str(error) or type(error).__name__
+                bad[position] = sentence("cell.damaged", "the file cannot be decoded ({error})", error=why)
         return bad
 
     wanted = list(positions)
@@ -83,10 +85,15 @@ def _in_processes(run: Callable[[Sequence[int]], Reasons], spans: list[list[int]
     found.append(run(spans[0]))
     for (process, pipe), span in children:
         with os.fdopen(pipe, "rb") as answer:
-            said = answer.read()
+            written = answer.read()
         _, status = os.waitpid(process, 0)
-        found.append(run(span) if status else {int(position): reason for position, reason in json.loads(said).items()})
+        found.append(run(span) if status else _told(json.loads(written)))
     return found
+
+
+def _told(answer: dict[str, Any]) -> Reasons:
+    """Return the reasons that another process wrote, each beside its parts."""
+    return {int(at): restored(answer[at], answer.get(f"{at}{PARTS}")) for at in answer if at.isdigit()}
 
 
 def _fork(run: Callable[[Sequence[int]], Reasons], span: list[int]) -> tuple[int, int]:
@@ -102,7 +109,8 @@ def _fork(run: Callable[[Sequence[int]], Reasons], span: list[int]) -> tuple[int
         os.close(writing)
         return process, reading
     try:
-        answer = json.dumps(run(span)).encode()
+        reasons = {str(position): reason for position, reason in run(span).items()}
+        answer = json.dumps(with_parts(reasons)).encode()
         while answer:
             answer = answer[os.write(writing, answer) :]
         os._exit(0)

@@ -59,18 +59,25 @@ def is_image(content: bytes) -> bool:
 
 def open_image(content: bytes, max_pixels: int) -> Image.Image:
     """Read an image's header; raises UnreadableCellError where it is no image, has no pixels or too many."""
-    too_many = f"pixels, the limit is {max_pixels:,}"
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableCellError(f"the image has too many {too_many}") from error
+        found = sentence("image.too_many", "the image has too many pixels, the limit is {limit:,}", limit=max_pixels)
+        raise UnreadableCellError(found) from error
     except UnidentifiedImageError as error:
-        damaged = "the header of the image is damaged, or it has no pixels"
-        foreign = "the file is not a PNG, JPEG, GIF, WebP, BMP or TIFF image"
+        damaged = sentence("image.damaged", "the header of the image is damaged, or it has no pixels")
+        foreign = sentence("image.foreign", "the file is not a PNG, JPEG, GIF, WebP, BMP or TIFF image")
         raise UnreadableCellError(damaged if is_image(content) else foreign) from error
     width, height = image.size
     if width * height > max_pixels:
-        raise UnreadableCellError(f"the image has {width * height:,} {too_many}")
+        raise UnreadableCellError(
+            sentence(
+                "image.large",
+                "the image has {pixels:,} pixels, the limit is {limit:,}",
+                pixels=width * height,
+                limit=max_pixels,
+            )
+        )
     return image
 
 
@@ -93,7 +100,9 @@ def _opaque(image: Image.Image, mode: str) -> Image.Image:
         # Pillow's own conversion clips to 255 in some releases and shifts in others.
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert(mode)
     if image.mode in ("I", "F"):
-        raise UnreadableCellError("the image has 32-bit pixels of unknown range; save it with 8 or 16 bits")
+        raise UnreadableCellError(
+            sentence("image.range", "the image has 32-bit pixels of unknown range; save it with 8 or 16 bits")
+        )
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)

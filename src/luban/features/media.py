@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 import polars as pl
 
+from luban.core.sentence import Sentence, sentence
 from luban.features.base import ColumnProfile
 
 MAX_FILE_BYTES = 256 * 2**20
@@ -18,6 +19,9 @@ PROBED_PATHS = 5  # cells whose file is looked for on the disk
 
 class UnreadableCellError(Exception):
     """A cell that cannot be read; the message is the reason, for `Encoded.bad`."""
+
+    def __init__(self, reason: Sentence) -> None:
+        super().__init__(reason)
 
 
 def is_missing(cell: object) -> bool:
@@ -75,19 +79,29 @@ def _exists(folder: Path | None, cell: str) -> bool:
 def locate(path: str, folder: Path | None) -> Path:
     """Return the file that a cell names; raises UnreadableCellError where it is not a file inside the folder."""
     if folder is None:
-        raise UnreadableCellError(f"the cell holds the path '{path}', but these data come from no folder")
+        found = sentence(
+            "cell.no_folder", "the cell holds the path '{path}', but these data come from no folder", path=path
+        )
+        raise UnreadableCellError(found)
     if _rooted(path):
-        raise UnreadableCellError(f"'{path}' is an absolute path; paths start in the folder of the data")
+        found = sentence(
+            "cell.absolute", "'{path}' is an absolute path; paths start in the folder of the data", path=path
+        )
+        raise UnreadableCellError(found)
     try:
         root = folder.resolve()
-        found = (root / path).resolve()
-        if not found.is_relative_to(root):
-            raise UnreadableCellError(f"'{path}' leaves the folder of the data")
-        if not found.is_file():
-            raise UnreadableCellError(f"there is no file '{path}' in the folder of the data")
+        place = (root / path).resolve()
+        if not place.is_relative_to(root):
+            raise UnreadableCellError(sentence("cell.outside", "'{path}' leaves the folder of the data", path=path))
+        if not place.is_file():
+            none = sentence("cell.no_file", "there is no file '{path}' in the folder of the data", path=path)
+            raise UnreadableCellError(none)
     except (OSError, ValueError, RuntimeError) as error:  # a name too long, a NUL character, a loop of links
-        raise UnreadableCellError(f"'{path[:100]}' is not a usable path ({error})") from error
-    return found
+        unusable = sentence(
+            "cell.no_path", "'{path}' is not a usable path ({error})", path=path[:100], error=str(error)
+        )
+        raise UnreadableCellError(unusable) from error
+    return place
 
 
 def read_cell(cell: object, folder: Path | None) -> bytes:
@@ -98,13 +112,21 @@ def read_cell(cell: object, folder: Path | None) -> bytes:
             size = path.stat().st_size
             content = path.read_bytes() if size <= MAX_FILE_BYTES else b""
         except OSError as error:
-            raise UnreadableCellError(f"'{cell}' cannot be read ({error.strerror})") from error
+            found = sentence("cell.closed", "'{path}' cannot be read ({error})", path=cell, error=str(error.strerror))
+            raise UnreadableCellError(found) from error
     elif isinstance(cell, bytes):
         size, content = len(cell), cell
     else:
-        raise UnreadableCellError(f"expected the bytes of a file or a path, found {type(cell).__name__}")
+        kind = type(cell).__name__
+        raise UnreadableCellError(
+            sentence("cell.no_bytes", "expected the bytes of a file or a path, found {kind}", kind=kind)
+        )
     if size > MAX_FILE_BYTES:
-        raise UnreadableCellError(f"the file has {size:,} bytes, the limit is {MAX_FILE_BYTES:,}")
+        raise UnreadableCellError(
+            sentence(
+                "cell.large", "the file has {size:,} bytes, the limit is {limit:,}", size=size, limit=MAX_FILE_BYTES
+            )
+        )
     if not content:
-        raise UnreadableCellError("the file is empty (0 bytes)")
+        raise UnreadableCellError(sentence("cell.empty", "the file is empty (0 bytes)"))
     return content

@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict
 
 from luban.core.errors import ArtifactError, SchemaError, listed, nearest
+from luban.core.sentence import sentence
 from luban.core.tensors import InputSpec
 from luban.data.table import Table
 from luban.features.audio import AudioConfig
@@ -154,5 +155,12 @@ def _unseen(feature: Feature, table: Table) -> str:
     if not isinstance(feature, CategoryFeature | LabelsFeature):
         return ""
     unseen = feature.num_unseen(table.frame)
-    found = f"{unseen} of {len(table)} rows hold a value that was rare or unseen in training"
-    return f"column '{feature.columns[0]}': {found}" if unseen else ""
+    if not unseen:
+        return ""
+    return sentence(
+        "schema.unseen",
+        "column '{column}': {unseen} of {rows} rows hold a value that was rare or unseen in training",
+        column=feature.columns[0],
+        unseen=unseen,
+        rows=len(table),
+    )

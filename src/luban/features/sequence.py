@@ -25,23 +25,29 @@ class SequenceConfig(FeatureConfig):
     max_length: int = Field(default=1024, ge=1, le=MAX_STEPS)
 
 
-def as_steps(cell: object, width: int | None) -> npt.NDArray[np.float32] | str:
+def as_steps(cell: object, width: int | None) -> npt.NDArray[np.float32] | Sentence:
     """Return a cell `[1, 2, 3]` or `[[1, 2], [3, 4]]` as (T, D), or the reason why it is not one."""
     if not isinstance(cell, (list, tuple, np.ndarray, pl.Series)):
-        return f"expected a list of numbers, found {type(cell).__name__}"
+        kind = type(cell).__name__
+        return sentence("sequence.no_list", "expected a list of numbers, found {kind}", kind=kind)
     try:
         steps = np.asarray(
             [list(s) if isinstance(s, (list, tuple, pl.Series)) else [s] for s in cell][-MAX_STEPS:], float
         )
     except (TypeError, ValueError):
-        return "expected a list of numbers, or of lists of numbers of one width"
+        return _no_steps()
     if len(steps) and steps.ndim != 2:
-        return "expected a list of numbers, or of lists of numbers of one width"
+        return _no_steps()
     if not len(steps):
         return np.zeros((0, width or 1), np.float32)
     if width is not None and steps.shape[1] != width:
-        return f"expected {width} numbers a step, found {steps.shape[1]}"
+        found = steps.shape[1]
+        return sentence("sequence.width", "expected {width} numbers a step, found {found}", width=width, found=found)
     return steps.astype(np.float32)
+
+
+def _no_steps() -> Sentence:
+    return sentence("sequence.no_numbers", "expected a list of numbers, or of lists of numbers of one width")
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ class SequenceFeature(Feature):
         )
 
     def encode(self, frame: pl.DataFrame, folder: Path | None = None) -> Encoded:
-        rows, bad = [], {}
+        rows, bad = [], dict[int, str]()
         for position, cell in enumerate(frame[self.columns[0]].to_list()):
             steps = [] if cell is None else cell
             read = as_steps(steps, len(self.mean))

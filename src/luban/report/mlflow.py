@@ -25,6 +25,7 @@ from luban.core.events import (
     TrainingStarted,
     Validated,
 )
+from luban.core.sentence import sentence
 from luban.report.tracking import StepAverages, Tell, Tracker, final_scores, flat, last_step
 
 # They count when MLflow is imported. It reports its use over the network unless told not to, and asks a server that
@@ -93,7 +94,9 @@ class MLflow(Tracker):
             self.handle(event)
         except (MlflowException, OSError) as error:
             self.has_failed = True
-            self.tell(Noted("track", f"MLflow failed and is left out from here on: {_first_line(error)}", True))
+            why = _first_line(error)
+            text = sentence("track.left_out", "MLflow failed and is left out from here on: {error}", error=why)
+            self.tell(Noted("track", text, is_warning=True))
 
     def handle(self, event: Event) -> None:
         match event:
@@ -184,7 +187,8 @@ class MLflow(Tracker):
                 self.end("FAILED")
             except (MlflowException, OSError) as error:
                 self.has_failed = True
-                self.tell(Noted("track", f"MLflow failed: {_first_line(error)}", True))
+                text = sentence("track.failed", "MLflow failed: {error}", error=_first_line(error))
+                self.tell(Noted("track", text, is_warning=True))
 
 
 def _key(name: str) -> str:

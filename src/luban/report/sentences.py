@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from luban.report.figures import Quote
-from luban.report.words import LANGUAGES, Words, flat
+from luban.report.words import LANGUAGES, Words, filled, flat
 
 ENGLISH = "en"  # that the files are written in
 PROSE = re.compile(r"[A-Za-z]{2}.* .*[A-Za-z]{2}")  # and no mere number, with or without its unit
@@ -37,7 +37,8 @@ class Forms(Formatter):
         if form is None:
             return None
         try:
-            return self.vformat(form, (), parts.get("values") or {})
+            values = parts.get("values") or {}
+            return filled(form, lambda name, spec: str(self.format_field(values[name], spec)))
         except (KeyError, ValueError, TypeError):
             return None  # written by another version
 

@@ -48,5 +48,11 @@ def unquoted(value: object) -> str:
     return text[1:-1] if is_quoted(text) and len(text) > 2 else text
 
 
-def between(values: list[str]) -> str:
-    return " / ".join(map(unquoted, values))
+def group_name(value: object, words: Words) -> str:
+    """Return a group in the language of the page: data without quotation marks, all else a word of ours or a bin."""
+    text = str(value)
+    return unquoted(text) if is_quoted(text) else value_name(text, words)
+
+
+def between(values: list[str], words: Words) -> str:
+    return " / ".join(group_name(value, words) for value in values)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from luban.core.sentence import with_parts
 from luban.explain.trace_formulas import number
 from luban.explain.trace_row import RowTrace
+from luban.report.figures import Figures, Quote
+from luban.report.sentences import named, told
 from luban.report.trace_diagram import diagram, histogram, shown
 from luban.report.trace_words import words
+from luban.report.words import words as report_words
 
 
 def render(found: RowTrace, language: str = "en") -> str:
@@ -21,10 +25,18 @@ def render(found: RowTrace, language: str = "en") -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "shown": shown, "bars": lambda counts: Markup(histogram(counts))}
-    word = words(language)
+    word, report = words(language), report_words(language)
+    notes = Figures(with_parts({"notes": found.notes}), "trace")
     svg = Markup(diagram(found, word["svg"]))
     return environment.get_template("trace.html.jinja").render(
-        found=found, trace=found.trace, w=word, language=language, svg=svg
+        found=found,
+        trace=found.trace,
+        w=word,
+        language=report.tag,
+        svg=svg,
+        task=report.name("task", found.task),
+        kinds=[named("kind", Quote("", item.kind), report).text for item in found.inputs],
+        notes=[told(notes.text("notes", place), report) for place in range(len(found.notes))],
     )
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
+from string import Formatter
 from typing import Any
 
 import yaml
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from luban.core.errors import ConfigError, listed, nearest
 
+CHINESE, LATIN = re.compile(r"[\u4e00-\u9fff]"), re.compile(r"[A-Za-z0-9²]")
+TAG = re.compile(r"<[^>]*>")
 LANGUAGES = {"en": "en", "zh": "zh-Hans"}  # and the tag of the page
 
 
@@ -22,11 +26,11 @@ class Words:
         self.language, self.tag, self.texts = language, LANGUAGES[language], texts
 
     def __call__(self, key: str, **values: object) -> Markup:
-        return Markup(self.texts[key]).format(**values)
+        return Markup(filled(self.texts[key], lambda name, _: escape(values[name])))
 
     def plain(self, key: str, **values: object) -> str:
         """Return the text without escaping, for Markdown and terminals, which escape in their own way."""
-        return str(self.texts[key]).format(**values)
+        return filled(self.texts[key], lambda name, _: str(values[name]))
 
     def name(self, kind: str, name: str) -> str:
         """Return what a metric, stage, baseline... is called, or its own name where this language has none."""
@@ -34,6 +38,31 @@ class Words:
 
     def has(self, key: str) -> bool:
         return key in self.texts
+
+
+def filled(form: str, value: Callable[[str, str], str]) -> str:
+    """Put values into a form; between its Chinese and a Latin letter or a digit is a space, between Chinese none.
+
+    value: by name and format specification, as the form has them.
+    """
+    found = ""
+    for literal, name, spec, _ in Formatter().parse(form):
+        text = literal.strip(" ")
+        start, _, end = literal.partition(text) if text else (literal, "", "")
+        if found and CHINESE.match(text[:1]):
+            start = _gap(TAG.sub("", found)[-1:], start)
+        found += start + text
+        if name is not None:
+            own = value(name, spec or "")
+            found += (_gap(TAG.sub("", own)[:1], end) if CHINESE.match(text[-1:]) else end) + own
+        else:
+            found += end
+    return found
+
+
+def _gap(other: str, given: str) -> str:
+    """Return what stands between Chinese and another character."""
+    return "" if CHINESE.match(other) else " " if LATIN.match(other) else given
 
 
 @cache

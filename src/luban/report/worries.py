@@ -8,8 +8,7 @@ from typing import Any
 
 from luban.core import artifact
 from luban.report.content import Content
-from luban.report.figures import EACH, Figure, Figures, Quote, pointer
-from luban.report.slice_words import between
+from luban.report.figures import EACH, Figure, Figures, pointer
 
 FEW_ROWS = 200  # test rows, below which intervals are wide
 HIGH_ECE = 0.05  # calibration error that the whole interval has to exceed
@@ -160,9 +159,8 @@ def unfair(content: Content) -> list[Worry]:
                 "rate": item["rate"],
                 "column": content.figures.text("fairness", "column"),
                 "gap": gap,
-                "between": Quote(
-                    content.figures.source("fairness", "gaps", index, "between"), between(item["between"])
-                ),
+                "groups": item["between"],
+                "source": content.figures.source("fairness", "gaps", index, "between"),
             }
             return [Worry("fairness", 60, values)]
     return []

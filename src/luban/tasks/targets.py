@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 
 from luban.core.errors import ConfigError, DataError, listed
+from luban.core.sentence import Sentence, sentence
 from luban.data.table import REJECTED_LIMIT, Table
 from luban.features.base import ColumnProfile
-from luban.features.cells import quoted
+from luban.features.cells import quoted, shortened
 from luban.features.number import parse_numbers
 from luban.tasks.base import Floats, LossConfig
 
@@ -36,7 +37,7 @@ class UnseenLabel(str):
         return reason
 
 
-def unseen_labels(table: Table, target: str, bad: Mapping[int, str]) -> tuple[set[int], list[str]]:
+def unseen_labels(table: Table, target: str, bad: Mapping[int, str]) -> tuple[set[int], list[Sentence]]:
     """Return the rows whose label does not stand in the training rows, and a sentence for each such label.
 
     bad: position -> reason, as `Task.encode` gives them. Raises DataError where these rows are more than 1 % of all:
@@ -52,12 +53,25 @@ def unseen_labels(table: Table, target: str, bad: Mapping[int, str]) -> tuple[se
             action="Add training rows with these labels, or remove these rows",
         )
     notes = [
-        f"label {quoted(label)} stands in {table.name} but not in the training rows: "
-        f"{count} row{'s' * (count > 1)} set aside, which the scores leave out"
+        sentence(
+            "unseen.label",
+            "label '{label}' stands in {name} but not in the training rows: {rows:count row} set aside, which the "
+            "scores leave out",
+            label=shortened(label),
+            name=table.name,
+            rows=count,
+        )
         for label, count in counts[:TOLD_LABELS]
     ]
-    if left := counts[TOLD_LABELS:]:
-        notes.append(f"{len(left)} more labels of {table.name} do not stand in the training rows: set aside alike")
+    if left := len(counts[TOLD_LABELS:]):
+        notes.append(
+            sentence(
+                "unseen.more",
+                "{labels} more labels of {name} do not stand in the training rows: set aside alike",
+                labels=left,
+                name=table.name,
+            )
+        )
     return set(unseen), notes
 
 

@@ -19,6 +19,7 @@ import torch
 
 from luban.core import artifact
 from luban.core.errors import ArtifactError, typed
+from luban.core.sentence import said, sentence
 
 Tensors = dict[str, torch.Tensor]
 State = dict[str, Any]
@@ -101,7 +102,14 @@ class Checkpoints:
                 best = [safetensors.torch.load_file(path.parent / name) for name in self.best_file]
                 return Checkpoint(content["state"], tensors, best[0] if best else {})
             except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-                self.notes.append(f"the checkpoint {path.name} is damaged ({error}): an older one is used")
+                self.notes.append(
+                    sentence(
+                        "resume.damaged",
+                        "the checkpoint {name} is damaged ({reason}): an older one is used",
+                        name=path.name,
+                        reason=said(error),
+                    )
+                )
         return self._held(usable)
 
     def forget_after(self, state: State) -> None:
@@ -130,10 +138,10 @@ class Checkpoints:
         content: dict[str, Any] = json.loads(path.read_text("utf-8"))
         expected = content.pop("sha256")
         if _digest(content) != expected:
-            raise ValueError("its counters were changed")
+            raise ValueError(sentence("resume.changed", "its counters were changed"))
         for name, digest in content["files"].items():
             if artifact.sha256(path.parent / name) != digest:
-                raise ValueError(f"{name} is cut short or changed")
+                raise ValueError(sentence("resume.cut", "{name} is cut short or changed", name=name))
         self._require_same(path, content["facts"])
         return content
 
@@ -163,7 +171,7 @@ class Checkpoints:
             ) from error
 
     def _remove_superfluous(self) -> None:
-        if self.folder is None:
+        if self.folder is None or not self.folder.is_dir():
             return
         paths = self._paths()
         at_start = [path for path in paths if self._state(path).get("batch") == 0]

@@ -258,7 +258,7 @@ class Loop:
         rate = float(max(group["lr"] for group in self.optimizer.param_groups))
         recovery = progress.recovery
         action = recovery.decide(found, progress.step, progress.epoch, rate)
-        event = Diverged(progress.step, progress.epoch, found.loss, rate, found.rows, f"{found.reason}: {action}")
+        event = Diverged(progress.step, progress.epoch, found.loss, rate, found.rows, action)
         good = self.checkpoints.newest(lambda state: not recovery.from_epoch_start or state["batch"] == 0)
         assert good is not None, "a checkpoint is written before the first step"
         self.checkpoints.forget_after(good.state)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from luban.core.errors import TrainingError
+from luban.core.sentence import Sentence, sentence
 
 WINDOW = 15  # steps whose median loss is looked at: single outliers do not end a run
 FIRST = 10  # steps whose mean says where the loss began
@@ -19,7 +20,7 @@ RATE_CUT = 0.5
 class Diverging(Exception):  # noqa: N818 - raised by the loop for itself
     """A step whose loss or gradient cannot be used. is_batch: its batch may be at fault. rows: of it, by number."""
 
-    def __init__(self, reason: str, loss: float, *, is_batch: bool) -> None:
+    def __init__(self, reason: Sentence, loss: float, *, is_batch: bool) -> None:
         super().__init__(reason)
         self.reason, self.loss, self.is_batch = reason, loss, is_batch
         self.rows: list[int] = []
@@ -36,15 +37,19 @@ class LossWatch:
     def check(self, loss: float, grad_norm: float) -> Diverging | None:
         """Take the loss of a step in; return what is wrong where it or the gradient is not finite, or it runs away."""
         if not math.isfinite(loss):
-            return Diverging(f"a loss of {loss}", loss, is_batch=True)
+            return Diverging(sentence("diverged.loss", "a loss of {loss}", loss=str(loss)), loss, is_batch=True)
         if not math.isfinite(grad_norm):
-            return Diverging(f"a gradient of norm {grad_norm}", loss, is_batch=True)
+            found = sentence("diverged.gradient", "a gradient of norm {norm}", norm=str(grad_norm))
+            return Diverging(found, loss, is_batch=True)
         if len(self.first) < FIRST:
             self.first = [*self.first, loss]
         self.window = [*self.window[1 - WINDOW :], loss]
         began = max(self.chance, statistics.fmean(self.first))
         if len(self.window) == WINDOW and statistics.median(self.window) > RUNAWAY * began > 0:
-            return Diverging(f"a loss that runs away ({began:.3g} at first, {loss:.3g} now)", loss, is_batch=False)
+            found = sentence(
+                "diverged.away", "a loss that runs away ({began:.3g} at first, {now:.3g} now)", began=began, now=loss
+            )
+            return Diverging(found, loss, is_batch=False)
         return None
 
 
@@ -56,8 +61,8 @@ class Recovery:
     rate_scale: float = 1.0
     skipped: list[int] = field(default_factory=list)
 
-    def decide(self, found: Diverging, step: int, epoch: int, rate: float) -> str:
-        """Choose a remedy and return its sentence: the batch is left out once; after that the learning rate is cut.
+    def decide(self, found: Diverging, step: int, epoch: int, rate: float) -> Sentence:
+        """Choose a remedy and say what it is for: the batch is left out once; after that the learning rate is cut.
 
         Raises TrainingError after too many tries.
         """
@@ -72,9 +77,16 @@ class Recovery:
             )
         if found.is_batch and not self.skipped:
             self.skipped.append(step)
-            return "back to the last checkpoint, this batch is left out"
+            return sentence(
+                "diverged.skipped", "{reason}: back to the last checkpoint, this batch is left out", reason=found.reason
+            )
         self.rate_scale *= RATE_CUT
-        return f"back to the start of the epoch, the learning rate is cut to {self.rate_scale:.3g} of what was set"
+        return sentence(
+            "diverged.slowed",
+            "{reason}: back to the start of the epoch, the learning rate is cut to {scale:.3g} of what was set",
+            reason=found.reason,
+            scale=self.rate_scale,
+        )
 
     @property
     def from_epoch_start(self) -> bool:

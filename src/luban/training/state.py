@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from luban.core.sentence import PARTS, restored, with_parts
 from luban.training.averaging import WeightAverage
 from luban.training.checkpoint import Checkpoint, Tensors
 from luban.training.combined import Combined
@@ -35,11 +36,12 @@ class Progress:
     watch: LossWatch = field(default_factory=LossWatch)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return with_parts(asdict(self))
 
     @classmethod
     def from_json(cls, state: dict[str, Any]) -> Progress:
-        score = state["best_score"]
+        state, score = dict(state), state["best_score"]
+        state["ended"] = restored(state["ended"], state.pop(f"ended{PARTS}", None))
         nested = {"recovery": Recovery(**state["recovery"]), "watch": LossWatch(**state["watch"])}
         return cls(**{**state, "best_score": None if score is None else (score[0], score[1]), **nested})
 

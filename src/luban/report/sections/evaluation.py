@@ -86,12 +86,19 @@ def said(content: Content, words: Words) -> Markup:
     """Say from which probability on a label is given, or would best be, and what for."""
     at = content.figures
     goal = at.text("threshold", "goal")
-    named = replace(goal, text=words.name("metric", goal.text) if words.has(f"metric.{goal.text}") else goal.text)
+    named = replace(goal, text=goal_name(goal.text, words))
     found = content.metrics["threshold"]
     key = "threshold_labels" if found.get("labels") else "threshold_text"
     if not found.get("used"):
         key = "threshold_suggested"
     return words(key, label=at.text("threshold", "label"), goal=named, threshold=at("threshold", "threshold"))
+
+
+def goal_name(goal: str, words: Words) -> str:
+    """Return a goal in the language of the page, `recall ≥ 0.95`; a cost is written as it was stated."""
+    metric, at_least, least = goal.replace(" ", "").partition(">=")
+    named = words.name("metric", metric) if words.has(f"metric.{metric}") else metric
+    return f"{named} ≥ {least}" if at_least else named
 
 
 def promised(content: Content, words: Words) -> Markup:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from luban.report.charts import draw
 from luban.report.content import Content
 from luban.report.figures import Figure, Quote
-from luban.report.slice_words import between, slice_name, unquoted
+from luban.report.slice_words import between, group_name, slice_name
 from luban.report.words import Words
 
 MAX_SLICES = 24
@@ -33,7 +33,7 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
         "rates": [words.name("metric", rate) for rate in rates_of(content)],
         "groups": [
             (
-                Quote(at.source("fairness", "groups", index, "value"), unquoted(group["value"])),
+                Quote(at.source("fairness", "groups", index, "value"), group_name(group["value"], words)),
                 at("fairness", "groups", index, "rows"),
                 *(at.interval("fairness", "groups", index, "rates", rate) for rate in rates_of(content)),
             )
@@ -43,7 +43,7 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
             (
                 words.name("metric", gap["rate"]),
                 at.interval("fairness", "gaps", index, "gap"),
-                Quote(at.source("fairness", "gaps", index, "between"), between(gap["between"])),
+                Quote(at.source("fairness", "gaps", index, "between"), between(gap["between"], words)),
             )
             for index, gap in enumerate((metrics.get("fairness") or {}).get("gaps", []))
         ],

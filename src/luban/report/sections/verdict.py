@@ -10,7 +10,7 @@ from luban.report.charts import draw
 from luban.report.content import Content
 from luban.report.figures import Quote
 from luban.report.sentences import told as translated
-from luban.report.slice_words import slice_name
+from luban.report.slice_words import between, slice_name
 from luban.report.words import Words
 from luban.report.worries import Worry, worries
 from luban.tasks import metrics as metric_tables
@@ -137,6 +137,8 @@ def localised(worry: Worry, words: Words) -> dict[str, Any]:
     }
     if "slice" in worry.values:
         names["name"] = Quote(worry.values["source"], slice_name(worry.values["slice"], words))
+    if "groups" in worry.values:
+        names["between"] = Quote(worry.values["source"], between(worry.values["groups"], words))
     sentences = {key: translated(worry.values[key], words) for key in SENTENCES if key in worry.values}
     return worry.values | names | sentences
 
