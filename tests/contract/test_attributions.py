@@ -7,6 +7,7 @@ import pytest
 import torch
 from test_features import fitted, frame_of  # type: ignore[import-not-found]
 
+from luban.core.sentence import Sentence
 from luban.core.tensors import Ragged
 from luban.explain.attributions import ATTRIBUTIONS
 from luban.explain.view import RowInput, View
@@ -14,6 +15,8 @@ from luban.features import FEATURES
 from luban.features.base import Feature
 from luban.models import network as networks
 from luban.models.network import Network, NetworkConfig
+from luban.report.sentences import forms
+from luban.report.words import words
 
 MODEL = {
     "tokens": {"architecture": "transformer", "layers": 1, "width": 16, "heads": 2, "dropout": 0.0},
@@ -53,6 +56,10 @@ def test_a_view_begins_at_the_row_and_deletes_its_parts(kind: type[Feature], pos
     found = network(view.masked(keep))
     assert found.shape == (count + 1, 2)
     torch.testing.assert_close(found[-1:], logits, atol=1e-5, rtol=1e-4)
+    for part in view.parts:
+        assert isinstance(part.label, Sentence) == (part.form == "bin" or position == 3)
+        if isinstance(part.label, Sentence):
+            assert forms(words("zh")).of(part.label.parts)
     path = network(view.lift(torch.cat([view.baseline, view.point])))
     assert path.isfinite().all()
     if view.draw is not None:

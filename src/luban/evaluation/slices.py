@@ -189,12 +189,10 @@ def find_slices(quality: Quality, frame: pl.DataFrame, kinds: Mapping[str, str])
     Returns None where no slice has 20 rows and as many beside it.
     """
     cuts = {name: CUTS[kind](frame[name]) for name, kind in list(kinds.items())[:MAX_COLUMNS] if kind in CUTS}
-    tested: list[tuple[tuple[str, ...], Cut]] = [((name,), cut) for name, cut in cuts.items()]
-    tested += [
-        ((first, second), _crossed(cuts[first], cuts[second]))
-        for first, second in combinations(list(cuts)[:MAX_PAIR_COLUMNS], 2)
-    ]
-    looks = [_look(quality, columns, cut) for columns, cut in tested]
+    looks = [_look(quality, (name,), cut.codes, len(cut.names)) for name, cut in cuts.items()]
+    for first, second in combinations(list(cuts)[:MAX_PAIR_COLUMNS], 2):
+        width = len(cuts[first].names) * len(cuts[second].names)
+        looks.append(_look(quality, (first, second), _crossed(cuts[first], cuts[second]), width))
     seen = [look for look in looks if len(look.codes)]
     if not seen:
         return None
@@ -212,7 +210,7 @@ def find_slices(quality: Quality, frame: pl.DataFrame, kinds: Mapping[str, str])
 
     def described(index: int) -> Slice:
         look = seen[place[index]]
-        rows = np.flatnonzero(look.cut.codes == code[index])
+        rows = np.flatnonzero(look.of_rows == code[index])
         return Slice(
             tuple(Part(name, cuts[name].names[own]) for name, own in places_of(look, int(code[index]))),
             len(rows),
@@ -245,24 +243,26 @@ def find_slices(quality: Quality, frame: pl.DataFrame, kinds: Mapping[str, str])
 
 @dataclass(frozen=True)
 class _Look:
-    """One cut with the codes that have rows enough, their means and p-values, (n,) each."""
+    """of_rows: the slice of each row. codes: of the slices that have rows enough, with their means and p-values, (n,)
+    each."""
 
     columns: tuple[str, ...]
-    cut: Cut
+    of_rows: Codes
     codes: Codes
     means: Floats
     p_values: Floats
 
 
-def _look(quality: Quality, columns: tuple[str, ...], cut: Cut) -> _Look:
-    inside = cut.codes >= 0
-    places, width, rows = cut.codes[inside], len(cut.names), len(cut.codes)
+def _look(quality: Quality, columns: tuple[str, ...], of_rows: Codes, width: int) -> _Look:
+    """width: how many slices there are."""
+    inside = of_rows >= 0
+    places, rows = of_rows[inside], len(of_rows)
     counts = np.bincount(places, minlength=width)
     big = np.flatnonzero((counts >= MIN_ROWS) & (rows - counts >= MIN_ROWS))
     sums = np.bincount(places, quality.values[inside], width)[big]
     of_ranks = np.bincount(places, quality.ranks[inside], width)[big]
     counts = counts[big]
-    return _Look(columns, cut, big, sums / np.maximum(counts, 1), _p_values(quality, counts, sums, of_ranks))
+    return _Look(columns, of_rows, big, sums / np.maximum(counts, 1), _p_values(quality, counts, sums, of_ranks))
 
 
 def _p_values(quality: Quality, counts: Codes, sums: npt.NDArray[Any], of_ranks: npt.NDArray[Any]) -> Floats:
@@ -280,8 +280,7 @@ def _p_values(quality: Quality, counts: Codes, sums: npt.NDArray[Any], of_ranks:
     return np.minimum(1.0, p_values)
 
 
-def _crossed(first: Cut, second: Cut) -> Cut:
-    """Cut by two columns at once."""
-    width = len(second.names)
-    codes = np.where((first.codes >= 0) & (second.codes >= 0), first.codes * width + second.codes, -1)
-    return Cut(codes, [f"{one}{JOINED}{other}" for one in first.names for other in second.names])
+def _crossed(first: Cut, second: Cut) -> Codes:
+    """Return the slice of each row by two columns at once."""
+    both = (first.codes >= 0) & (second.codes >= 0)
+    return np.where(both, first.codes * len(second.names) + second.codes, -1)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from luban.core.sentence import sentence
 from luban.core.tensors import Ragged
 from luban.explain.pictures import pictures
 from luban.explain.sequence import frames_view, time_parts
@@ -33,9 +34,15 @@ def audio_view(row: RowInput) -> View:
         within = (times == part).nonzero().flatten()
         for band in range(num_bands):
             inside = (bands == band).nonzero().flatten()
-            time = f"{int(within[0]) * seconds:.2f}-{(int(within[-1]) + 1) * seconds:.2f} s"
-            pitch = f"{hertz[int(inside[0])]:.0f}-{hertz[int(inside[-1]) + 2]:.0f} Hz"
-            parts.append(Part(row.cells.columns[0], "bin", f"{time}, {pitch}"))
+            label = sentence(
+                "explanation.sound",
+                "{start:.2f}-{end:.2f} s, {low:.0f}-{high:.0f} Hz",
+                start=int(within[0]) * seconds,
+                end=(int(within[-1]) + 1) * seconds,
+                low=float(hertz[int(inside[0])]),
+                high=float(hertz[int(inside[-1]) + 2]),
+            )
+            parts.append(Part(row.cells.columns[0], "bin", label))
     groups = (times[:, None] * num_bands + bands[None, :]).to(row.value.values.device)
     loudness = row.stored.values.cpu().numpy()
 

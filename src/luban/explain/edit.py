@@ -14,9 +14,11 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from luban.core.sentence import with_parts
 from luban.data.table import Table
 from luban.explain.effort import THOROUGH, Effort
 from luban.explain.question import Question
+from luban.explain.view import MISSING_CELL
 from luban.features import cache
 from luban.features.cells import quoted
 from luban.features.dataset import Dataset
@@ -34,8 +36,8 @@ class Change:
     before: str
     after: str
 
-    def to_json(self) -> dict[str, str]:
-        return {"column": self.column, "before": self.before, "after": self.after}
+    def to_json(self) -> dict[str, Any]:
+        return with_parts(vars(self))
 
 
 @dataclass(frozen=True)
@@ -150,4 +152,4 @@ def _decoded(question: Question, outputs: Any) -> str:
 
 
 def _shown(cell: object) -> str:
-    return "(missing)" if cell is None or cell == "" else quoted(cell).strip("'")
+    return MISSING_CELL if cell is None or cell == "" else quoted(cell).strip("'")

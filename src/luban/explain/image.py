@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from luban.core.sentence import Sentence, sentence
 from luban.explain.number import as_tensor
 from luban.explain.pictures import pictures
 from luban.explain.view import Part, Pictures, RowInput, View, mixed
@@ -19,8 +20,7 @@ def image_view(row: RowInput) -> View:
     down, across = _stripes(height), _stripes(width)
     columns = int(across.max()) + 1
     groups = (down[:, None] * columns + across[None, :])[None, None].to(point.device)
-    rows_of, columns_of = _spans(down), _spans(across)
-    parts = [Part(column, "bin", f"y {y}, x {x}") for y in rows_of for x in columns_of]
+    parts = [Part(column, "bin", _square(*y, *x)) for y in _spans(down) for x in _spans(across)]
     baseline = torch.zeros_like(point)
     assert isinstance(row.stored, Tensor)
     pixels = row.stored[0].cpu().numpy().astype(np.uint8)
@@ -46,7 +46,18 @@ def _stripes(size: int) -> Tensor:
     return torch.arange(size) * min(SIDE_PARTS, size) // size
 
 
-def _spans(stripes: Tensor) -> list[str]:
+def _spans(stripes: Tensor) -> list[tuple[int, int]]:
     """Return the first and last pixel of each stripe."""
     places = [(stripes == stripe).nonzero().flatten() for stripe in stripes.unique()]  # type: ignore[no-untyped-call]
-    return [f"{int(place[0])}-{int(place[-1])}" for place in places]
+    return [(int(place[0]), int(place[-1])) for place in places]
+
+
+def _square(top: int, bottom: int, left: int, right: int) -> Sentence:
+    return sentence(
+        "explanation.square",
+        "y {top}-{bottom}, x {left}-{right}",
+        top=top,
+        bottom=bottom,
+        left=left,
+        right=right,
+    )

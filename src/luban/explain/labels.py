@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from luban.core.sentence import sentence
 from luban.explain.number import as_tensor
-from luban.explain.view import Part, RowInput, View, mixed
+from luban.explain.view import MISSING_CELL, Part, RowInput, View, mixed
 from luban.features.labels import MISSING, NUM_RESERVED
 
 
@@ -30,4 +31,6 @@ def labels_view(row: RowInput) -> View:
 def _name(component: int, labels: tuple[str, ...]) -> str:
     if component >= NUM_RESERVED:
         return labels[component - NUM_RESERVED]
-    return "(missing)" if component == MISSING else "(labels that training did not see)"
+    if component == MISSING:
+        return MISSING_CELL
+    return sentence("explanation.unseen", "(labels that training did not see)")

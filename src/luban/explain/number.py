@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from luban.explain.view import Part, RowInput, View, mixed
+from luban.explain.view import MISSING_CELL, Part, RowInput, View, mixed
 from luban.features.cells import quoted
 
 
@@ -39,4 +39,4 @@ def as_tensor(row: RowInput) -> Tensor:
 def shown(row: RowInput) -> str:
     """Return the cell as people read it."""
     cell = row.cells.item(0, 0)
-    return "(missing)" if cell is None or cell == "" else quoted(cell).strip("'")
+    return MISSING_CELL if cell is None or cell == "" else quoted(cell).strip("'")

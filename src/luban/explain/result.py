@@ -6,6 +6,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
+from luban.core.sentence import with_parts
 from luban.explain.check import Check
 from luban.explain.edit import Edit
 from luban.explain.importance import Importance
@@ -26,7 +27,7 @@ class Weighted:
     weight: float
 
     def to_json(self) -> dict[str, Any]:
-        return {self.part.form: self.part.label, "weight": self.weight}
+        return with_parts({self.part.form: self.part.label, "weight": self.weight})
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from luban.core.sentence import sentence
 from luban.core.tensors import Ragged
 from luban.explain.view import Inputs, Part, RowInput, View, mixed
 from luban.features.sequence import Series
@@ -20,7 +21,11 @@ def sequence_view(row: RowInput) -> View:
     stretches = time_parts(len(frames.values))
     spans = [(stretches == part).nonzero().flatten() for part in stretches.unique()]  # type: ignore[no-untyped-call]
     ends = tuple((int(span[0]) + 1, int(span[-1]) + 1) for span in spans)
-    parts = tuple(Part(row.cells.columns[0], "bin", f"steps {first}-{last}") for first, last in ends)
+    column = row.cells.columns[0]
+    parts = tuple(
+        Part(column, "bin", sentence("explanation.steps", "steps {first}-{last}", first=first, last=last))
+        for first, last in ends
+    )
     view = frames_view(row, parts, stretches[:, None].to(frames.values.device))
     return replace(view, series=Series.of(row.cells.item(0, 0), len(frames.values), ends) if parts else None)
 

@@ -12,19 +12,21 @@ from typing import Any, Literal
 import polars as pl
 from torch import Tensor
 
+from luban.core.sentence import sentence
 from luban.core.tensors import Ragged
 from luban.features.base import Feature
 from luban.features.sequence import Series
 from luban.models.base import Encoder
 
 Inputs = dict[str, Tensor | Ragged]
+MISSING_CELL = sentence("explanation.missing", "(missing)")
 
 
 @dataclass(frozen=True)
 class Part:
     """What an explanation gives a weight to. column: that it is in. form: a word of a text (`text`), a place in an
-    image, a sound or a sequence (`bin`), or a cell (`value`). label: how it reads. gap: what its text
-    has before it. words: how many it is put together from."""
+    image, a sound or a sequence (`bin`), or a cell (`value`). label: how it reads, a Sentence where that is no text of
+    the data. gap: what its text has before it. words: how many it is put together from."""
 
     column: str
     form: Literal["text", "bin", "value"]

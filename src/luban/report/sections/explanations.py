@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from markupsafe import Markup
+
 from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.content import Content
-from luban.report.figures import Figure, Figures
+from luban.report.figures import Figure, Figures, Quote
 from luban.report.pictures.sequence import Spans, series_chart
 from luban.report.sentences import told
 from luban.report.words import Words
@@ -52,7 +54,8 @@ def row_of(row: Mapping[str, Any], index: int, at: Figures, words: Words) -> dic
     of (label, weight, share of the largest), charts of sequences, and safe pictures."""
     inputs = [{**item, "parts": weighed(item)} for item in row.get("inputs") or []]
     most = max((abs(part["weight"]) for item in inputs for _, part in item["parts"]), default=0.0) or 1.0
-    texts, bars, pictures = [], [], []
+    texts, pictures = [], []
+    bars: list[tuple[Quote | Markup, Figure, float]] = []
     charts: list[Chart] = []
     for place, item in enumerate(inputs):
         column = str(item.get("column", ""))
@@ -70,21 +73,20 @@ def row_of(row: Mapping[str, Any], index: int, at: Figures, words: Words) -> dic
         series = at.below("rows", index, "inputs", place, "series")
         if series.entry("steps") and len(charts) < MAX_CHARTS:
             spans = Spans(
-                [(label(part), part["weight"], part["weight"] / most) for _, part in item["parts"]],
+                [
+                    (str(label_of(index, place, number, at, words)), part["weight"], part["weight"] / most)
+                    for number, part in item["parts"]
+                ],
                 at.source("rows", index, "inputs", place, "parts"),
             )
             charts.append(series_chart(series, column, row.get("row"), words, spans))
         seen = safe_pictures(item.get("image") or {})
         if seen:
             pictures.append((column, seen))
-        bars += [
-            (
-                label(part) if len(inputs) == 1 else f"{column}: {label(part)}",
-                weight_of(index, place, number, at),
-                part["weight"] / most,
-            )
-            for number, part in item["parts"]
-        ]
+        for number, part in item["parts"]:
+            named = label_of(index, place, number, at, words)
+            label = named if len(inputs) == 1 else Markup("{}: {}").format(column, named)
+            bars.append((label, weight_of(index, place, number, at), part["weight"] / most))
     is_sequence = len(inputs) == 1 and not pictures
     most_bars = MAX_PLACES if pictures else MAX_STEPS if is_sequence else MAX_BARS
     strongest = sorted(range(len(bars)), key=lambda place: -abs(bars[place][2]))[:most_bars]
@@ -98,6 +100,7 @@ def row_of(row: Mapping[str, Any], index: int, at: Figures, words: Words) -> dic
         "charts": charts,
         "bars": [bars[place] for place in (sorted(strongest) if is_sequence else strongest)],
         "more": len(bars) - len(strongest),
+        "edits": edits_of(row, index, at, words),
         "probability": probability,
         "is_right": row["actual"] == row.get("predicted") if has_answer else None,
     }
@@ -114,8 +117,25 @@ def weight_of(row: int, place: int, number: int, at: Figures) -> Figure:
     return at("rows", row, "inputs", place, "parts", number, "weight")
 
 
-def label(part: Mapping[str, Any]) -> str:
-    return str(part.get("bin", part.get("value", "")))
+def label_of(row: int, place: int, number: int, at: Figures, words: Words) -> Quote:
+    """Return what a part of one of a row's columns is called."""
+    part = at.below("rows", row, "inputs", place, "parts", number)
+    return ours_told(part.text("value" if part.entry("bin") is None else "bin"), words)
+
+
+def edits_of(row: Mapping[str, Any], index: int, at: Figures, words: Words) -> list[dict[str, Any]]:
+    """Return the changes of the smallest edit, cells as the language of the page has them."""
+    changes = (row.get("edit") or {}).get("changes") or []
+    found = []
+    for place, change in enumerate(changes):
+        here = at.below("rows", index, "edit", "changes", place)
+        found.append({**change, **{name: ours_told(here.text(name), words) for name in ("before", "after")}})
+    return found
+
+
+def ours_told(text: Quote, words: Words) -> Quote:
+    """Return what is a word of ours in the language of the page, and a text of the data as it is."""
+    return text if text.parts is None else told(text, words)
 
 
 def safe_pictures(image: Mapping[str, Any]) -> dict[str, str]:
