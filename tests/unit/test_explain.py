@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,12 +18,13 @@ from luban.explain.check import check
 from luban.explain.edit import smallest_edit
 from luban.explain.effort import THOROUGH
 from luban.explain.examples import BUDGET, affordable
-from luban.explain.question import Answer, Question, flops_of
+from luban.explain.question import Answer, Question, counted
 from luban.explain.result import Sampling
 from luban.explain.segments import cut, segmented
 from luban.explain.view import Part, View
 from luban.models import network as networks
 from luban.models.network import Network, NetworkConfig, vector_name
+from luban.models.packed import PackedLinear, can_pack
 from luban.tasks.classification import Binary
 
 pytest.importorskip("matplotlib", reason="captum imports it: pip install 'luban[explain]'")
@@ -48,10 +50,10 @@ def test_integrated_gradients_add_up_to_the_difference() -> None:
 
 def test_occlusion_and_shapley_values_of_a_linear_score_are_its_strengths() -> None:
     torch.testing.assert_close(captum.occlusion(linear, 5), STRENGTHS)
-    torch.testing.assert_close(captum.kernel_shap(linear, 5, 200, seed=0).weights, STRENGTHS, atol=1e-3, rtol=0)
-    assert captum.lime(linear, 5, 200, seed=0).weights.argmax() == 0
+    torch.testing.assert_close(captum.kernel_shap(linear, 5, 200, 0, seed=0).weights, STRENGTHS, atol=1e-3, rtol=0)
+    assert captum.lime(linear, 5, 200, 0, seed=0).weights.argmax() == 0
     before = torch.get_rng_state()
-    assert torch.equal(captum.lime(linear, 5, 64, seed=1).weights, captum.lime(linear, 5, 64, seed=1).weights)
+    assert torch.equal(captum.lime(linear, 5, 64, 20, seed=1).weights, captum.lime(linear, 5, 64, 20, seed=1).weights)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -59,7 +61,7 @@ def test_shapley_values_do_not_suffer_from_what_is_even_in_the_score() -> None:
     def score(keep: torch.Tensor) -> torch.Tensor:
         return linear(keep) + 5 * (keep.float().mean(1) - 0.5) ** 2
 
-    found = captum.kernel_shap(score, 5, 64, seed=0)
+    found = captum.kernel_shap(score, 5, 64, 20, seed=0)
     torch.testing.assert_close(found.weights, STRENGTHS, atol=1e-2, rtol=0)
     for half in found.halves:
         torch.testing.assert_close(half, STRENGTHS, atol=1e-2, rtol=0)
@@ -73,7 +75,9 @@ def test_words_are_put_together_with_what_stands_between_them() -> None:
     groups = torch.tensor([-1, *range(9), -1])
     view = View("text", tuple(parts), torch.zeros(1), torch.zeros(1), groups, lambda _: {}, lambda keep: {"x": keep})
     predictor: Any = None
-    question, sizes = segmented(Question(predictor, Answer("yes", "yes", 1, 1.0, "nats"), (view,), {}), 2)
+    answer = Answer("yes", "yes", 1, 1.0, "nats")
+    question, sizes = segmented(Question(predictor, answer, (view,), {}, torch.zeros(1, 1), 9), 2)
+    assert question.flops == 9
     assert [part.label for part in question.parts] == ["I don't know.", "Do you?"]
     assert sizes == (6, 3)
     assert question.views[0].groups.tolist() == [-1, *[0] * 6, *[1] * 3, -1]
@@ -120,9 +124,7 @@ def saturated() -> Question:
     predictor: Any = SimpleNamespace(task=task, temperature=1.0, logits_of=logits_of, device=torch.device("cpu"))
     view: Any = SimpleNamespace(parts=[Part("text", "text", str(part)) for part in range(20)])
     view.masked = lambda keep: {"keep": keep}
-    question = Question(predictor, Answer("yes", "yes", 1, 1.0, "nats"), (view,), {})
-    vars(question)["flops"] = 1
-    return question
+    return Question(predictor, Answer("yes", "yes", 1, 1.0, "nats"), (view,), {}, torch.full((1, 1), 40.0), 1)
 
 
 def test_a_model_that_is_sure_beyond_its_probability_is_still_checked() -> None:
@@ -152,7 +154,7 @@ def test_the_smallest_edit_takes_out_no_word_that_need_not_go() -> None:
     cells, weights = pl.DataFrame({"text": ["a"]}), -torch.arange(20.0)
     rows = Table(cells, "texts", None, np.arange(1))
     for needed in (["0", "1", "2"], ["1", "2"], ["0"]):
-        found = smallest_edit(question, weights, cells, rows)
+        found = smallest_edit(replace(question), weights, cells, rows)  # which has predicted nothing yet
         assert found is not None
         assert [change.before for change in found.changes] == needed
         assert found.predicted == "no"
@@ -162,13 +164,23 @@ def test_the_smallest_edit_takes_out_no_word_that_need_not_go() -> None:
 
 def test_effort_follows_from_what_one_prediction_computes() -> None:
     assert [THOROUGH.steps(flops, 21) for flops in (1, 2e9, 1e12)] == [5, 3, 1]
-    assert [THOROUGH.edits(flops, 3) for flops in (1, 2e9, 1e12)] == [24, 16, 4]
-    assert [THOROUGH.drawn(flops, 100) for flops in (1, 2e9, 1e12)] == [384, 300, 64]
-    assert THOROUGH.drawn(1, 2) == 64
-    assert [THOROUGH.parts(flops) for flops in (1, 2e9, 1e12)] == [128, 100, 21]
-    assert [THOROUGH.points(flops) for flops in (1, 4e9, 1e12)] == [16, 12, 8]
+    assert [THOROUGH.edits(flops, 3) for flops in (1, 2e9, 1e12)] == [24, 13, 4]
+    assert [THOROUGH.drawn(flops, 100) for flops in (1, 2e9, 1e12)] == [384, 248, 40]
+    assert THOROUGH.drawn(1, 2) == 40
+    assert [THOROUGH.told_apart(flops) for flops in (1, 2e9, 1e12)] == [64, 40, 8]
+    assert [THOROUGH.deleted(flops) for flops in (2e9, 1e12)] == [75, 8]
+    assert [THOROUGH.points(flops) for flops in (1, 4e9, 1e12)] == [16, 12, 5]
+
+
+def test_operations_are_counted_as_they_are_done() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 4))
-    assert flops_of(SimpleNamespace(network=network), torch.ones(1, 8)) == 2 * (8 * 16 + 16 * 4)  # type: ignore[arg-type]
+    assert counted(lambda: network(torch.ones(1, 8)))[1] == 2 * (8 * 16 + 16 * 4)
+    words = torch.ones(1, 2, 5, 4)
+    attention = torch.nn.functional.scaled_dot_product_attention
+    assert counted(lambda: attention(words, words, words))[1] == 2 * 2 * 2 * 5 * 5 * 4
+    if can_pack():
+        packed = PackedLinear(torch.nn.Linear(8, 16))
+        assert counted(lambda: packed(torch.ones(3, 8)))[1] == 2 * 3 * 8 * 16
 
 
 def test_long_rows_are_passed_over_for_rows_within_the_budget() -> None:

@@ -11,17 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from luban.core.runtime import autocast
 from luban.core.tensors import Ragged
 from luban.models.attention import Packing, attention_weights
 from luban.models.base import Encoder
 from luban.models.transformer import Attention, TransformerEncoder
 
 
-def attention_rollout(encoder: Encoder, tokens: Ragged) -> Tensor | None:
+def attention_rollout(encoder: Encoder, tokens: Ragged, dtype: torch.dtype = torch.float32) -> Tensor | None:
     """Return (T,), how much each token of the only row flows into the row's vector: attention and what is passed on
     beside it, each by half, multiplied through the layers (Abnar and Zuidema 2020, arXiv:2005.00928).
 
-    None where the encoder has no attention, or the row no tokens.
+    dtype: of the products in the encoder. None where the encoder has no attention, or the row no tokens.
     """
     if not isinstance(encoder, TransformerEncoder) or not len(tokens.values):
         return None
@@ -31,12 +32,13 @@ def attention_rollout(encoder: Encoder, tokens: Ragged) -> Tensor | None:
         assert isinstance(module, Attention)
         x_ND, packing = given
         q_NHK, k_NHK, _ = module.qkv(x_ND).unflatten(1, (3, module.heads, module.head_width)).unbind(1)
-        layers.append(attention_weights(q_NHK, k_NHK, packing)[0].mean(dim=0))
+        with torch.autocast(x_ND.device.type, enabled=False):
+            layers.append(attention_weights(q_NHK.float(), k_NHK.float(), packing)[0].mean(dim=0))
 
     found = [module for module in encoder.modules() if isinstance(module, Attention)]
     hooks = [module.register_forward_pre_hook(look) for module in found]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), autocast(tokens.values.device, dtype):
             encoder.backbone(tokens.values, Packing(tokens.offsets, tokens.values.device))
     finally:
         for hook in hooks:

@@ -53,45 +53,67 @@ def occlusion(score: Score, num_parts: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Sampled:
-    """weights: (K,), of all samples. halves: (K,) each, of the first and of the second half of them."""
+    """weights: (K,), of all samples. halves: (K,) each, of every other sample and of those between. keep: (S, K), the
+    samples, false where a part is deleted."""
 
     weights: Tensor
     halves: tuple[Tensor, Tensor]
+    keep: Tensor
 
 
-def lime(score: Score, num_parts: int, samples: int, seed: int) -> Sampled:
+def lime(score: Score, num_parts: int, samples: int, halved: int, seed: int) -> Sampled:
     """Return a ridge regression of the score of random deletions, the nearer ones weighted more (Ribeiro et al. 2016,
-    arXiv:1602.04938)."""
+    arXiv:1602.04938). halved: how many of the samples delete one half of the parts, whatever else is drawn."""
     from captum._utils.models.linear_model import SkLearnRidge
 
-    def nearness(original: Tensor, variant: Tensor, mask: Tensor, **_: object) -> float:
-        return float(torch.exp(-(((1 - mask.float().mean().sqrt()) / LIME_WIDTH) ** 2)))
-
-    attribution = library().Lime(
-        _of_floats(score), interpretable_model=SkLearnRidge(alpha=LIME_RIDGE), similarity_func=nearness
-    )
+    kept = torch.arange(num_parts + 1)
+    shares = torch.distributions.Binomial(num_parts, torch.tensor(0.5)).log_prob(kept.float()).exp()
+    nearness = torch.exp(-(((1 - (kept / num_parts).sqrt()) / LIME_WIDTH) ** 2))
     with seeded(seed, "explanation"):
-        keep = torch.rand(samples, num_parts) < 0.5
-    return _sampled(attribution, score, keep, torch.empty(0, num_parts, dtype=torch.bool))
+        keep = _drawn(shares, samples, halved, num_parts)
+    attribution = library().Lime(_of_floats(score), interpretable_model=SkLearnRidge(alpha=LIME_RIDGE))
+    return _sampled(attribution, score, keep, shares, nearness)
 
 
 LIME_WIDTH, LIME_RIDGE = 0.25, 0.01  # of the kernel over cosine distances, as in LIME's own code; of the regression
 
 
-def kernel_shap(score: Score, num_parts: int, samples: int, seed: int) -> Sampled:
+def kernel_shap(score: Score, num_parts: int, samples: int, halved: int, seed: int) -> Sampled:
     """Return Shapley values by weighted regression (Lundberg and Lee 2017, arXiv:1705.07874) of pairs of deletions, of
-    some parts and of all others (Covert and Lee 2021, arXiv:2012.01536). One part has all that there is."""
-    ends = torch.tensor([[True], [False]]).expand(2, num_parts)
+    some parts and of all others (Covert and Lee 2021, arXiv:2012.01536). halved: as for LIME. One part has all that
+    there is."""
     if num_parts == 1:
-        whole, empty = score(ends)
+        whole, empty = score(torch.tensor([[True], [False]]))
         weights = (whole - empty)[None]
-        return Sampled(weights, (weights, weights))
-    sizes = torch.arange(1, num_parts)
-    shares = 1 / (sizes * (num_parts - sizes)).float()
+        return Sampled(weights, (weights, weights), torch.empty(0, 1, dtype=torch.bool))
+    kept = torch.arange(num_parts + 1)
+    shares = (1 / (kept * (num_parts - kept)).float()).where((kept > 0) & (kept < num_parts), 0)
+    shares = shares / shares.sum()
+    smaller = (shares * (1 + (2 * kept < num_parts).float())).where(2 * kept <= num_parts, 0)
     with seeded(seed, "explanation"):
-        kept = sizes[torch.multinomial(shares, samples // 2, replacement=True)]
-        ranks = torch.rand(samples // 2, num_parts).argsort(dim=1).argsort(dim=1)
-    return _sampled(library().KernelShap(_of_floats(score)), score, _with_opposites(ranks < kept[:, None]), ends)
+        keep = _with_opposites(_drawn(smaller, samples // 2, halved // 2, num_parts))
+    attribution = library().KernelShap(_of_floats(score))
+    infinite = torch.ones(num_parts + 1)
+    infinite[[0, num_parts]] = attribution.inf_weight
+    return _sampled(attribution, score, keep, shares, infinite, torch.tensor([[True], [False]]).expand(2, num_parts))
+
+
+def _drawn(shares: Tensor, samples: int, halved: int, num_parts: int) -> Tensor:
+    """Draw which parts are kept (S, K), as many of each size as its share (K + 1,) has, and `halved` more that keep one
+    half. Those of one size are cut out of the same orders of the parts, so that each part is in as many of them."""
+    points = (torch.rand(1) + torch.arange(samples - halved)) / max(1, samples - halved)
+    counts = torch.bincount(torch.searchsorted(shares.cumsum(0), points).clamp(max=num_parts), minlength=num_parts + 1)
+    counts[num_parts // 2] += halved
+    found = []
+    for size, count in enumerate(counts.tolist()):
+        fewer = min(size, num_parts - size)
+        # A half that is cut out beside another would be its opposite.
+        cuts = 1 if fewer == 0 or 2 * fewer == num_parts else num_parts // fewer
+        orders = torch.rand(-(-count // cuts), num_parts).argsort(dim=1)
+        chosen = orders[:, : cuts * fewer].reshape(len(orders) * cuts, fewer)[:count]
+        few = torch.zeros(count, num_parts, dtype=torch.bool).scatter_(1, chosen, torch.ones_like(chosen) > 0)
+        found.append(few if size == fewer else ~few)
+    return torch.cat(found)
 
 
 def _with_opposites(keep: Tensor) -> Tensor:
@@ -99,24 +121,36 @@ def _with_opposites(keep: Tensor) -> Tensor:
     return torch.stack([keep, ~keep], dim=1).flatten(0, 1)
 
 
-def _sampled(attribution: Any, score: Score, keep: Tensor, ends: Tensor) -> Sampled:
-    """Fit all of the variants (S, K), and each half of them, with `ends` in each of the three."""
-    scores, middle, first = score(torch.cat([ends, keep])), len(keep) // 2, len(ends)
+def _sampled(
+    attribution: Any, score: Score, keep: Tensor, shares: Tensor, weights: Tensor, ends: Tensor | None = None
+) -> Sampled:
+    """Fit all of the variants (S, K), and each half of them, with `ends` in each of the three.
+
+    shares, weights: (K + 1,), how often a variant that keeps so many parts would be drawn by itself, and what it weighs
+    in the regression.
+    """
+    ends = torch.empty(0, keep.shape[1], dtype=torch.bool) if ends is None else ends
+    scores, first = score(torch.cat([ends, keep])), len(ends)
     of_ends, of_keep = scores[:first], scores[first:]
-    fits = [
-        _fit(attribution, torch.cat([ends, keep[part]]), torch.cat([of_ends, of_keep[part]]))
-        for part in (slice(None), slice(middle), slice(middle, None))
-    ]
-    return Sampled(fits[0], (fits[1], fits[2]))
+    fits = []
+    is_second = torch.arange(len(keep)) // 2 % 2 == 1  # a pair of opposites stays together
+    for chosen in (torch.ones_like(is_second), ~is_second, is_second):
+        sizes = keep[chosen].sum(dim=1)
+        counts = torch.bincount(sizes, minlength=len(shares))
+        of_sizes = weights * torch.where(shares > 0, shares * len(sizes) / counts.clamp(min=1), 1.0)
+        fits.append(_fit(attribution, torch.cat([ends, keep[chosen]]), torch.cat([of_ends, of_keep[chosen]]), of_sizes))
+    return Sampled(fits[0], (fits[1], fits[2]), keep)
 
 
-def _fit(attribution: Any, keep: Tensor, scores: Tensor) -> Tensor:
-    """Return the weights (K,) of variants (S, K) whose scores (S,) are known."""
+def _fit(attribution: Any, keep: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
+    """Return the weights (K,) of variants (S, K) whose scores (S,) are known. weights: (K + 1,), in the regression, of
+    variants that keep so many parts."""
 
     def variants(original: Tensor, **_: object) -> Iterator[Tensor]:
         yield from keep[:, None].float()
 
     attribution.perturb_func, attribution.forward_func = variants, lambda mask: scores
+    attribution.similarity_func = lambda original, variant, mask, **_: float(weights[int(mask.sum())])
     with seeded(0, "fit"), warnings.catch_warnings():  # its loader of data draws a number
         # Kernel SHAP divides by zero where it sets a probability to zero right after.
         warnings.filterwarnings("ignore", message="divide by zero")

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.stats import spearmanr
+from torch import Tensor
 
 from luban.core.sentence import Sentence, sentence, with_parts
 from luban.explain.effort import THOROUGH, Effort
@@ -42,14 +43,28 @@ class Check:
         return with_parts(vars(self))
 
 
-def check(question: Question, weights: Floats, stability: float | None, seed: int, effort: Effort = THOROUGH) -> Check:
-    """Check the weights (K,) of a row's parts. stability: of methods that draw."""
+def check(
+    question: Question,
+    weights: Floats,
+    stability: float | None,
+    seed: int,
+    effort: Effort = THOROUGH,
+    halved: Tensor | None = None,
+) -> Check:
+    """Check the weights (K,) of a row's parts. stability: of methods that draw. halved: (R, K), false where a part is
+    deleted, random halves that they drew; a curve of one step compares with these."""
     count = len(weights)
     if count < 2:
         return Check(0.0, 0.0, None, False, _unchecked(count))
     draw = np.random.default_rng(seed)
     orders = np.stack([order_of(question, weights), *(draw.permutation(count) for _ in range(RANDOM_ORDERS))])
-    areas = deletion_areas(question, orders, effort.steps(question.flops, len(orders)))
+    shares = np.linspace(0, LARGEST_SHARE, effort.steps(question.flops, len(orders)) + 1)[1:]
+    steps = np.unique(np.ceil(shares * count).astype(int)).clip(1, count - 1)
+    keep = kept(orders, steps)
+    if halved is not None and len(steps) == 1:
+        like = halved[(~halved).sum(dim=1) == int(steps[0])][:RANDOM_ORDERS]
+        keep[1 : 1 + len(like), 0] = like
+    areas = deletion_areas(question, keep)
     deletion, random = float(areas[0]), float(areas[1:].mean())
     equal = int((areas[1:] > areas[0] - 1e-9).sum())
     is_label = question.answer.position is not None
@@ -112,18 +127,20 @@ def order_of(question: Question, weights: Floats) -> npt.NDArray[np.int64]:
     return np.argsort(-direction * weights, kind="stable").astype(np.int64)
 
 
-def deletion_areas(question: Question, orders: npt.NDArray[np.int64], most_steps: int) -> Floats:
-    """Return (R,): how far the prediction changes as parts are deleted in each order (R, K), a mean over steps."""
-    count = orders.shape[1]
-    shares = np.linspace(0, LARGEST_SHARE, most_steps + 1)[1:]
-    steps = np.unique(np.ceil(shares * count).astype(int)).clip(1, count - 1)
-    keep = torch.ones(len(orders), len(steps), count, dtype=torch.bool)
+def kept(orders: npt.NDArray[np.int64], steps: npt.NDArray[np.int64]) -> Tensor:
+    """Return (R, S, K) bool, false where a part is deleted: after each step (S,), a number of parts, in each order."""
+    keep = torch.ones(len(orders), len(steps), orders.shape[1], dtype=torch.bool)
     for row, order in enumerate(orders):
         for place, deleted in enumerate(steps):
             keep[row, place, order[:deleted].copy()] = False
-    whole = torch.ones(1, count, dtype=torch.bool)
+    return keep
+
+
+def deletion_areas(question: Question, keep: Tensor) -> Floats:
+    """Return (R,): how far the prediction changes as parts are deleted (R, S, K), a mean over steps."""
+    whole = torch.ones(1, keep.shape[2], dtype=torch.bool)
     levels = question.level(torch.cat([whole, keep.flatten(0, 1)])).double().numpy()
-    changes = levels[0] - levels[1:].reshape(len(orders), len(steps))
+    changes = levels[0] - levels[1:].reshape(keep.shape[:2])
     if question.answer.position is None:
         changes = np.abs(changes)
     areas: Floats = changes.mean(axis=1)

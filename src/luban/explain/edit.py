@@ -16,7 +16,7 @@ from torch import Tensor
 
 from luban.core.sentence import with_parts
 from luban.data.table import Table
-from luban.explain.effort import THOROUGH, Effort
+from luban.explain.effort import FEWEST_WORDS, THOROUGH, Effort
 from luban.explain.question import Question
 from luban.explain.view import MISSING_CELL
 from luban.features import cache
@@ -126,11 +126,12 @@ def _fewer_words(question: Question, weights: Tensor, effort: Effort) -> Edit | 
     rounds = min(MOST_WORDS, len(words) - 1)
     if rounds < 1:
         return None
-    words = sorted(words, key=lambda place: -float(weights[place]))[: effort.edits(question.flops, rounds)]
+    count = effort.edits(question.flops, rounds, FEWEST_WORDS)
+    words = sorted(words, key=lambda place: -float(weights[place]))[: max(count, rounds)]
     keep = torch.ones(len(question.parts), dtype=torch.bool)
     taken: list[int] = []
     for _ in range(rounds):
-        left = [place for place in words if place not in taken]
+        left = [place for place in words if place not in taken][:count]
         variants = keep.repeat(len(left), 1)
         variants[range(len(left)), left] = False
         best = int(question.score(variants).argmin())

@@ -12,7 +12,7 @@ from luban.evaluation.quality import Quality
 from luban.explain import captum
 from luban.explain.check import RANDOM_ORDERS
 from luban.explain.edit import MOST_WORDS
-from luban.explain.effort import BRIEF, Effort
+from luban.explain.effort import BRIEF, FEWEST_WORDS, Effort
 from luban.explain.explain import explain_row
 from luban.explain.importance import Importance, drawn, permutation_importance
 from luban.explain.methods import AUTO, choose
@@ -91,5 +91,5 @@ def _cost(flops: float, effort: Effort) -> float:
     """Return the floating-point operations of an explanation by integrated gradients; a step there and back counts for
     three predictions."""
     deletions = (RANDOM_ORDERS + 1) * effort.steps(flops, RANDOM_ORDERS + 1)
-    edits = MOST_WORDS * effort.edits(flops, MOST_WORDS)
+    edits = MOST_WORDS * effort.edits(flops, MOST_WORDS, FEWEST_WORDS)
     return flops * (3 * effort.points(flops) + deletions + edits)

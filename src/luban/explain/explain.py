@@ -85,15 +85,16 @@ def explain_row(
         whole, sizes = question, (1,) * len(question.parts)
         if method.is_sampled:
             effort = effort.beside_samples()
-            question, sizes = segmented(question, effort.parts(question.flops))
+        if method.most_parts is not None:
+            question, sizes = segmented(question, method.most_parts(effort, question.flops))
         weighed = Weights(torch.zeros(0), tuple(view.point * 0 for view in question.views))
         if question.parts:
             weighed = method.weigh(question, seed, effort)
         weights = weighed.of_parts
-        checked = check(question, weights.double().numpy(), weighed.stability, seed, effort)
+        checked = check(question, weights.double().numpy(), weighed.stability, seed, effort, weighed.halved)
         columns = _columns(question, weights, weighed.of_points)
         edit = smallest_edit(whole, _over_words(weights, sizes), cells, table, effort)
-    sampling = _sampling(question, weighed) if method.is_sampled else None
+    sampling = _sampling(question, weighed) if method.is_sampled or question is not whole else None
     return RowExplanation(
         row=int(table.row_numbers[position]),
         predicted=answer.text,
@@ -169,7 +170,7 @@ def _attention(question: Question, name: str, groups: Tensor, count: int) -> lis
     tokens = question.inputs[name]
     if not isinstance(tokens, Ragged):
         return None
-    flow_T = attention_rollout(question.predictor.network.encoder(name), tokens)
+    flow_T = attention_rollout(question.predictor.network.encoder(name), tokens, question.predictor.dtype)
     if flow_T is None:
         return None
     words_T = groups.flatten()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from luban.core.errors import ConfigError, listed, nearest
 from luban.explain import captum
-from luban.explain.check import rank_correlation
+from luban.explain.check import RANDOM_ORDERS, rank_correlation
 from luban.explain.effort import Effort
 from luban.explain.question import Question
 
@@ -21,22 +21,25 @@ from luban.explain.question import Question
 @dataclass(frozen=True)
 class Weights:
     """of_parts: (K,) float. of_points: one a view, like its point; of methods that delete whole parts, each part's
-    weight over its numbers. samples: that were drawn. stability: the rank correlation to expect with another seed's
-    weights, None of methods that draw nothing."""
+    weight over its numbers. samples: deletions that they are of. stability: the rank correlation to expect with another
+    seed's weights, None of methods that draw nothing. halved: (R, K), random halves that are among the samples."""
 
     of_parts: Tensor
     of_points: tuple[Tensor, ...]
     samples: int = 0
     stability: float | None = None
+    halved: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Method:
-    """is_sampled: whether it draws, and so may say something else for another seed."""
+    """is_sampled: whether it draws, and so may say something else for another seed. most_parts: how many it can weigh
+    with an effort, of a row whose prediction computes so many flops."""
 
     name: str
     weigh: Callable[[Question, int, Effort], Weights]
     is_sampled: bool
+    most_parts: Callable[[Effort, float], int] | None = None
 
 
 def _by_gradients(question: Question, seed: int, effort: Effort) -> Weights:
@@ -54,15 +57,18 @@ def _by_gradients(question: Question, seed: int, effort: Effort) -> Weights:
 
 def _by_deletion(question: Question, seed: int, effort: Effort) -> Weights:
     weights = captum.occlusion(question.score, len(question.parts)).detach().float()
-    return Weights(weights, _over_points(question, weights))
+    return Weights(weights, _over_points(question, weights), len(weights))
 
 
-def _by_samples(weigh: Callable[[captum.Score, int, int, int], captum.Sampled]) -> Callable[..., Weights]:
+def _by_samples(weigh: Callable[[captum.Score, int, int, int, int], captum.Sampled]) -> Callable[..., Weights]:
     def weighed(question: Question, seed: int, effort: Effort) -> Weights:
+        """Where the check has but one step, the halves that it compares with are drawn here, and used twice."""
         samples = effort.drawn(question.flops, len(question.parts))
-        found = weigh(question.score, len(question.parts), samples, seed)
+        halves = RANDOM_ORDERS if effort.steps(question.flops, 1 + RANDOM_ORDERS) == 1 else 0
+        found = weigh(question.score, len(question.parts), samples, halves, seed)
         weights = found.weights.detach().float()
-        return Weights(weights, _over_points(question, weights), samples, _stability(found))
+        halved = found.keep[found.keep.sum(dim=1) == len(weights) // 2]
+        return Weights(weights, _over_points(question, weights), samples, _stability(found), halved)
 
     return weighed
 
@@ -87,9 +93,9 @@ def _over_points(question: Question, weights: Tensor) -> tuple[Tensor, ...]:
 
 METHODS: tuple[Method, ...] = (
     Method("integrated-gradients", _by_gradients, is_sampled=False),
-    Method("occlusion", _by_deletion, is_sampled=False),
-    Method("lime", _by_samples(captum.lime), is_sampled=True),
-    Method("kernel-shap", _by_samples(captum.kernel_shap), is_sampled=True),
+    Method("occlusion", _by_deletion, is_sampled=False, most_parts=Effort.deleted),
+    Method("lime", _by_samples(captum.lime), is_sampled=True, most_parts=Effort.told_apart),
+    Method("kernel-shap", _by_samples(captum.kernel_shap), is_sampled=True, most_parts=Effort.told_apart),
 )
 FILES = ("image", "audio", "sequence")  # kinds that sampled methods have too many parts for
 AUTO = "auto"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from luban.core.runtime import autocast
+from luban.core.tensors import Ragged
 from luban.explain.attributions import ATTRIBUTIONS
 from luban.explain.view import Inputs, Part, RowInput, View
 from luban.features.dataset import Dataset
@@ -25,7 +28,7 @@ from luban.tasks.classification import Binary, Classification
 from luban.tasks.multi_label import MultiLabel
 from luban.tasks.regression import Regression
 
-VARIANTS_AT_ONCE = 32  # of like length: more were no faster on a CPU
+VARIANTS_AT_ONCE, TOKENS_AT_ONCE = 32, 4096  # of like length: more were no faster on a CPU
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Question:
-    """views: one an input. inputs: of the row as it is, for the network."""
+    """views: one an input. inputs, logits: of the row as it is, for the network and (1, outputs) from it. flops:
+    floating-point operations of its prediction, those of products and convolutions."""
 
     predictor: Predictor
     answer: Answer
     views: tuple[View, ...]
     inputs: Inputs
+    logits: Tensor
+    flops: int
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -73,13 +79,9 @@ class Question:
         inputs: Inputs = {}
         for view, point in zip(self.views, points, strict=True):
             inputs |= view.lift(point)
-        logits = calibrated(self.predictor, self.predictor.network(inputs))
-        return score_of(self.predictor.task, self.answer, logits)
-
-    @cached_property
-    def flops(self) -> int:
-        """Floating-point operations of one prediction of the row, those of products and convolutions."""
-        return max(1, flops_of(self.predictor, self.inputs))
+        with autocast(self.predictor.device, self.predictor.dtype):
+            logits = self.predictor.network(inputs)
+        return score_of(self.predictor.task, self.answer, calibrated(self.predictor, logits))
 
     def masked(self, keep: Tensor) -> Inputs:
         """Return the inputs of the variants, (S, K) bool."""
@@ -91,13 +93,31 @@ class Question:
         return inputs
 
     def _of_masks(self, keep: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-        keep, places_of = keep.to(self.predictor.device).unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
-        order = keep.sum(dim=1).argsort(descending=True, stable=True)
-        chunks = [
-            self.predictor.logits_of(self.masked(keep[places])) for places in torch.split(order, VARIANTS_AT_ONCE)
-        ]
-        logits = torch.cat(chunks)[order.argsort()][places_of]
-        return function(calibrated(self.predictor, logits)).cpu()
+        """Predict each variant once, however often it is asked for: methods, checks and edits share them."""
+        keep = keep.cpu()
+        keys = [row.tobytes() for row in keep.numpy()]
+        places = list({key: place for place, key in enumerate(keys) if key not in self._known}.values())
+        for chunk in self._chunks(keep[places]):
+            logits = self.predictor.logits_of(self.masked(chunk.to(self.predictor.device)))
+            self._known.update(zip([row.tobytes() for row in chunk.numpy()], logits, strict=True))
+        return function(calibrated(self.predictor, torch.stack([self._known[key] for key in keys]))).cpu()
+
+    @cached_property
+    def _known(self) -> dict[bytes, Tensor]:
+        """Logits of the variants that were predicted."""
+        return {torch.ones(len(self.parts), dtype=torch.bool).numpy().tobytes(): self.logits[0]}
+
+    def _chunks(self, keep: Tensor) -> Iterator[Tensor]:
+        """Yield variants (S, K) of like length, the longest first, as many as are predicted at once."""
+        sizes = torch.tensor([part.words for part in self.parts], dtype=torch.float32)
+        shares = (keep * sizes).sum(dim=1) / sizes.sum().clamp(min=1)
+        tokens = sum(len(value.values) for value in self.inputs.values() if isinstance(value, Ragged))
+        order, start = shares.argsort(descending=True, stable=True), 0
+        while start < len(order):
+            longest = max(1.0, tokens * float(shares[order[start]]))
+            end = start + max(1, min(VARIANTS_AT_ONCE, int(TOKENS_AT_ONCE / longest)))
+            yield keep[order[start:end]]
+            start = end
 
 
 def ask(predictor: Predictor, dataset: Dataset, position: int, cells: pl.DataFrame) -> Question:
@@ -115,8 +135,9 @@ def ask(predictor: Predictor, dataset: Dataset, position: int, cells: pl.DataFra
             inputs[feature.name],
         )
         views.append(ATTRIBUTIONS[feature.kind](row))
-    outputs = predictor.task.outputs(calibrated(predictor, predictor.logits_of(inputs)).cpu())
-    return Question(predictor, _answer(predictor.task, outputs), tuple(views), inputs)
+    logits, flops = counted(lambda: predictor.logits_of(inputs))
+    outputs = predictor.task.outputs(calibrated(predictor, logits).cpu())
+    return Question(predictor, _answer(predictor.task, outputs), tuple(views), inputs, logits, flops)
 
 
 def calibrated(predictor: Predictor, logits: Tensor) -> Tensor:
@@ -136,11 +157,27 @@ def score_of(task: Task, answer: Answer, logits: Tensor) -> Tensor:
     return task.outputs(logits)
 
 
-def flops_of(predictor: Predictor, inputs: Inputs) -> int:
-    """Return the floating-point operations of one forward pass."""
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        predictor.network(inputs)
-    return int(counter.get_total_flops())
+def counted(forward: Callable[[], Tensor]) -> tuple[Tensor, int]:
+    """Return what a forward pass returns, and its floating-point operations, one at least."""
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_uncounted()) as counter:
+        found = forward()
+    return found, max(1, int(counter.get_total_flops()))
+
+
+def _uncounted() -> dict[Any, Callable[..., int]]:
+    """Return the formulas of what torch does not count: attention and packed products on a CPU."""
+
+    def attention(query: Any, key: Any, *_: Any, **__: Any) -> int:
+        rows, heads, times, width = query
+        return int(4 * rows * heads * times * key[2] * width)
+
+    def product(x: Any, weight: Any, *_: Any, **__: Any) -> int:
+        return int(2 * x[0] * weight[0] * weight[1])
+
+    found: dict[Any, Callable[..., int]] = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention}
+    if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        found[torch.ops.mkldnn._linear_pointwise] = product
+    return found
 
 
 def _answer(task: Task, outputs: Tensor) -> Answer:

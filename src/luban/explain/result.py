@@ -15,8 +15,8 @@ from luban.explain.view import Part, Pictures
 from luban.features.sequence import Series
 
 SEGMENTS_NOTE = (
-    " It is of {segments} segments of the text, which its {words} words were put together into: more parts than the "
-    "{samples} samples can tell apart."
+    " It is of {segments} segments of the text, which its {words} words were put together into: {samples} deletions, "
+    "which are as many as are tried of so long a text, tell no more parts apart."
 )
 ATTENTION_NOTE = "where the model looks, which is not why it answers"
 
@@ -56,7 +56,7 @@ class ColumnExplanation:
 
 @dataclass(frozen=True)
 class Sampling:
-    """samples: deletions that the weights are fitted to. words: of the texts. segments: parts of the texts that have a
+    """samples: deletions that the weights are of. words: of the texts. segments: parts of the texts that have a
     weight, fewer than words where neighbouring words were put together."""
 
     samples: int
