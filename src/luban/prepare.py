@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from luban.audit import Subject, audit
+from luban.audit.subject import FILE_KINDS
 from luban.config import RunConfig
 from luban.core import artifact, events
 from luban.core.cache import cache_folder
@@ -102,13 +103,16 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
                 {plan.name: plan.kind for plan in plans},
                 {},
                 config.data.missing_values,
-                config.data.split.method,
+                config.data.split,
                 budget=config.data.audit_seconds,
                 seed=config.seed,
             ),
         )
     with run.stage("split"):
-        parts = divide(run, read_tables, target, inputs, stratify=task_type.name in ("binary", "multiclass"))
+        files = [plan.name for plan in plans if plan.kind in FILE_KINDS]
+        parts = divide(
+            run, read_tables, target, inputs, files=files, stratify=task_type.name in ("binary", "multiclass")
+        )
     with run.stage("fit"):
         fitting = parts.train.materialize(FIT_ROWS, config.seed)
         task = task_type.fit(table.frame[target][parts.train.rows])
@@ -221,7 +225,9 @@ def plan_columns(run: Run, table: Table, target: str) -> list[ColumnPlan]:
     return schema.plan(table, target=target, overrides=overrides, missing_values=run.config.data.missing_values)
 
 
-def divide(run: Run, tables: dict[str, Table], target: str, inputs: list[str], *, stratify: bool) -> Parts:
+def divide(
+    run: Run, tables: dict[str, Table], target: str, inputs: list[str], *, files: list[str], stratify: bool
+) -> Parts:
     """Split into training, validation and test rows; what is given as a file of its own is taken as it is."""
     table, config = tables["train"], run.config.data.split
     given = {role: tables[role] for role in ("validation", "test") if role in tables}
@@ -238,7 +244,13 @@ def divide(run: Run, tables: dict[str, Table], target: str, inputs: list[str], *
         config = config.model_copy(update={"validation": 0.0})
     whole = len(kept) == len(table)
     found = split(
-        table if whole else table.take(kept), target, inputs, config, has_test="test" in given, stratify=stratify
+        table if whole else table.take(kept),
+        target,
+        inputs,
+        config,
+        has_test="test" in given,
+        stratify=stratify,
+        files=files,
     )
     run.note("split", *found.notes)
     rows = {"train": found.train, "validation": found.validation, "test": found.test}

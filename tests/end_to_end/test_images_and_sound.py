@@ -84,3 +84,36 @@ def test_sounds_by_path(luban, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "copy")
     assert luban("predict", "copy", "sounds", "-o", "out.csv").code == 0
     assert pl.read_csv(tmp_path / "out.csv").height == 80
+
+
+def test_the_boxes_of_a_picture_stay_in_one_part_and_a_named_split_is_warned_of(luban, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    lines = []
+    for picture in range(40):
+        (tmp_path / f"{picture}.png").write_bytes(png(picture % 2, draw))
+        lines += [f"{picture}.png,{draw.normal():.4f},{'ab'[box % 2]}" for box in range(4)]
+    (tmp_path / "boxes.csv").write_text("\n".join(["image,x,y", *lines]) + "\n", "utf-8")
+    audited = luban("audit", "boxes.csv", "--json", "found.json")
+    assert audited.code == 0, audited.err
+    assert "160 rows (100 %) share an image file with a row of other inputs" in audited.out
+    assert "shared-files" in {found["check"] for found in json.loads((tmp_path / "found.json").read_text())["findings"]}
+    options = (
+        "--model",
+        "mlp",
+        "--set",
+        "train.epochs=1",
+        "--set",
+        "train.batch_size=16",
+        "--set",
+        "train.preflight=0",
+    )
+    kept = luban("train", "boxes.csv", "--name", "kept", *options)
+    assert kept.code == 0, kept.err
+    tested = pl.read_parquet(tmp_path / "runs/kept/predictions.parquet")["row"].to_numpy()
+    assert set(np.bincount((tested - 1) // 4)) == {0, 4}
+    assert "shared_files: together" in (tmp_path / "runs/kept/config.yaml").read_text()
+    parted = luban("train", "boxes.csv", "--name", "parted", "--set", "data.split.method=random", *options)
+    assert parted.code == 0, parted.err
+    found = json.loads((tmp_path / "runs/parted/audit.json").read_text())["findings"]
+    assert ("shared-files", "warning") in {(finding["check"], finding["severity"]) for finding in found}
+    assert "keep them in one part, data.split.shared_files=together" in parted.out

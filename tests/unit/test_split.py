@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luban.core.errors import ConfigError, DataError, LubanError, SchemaError
-from luban.data.split import Split, SplitConfig, drop_overlap, group_ids, split
+from luban.data.groups import group_ids
+from luban.data.split import Split, SplitConfig, drop_overlap, split
 from luban.data.table import Table
 
 

@@ -26,6 +26,7 @@ from luban.audit.near import audit_near
 from luban.audit.order import audit_order
 from luban.audit.overlap import audit_overlap
 from luban.audit.prose import audit_encodings, audit_languages
+from luban.audit.shared_files import audit_shared_files
 from luban.audit.spelling import audit_spelling
 from luban.audit.subject import FILE_KINDS, Subject
 from luban.audit.target import audit_imbalance, audit_missing, audit_one_class, audit_rare
@@ -62,6 +63,7 @@ CHECKS: tuple[Check, ...] = (
     Check("conflicting", audit_conflicting, per_cell(1e-7)),
     Check("near-duplicates", audit_near, near_seconds, FILE_KINDS),
     Check("overlap", audit_overlap, per_cell(1e-6), needs_others=True),
+    Check("shared-files", audit_shared_files, per_cell(1e-7, *FILE_KINDS)),
     Check("constant", audit_constant),
     Check("identifiers", audit_identifiers),
     Check("almost-unique", audit_unique),

@@ -8,7 +8,7 @@ import polars as pl
 from luban.audit.finding import Finding, Rows, Severity
 from luban.audit.subject import PROSE_KINDS, Subject, later, percent
 from luban.core.sentence import sentence
-from luban.data.split import group_ids
+from luban.data.groups import group_ids
 
 MANY = 0.05  # of the rows: so many repetitions change what is learned
 

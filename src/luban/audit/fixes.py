@@ -14,6 +14,7 @@ from luban.audit.label_errors import audit_label_errors
 from luban.audit.near import audit_near
 from luban.audit.overlap import audit_overlap
 from luban.audit.prose import audit_encodings, mended
+from luban.audit.shared_files import audit_shared_files
 from luban.audit.spelling import audit_spelling, spellings
 from luban.audit.subject import Subject, counted
 from luban.audit.target import audit_missing, audit_rare
@@ -80,6 +81,7 @@ FIXES: tuple[Fix, ...] = (
     Fix("unreadable", "remove rows with an image or a sound that cannot be read", audit_unreadable),
     Fix("rare-classes", "remove rows of classes with one row", audit_rare),
     Fix("overlap", "remove rows that stand in the validation or test rows", audit_overlap),
+    Fix("shared-files", "remove rows that share a file with validation or test rows", audit_shared_files),
     Fix("conflicting", "remove rows of the same inputs with different answers", audit_conflicting),
     Fix("duplicates", "remove repeated rows but the first", audit_duplicates),
     Fix("near-duplicates", "remove nearly repeated rows but the first", audit_near),

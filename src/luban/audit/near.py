@@ -16,7 +16,7 @@ from luban.audit.near_text import near_texts
 from luban.audit.pictures import small_images
 from luban.audit.subject import AGAINST, Subject, later, percent
 from luban.core.sentence import Sentence, sentence
-from luban.data.split import group_ids
+from luban.data.groups import group_ids
 from luban.data.table import Table
 from luban.features.cells import strings
 

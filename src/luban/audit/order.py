@@ -14,7 +14,7 @@ DISTINCT_SHARE = 0.9  # of the rows have a time of their own
 
 def audit_order(subject: Subject) -> list[Finding]:
     """Find columns of time by which the rows are sorted, where they are to be split at random."""
-    if subject.split not in ("auto", "random"):
+    if subject.split.method not in ("auto", "random"):
         return []
     return [
         Finding(

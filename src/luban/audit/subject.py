@@ -13,7 +13,8 @@ import polars as pl
 
 from luban.audit.finding import MAX_EXAMPLES, Rows
 from luban.data.contents import contents, holds_files
-from luban.data.split import group_ids
+from luban.data.groups import group_ids
+from luban.data.split import SplitConfig
 from luban.data.table import Table
 from luban.features.cells import strings
 from luban.features.infer import SET_ASIDE
@@ -30,7 +31,7 @@ AGAINST = "against"  # the role of the rows to predict on, which need no target
 class Subject:
     """target: None where nothing is to be predicted. task: its name in TASKS. kinds: of each column but the target, as
     planned. others: tables beside the audited one, by role: `validation`, `test`, `against`. missing_values: cells that
-    mean 'missing' in columns of numbers and dates. split: the method that divides the rows. budget: seconds that
+    mean 'missing' in columns of numbers and dates. split: how the rows will be divided. budget: seconds that
     a training waits for the audit, by estimate; None where all of it is wanted."""
 
     table: Table
@@ -39,7 +40,7 @@ class Subject:
     kinds: Mapping[str, str]
     others: Mapping[str, Table] = field(default_factory=dict)
     missing_values: Collection[str] = ()
-    split: str = "auto"
+    split: SplitConfig = field(default_factory=SplitConfig)
     budget: float | None = None
     seed: int = 0
     cache: dict[str, Any] = field(default_factory=dict, repr=False)

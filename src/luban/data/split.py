@@ -1,5 +1,5 @@
 """Training, validation and test rows: random, stratified, by group, by time, by a column; rows with the same inputs
-always stand together.
+always stand together, and so do rows that share an image or a sound.
 
 Every method names units of rows that may not be parted and an order of the units; the parts are then cut off the front
 of that order: test, validation, and what is left is training.
@@ -7,20 +7,22 @@ of that order: test, validation, and what is left is training.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from luban.core.errors import ConfigError, DataError, listed
 from luban.data import split_notes
 from luban.data.contents import contents, holds_files
+from luban.data.groups import Rows, group_ids, groups_of, joined, missing
+from luban.data.shared_files import Joined, join_files, rarest_class
 from luban.data.table import Table
 
-Rows = npt.NDArray[np.int64]
 Method = Literal["auto", "random", "stratified", "group", "time", "column", "none"]
 
 MIN_ROWS = 10
@@ -38,7 +40,8 @@ class SplitConfig(BaseModel):
 
     method: `auto` is stratified for classes and random otherwise; `none` scores on the training rows. validation, test:
     shares of the rows. column: of the groups, of the time, or of the words train, validation and test.
-    seed: of the draw; None takes the run's.
+    seed: of the draw; None takes the run's. shared_files: rows that share an image or a sound stay in one part, as long
+    as enough is left to divide; where a method is named and this is not, they are parted as it says.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +51,14 @@ class SplitConfig(BaseModel):
     test: float = Field(default=0.1, ge=0, lt=1)
     column: str | None = None
     seed: int | None = Field(default=None, ge=0)
+    shared_files: Literal["together", "apart"] = "together"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_what_is_named(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "method" in values and "shared_files" not in values:
+            return values | {"shared_files": "apart"}
+        return values
 
 
 @dataclass(frozen=True)
@@ -75,11 +86,19 @@ class _Units:
 
 
 def split(
-    table: Table, target: str, inputs: list[str], config: SplitConfig, *, has_test: bool, stratify: bool
+    table: Table,
+    target: str,
+    inputs: list[str],
+    config: SplitConfig,
+    *,
+    has_test: bool,
+    stratify: bool,
+    files: Sequence[str] = (),
 ) -> Split:
     """Divide the rows of a table.
 
-    has_test: a table for testing was given, so that none is cut off here. stratify: the target has classes.
+    has_test: a table for testing was given, so that none is cut off here. stratify: the target has classes. files: the
+    inputs whose cells are images or sounds.
     The parts are disjoint and hold every row; `column` alone sets rows aside, whose inputs stand in a later part.
     Raises ConfigError for settings that contradict, DataError where the rows are too few or the column is unreadable.
     """
@@ -89,7 +108,7 @@ def split(
         note = "no split: the scores are on the training rows and say nothing about other rows"
         return Split(every, every, every[:0] if has_test else every, (note,))
     if config.method == "column":
-        return _by_column(table, target, inputs, config, has_test=has_test, stratify=stratify)
+        return _by_column(table, target, inputs, config, has_test=has_test, stratify=stratify, files=files)
     if len(table) < MIN_ROWS:
         raise DataError(
             table.name,
@@ -97,7 +116,8 @@ def split(
             found=f"{len(table)}",
             action="Add rows, or set data.split.method=none to score on the training rows",
         )
-    alike = group_ids(table.frame.select(inputs))
+    num_alike, sharing = _units(table, inputs, config, files)
+    alike = sharing.unit_of_row
     test_rows = 0 if has_test else _part_size(config.test, len(table))
     validation_rows = _part_size(config.validation, len(table))
     limit = min((size for size in (test_rows, validation_rows) if size), default=len(table))
@@ -107,7 +127,7 @@ def split(
     elif config.method == "group":
         units = _by_group(table, str(config.column), alike, limit, config.seed or 0)
     elif is_stratified:
-        units = _stratified(table, target, alike, limit, config.seed or 0)
+        units = _stratified(table, target, sharing, limit, config.seed or 0)
     else:
         units = _random(alike, limit, config.seed or 0)
     parts = _cut(table, units, test_rows, validation_rows)
@@ -116,8 +136,9 @@ def split(
     notes = list(units.notes)
     if config.method == "auto":
         notes.insert(0, split_notes.at_random(target if is_stratified else None))
-    if num_alike := len(table) - int(alike.max()) - 1:
+    if num_alike:
         notes.append(split_notes.alike(num_alike))
+    notes += split_notes.files(sharing.together, sharing.rows, sharing.parted)
     train, validation, test = (np.flatnonzero(parts == part) for part in ("train", "validation", "test"))
     return Split(train, validation, test, tuple(notes))
 
@@ -143,17 +164,11 @@ def drop_overlap(train: Table, test: Table, inputs: list[str]) -> tuple[Rows, tu
     return keep, (split_notes.dropped(test.name, num_dropped, len(train)),)
 
 
-def group_ids(frame: pl.DataFrame) -> Rows:
-    """Return a number for each row, equal where all cells are equal, counted from 0 in order of first appearance.
-
-    Any type of cell will do, lists and bytes too; without columns all rows differ.
-    """
-    if not frame.width:
-        return np.arange(frame.height)
-    _, first, inverse = np.unique(frame.hash_rows().to_numpy(), return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse]
+def _units(table: Table, inputs: list[str], config: SplitConfig, files: Sequence[str]) -> tuple[int, Joined]:
+    """Return how many rows repeat the inputs of another, and the units of rows that stay in one part."""
+    alike = group_ids(table.frame.select(inputs))
+    num_alike = len(table) - int(alike.max()) - 1
+    return num_alike, join_files(table, alike, files) if config.shared_files == "together" else Joined(alike)
 
 
 def _check(table: Table, config: SplitConfig, stratify: bool) -> None:
@@ -198,11 +213,12 @@ def _random(alike: Rows, limit: int, seed: int, noun: str = "different inputs") 
     return _Units(alike, _large_last(order, np.bincount(alike), limit), noun)
 
 
-def _stratified(table: Table, target: str, alike: Rows, limit: int, seed: int) -> _Units:
+def _stratified(table: Table, target: str, sharing: Joined, limit: int, seed: int) -> _Units:
     """Spread each class evenly over the order: its units, side by side, get places at multiples of the golden ratio."""
     classes = group_ids(table.frame.select(target))
+    alike = sharing.unit_of_row
     _, first = np.unique(alike, return_index=True)
-    class_of_unit = classes[first]
+    class_of_unit = rarest_class(alike, classes) if sharing.together else classes[first]
     is_lone = np.bincount(class_of_unit, minlength=int(classes.max()) + 1)[class_of_unit] == 1
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(len(first))
@@ -212,27 +228,18 @@ def _stratified(table: Table, target: str, alike: Rows, limit: int, seed: int) -
     order = _large_last(by_class[np.argsort(places, kind="stable")], np.bincount(alike), limit)
     counts = np.bincount(classes)
     cells = table.frame[target]
-    lone = [_shown(cells[int(row)]) for row in np.flatnonzero((counts[classes] == 1) & ~_missing(cells))]
+    lone = [_shown(cells[int(row)]) for row in np.flatnonzero((counts[classes] == 1) & ~missing(cells))]
     note = f"classes with one row, which is trained on and never scored: {listed(lone)}"
     return _Units(alike, np.concatenate([order, np.flatnonzero(is_lone)]), "different inputs", (note,) if lone else ())
 
 
 def _by_group(table: Table, column: str, alike: Rows, limit: int, seed: int) -> _Units:
     """Join the groups that share a row with the same inputs; a row without a group is one of its own."""
-    from scipy.sparse import coo_array  # takes long to import, and few runs split by groups
-    from scipy.sparse.csgraph import connected_components
-
     cells = table.frame[column]
-    groups = group_ids(table.frame.select(column))
-    missing = np.flatnonzero(_missing(cells))
-    groups[missing] = groups.max() + 1 + np.arange(len(missing))
-    num_alike = int(alike.max()) + 1
-    size = num_alike + int(groups.max()) + 1
-    links = coo_array((np.ones(len(alike)), (alike, num_alike + groups)), shape=(size, size))
-    _, component = connected_components(links, directed=False)
-    units = _random(group_ids(pl.DataFrame({"unit": component[alike]})), limit, seed, f"different groups in '{column}'")
-    note = split_notes.ungrouped(column, len(missing))
-    return _Units(units.of_row, units.order, units.noun, (note,) if len(missing) else ())
+    num_missing = int(missing(cells).sum())
+    units = _random(joined(alike, groups_of(cells)), limit, seed, f"different groups in '{column}'")
+    note = split_notes.ungrouped(column, num_missing)
+    return _Units(units.of_row, units.order, units.noun, (note,) if num_missing else ())
 
 
 def _by_time(table: Table, column: str, alike: Rows) -> _Units:
@@ -308,7 +315,14 @@ def _represent(parts: npt.NDArray[Any], unit_of_row: Rows, classes: Rows) -> npt
 
 
 def _by_column(
-    table: Table, target: str, inputs: list[str], config: SplitConfig, *, has_test: bool, stratify: bool
+    table: Table,
+    target: str,
+    inputs: list[str],
+    config: SplitConfig,
+    *,
+    has_test: bool,
+    stratify: bool,
+    files: Sequence[str],
 ) -> Split:
     """Take the parts as the column names them; a part that it does not name is cut off the training rows."""
     column = str(config.column)
@@ -323,7 +337,8 @@ def _by_column(
             found=_shown(table.frame[column][position], quote=True),
             action="Mend the cell, or split in another way",
         )
-    alike = group_ids(table.frame.select(inputs))
+    sharing = _units(table, inputs, config, files)[1]
+    alike = sharing.unit_of_row
     test, validation, train = (np.flatnonzero((parts == part).to_numpy()) for part in ("test", "validation", "train"))
     if has_test and len(test):
         raise DataError(
@@ -344,11 +359,12 @@ def _by_column(
             action="Mark rows as train, or split in another way",
         )
     notes: list[str] = [split_notes.left_out(num_left_out)] if num_left_out else []
+    notes += split_notes.files(sharing.together, sharing.rows, sharing.parted)
     lacks_test, lacks_validation = not len(test) and not has_test and config.test > 0, not len(validation)
     if lacks_test or (lacks_validation and config.validation > 0):
         shares = {"test": config.test * lacks_test, "validation": config.validation * lacks_validation}
         rest = config.model_copy(update={"method": "auto", "column": None, **shares})
-        part = split(table.take(train), target, inputs, rest, has_test=not lacks_test, stratify=stratify)
+        part = split(table.take(train), target, inputs, rest, has_test=not lacks_test, stratify=stratify, files=files)
         named = " and ".join(name for name, share in shares.items() if share)
         notes += [split_notes.taken(column, named), *part.notes]
         train, validation, test = (
@@ -375,11 +391,6 @@ def _comparable(train: Table, test: Table, name: str) -> tuple[pl.Series, pl.Ser
             action="Give both tables in the same format",
         )
     return mine.cast(pl.String), other.cast(pl.String)
-
-
-def _missing(cells: pl.Series) -> npt.NDArray[np.bool_]:
-    empty = cells == "" if cells.dtype == pl.String else cells.is_null()
-    return (cells.is_null() | empty).fill_null(value=True).to_numpy()
 
 
 def _shown(cell: object, *, quote: bool = False) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from luban.core.sentence import Sentence, sentence
+from collections.abc import Sequence
+
+from luban.core.sentence import Sentence, sentence, several
 
 
 def at_random(target: str | None) -> Sentence:
@@ -58,3 +60,29 @@ def taken(column: str, roles: str) -> Sentence:
         column=column,
         roles=roles,
     )
+
+
+def files(together: Sequence[str], rows: int, parted: Sequence[str]) -> list[Sentence]:
+    """together: columns whose files keep so many rows in one part. parted: columns whose files do not, as they stand
+    in too many rows."""
+    notes = []
+    if together:
+        notes.append(
+            sentence(
+                "split.shared_files",
+                "rows that share a file of {columns} with a row of other inputs: {rows}; they stay in one "
+                "part, whose size and classes are as near to the shares as that allows (data.split.shared_files)",
+                columns=several(together),
+                rows=rows,
+            )
+        )
+    if parted:
+        notes.append(
+            sentence(
+                "split.parted_files",
+                "files of {columns} stand in so many rows that too little would be left to divide: rows that "
+                "share one are parted",
+                columns=several(parted),
+            )
+        )
+    return notes
