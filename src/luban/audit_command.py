@@ -93,7 +93,7 @@ def prepare_subject(
         for name in inputs:
             other.require(name)
     kinds = {plan.name: plan.kind for plan in plans}
-    return Subject(table, target, task, kinds, tables, data.missing_values, data.split.method), notes
+    return Subject(table, target, task, kinds, tables, data.missing_values, data.split), notes
 
 
 def _read(source: str, data: DataConfig) -> Table:

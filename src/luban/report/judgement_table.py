@@ -75,7 +75,7 @@ def _large(evaluation: dict[str, Any]) -> float:
     """Return from which difference on a corruption is told: of numbers, whose unit may be any, a share of the score."""
     if evaluation.get("task") != "regression":
         return LARGE_DROP
-    return LARGE_DROP * abs(evaluation["scores"][evaluation["decider"]]["value"] or 0.0)
+    return LARGE_DROP * abs(float(evaluation["scores"][evaluation["decider"]]["value"] or 0))
 
 
 def _number(score: dict[str, float | None]) -> str:
