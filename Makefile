@@ -43,10 +43,10 @@ bench: peers
 	$(BIN)/python benchmarks/mnist.py --peers keras-jax keras-tensorflow torch-dataloader torch-in-memory
 	$(BIN)/python benchmarks/adult.py --peers keras-jax keras-tensorflow skorch
 	$(BIN)/python benchmarks/frozen.py --rows 4096 --score-rows 4096
-	set -e; for claim in predict start gemm profile_step audit datapath; do $(BIN)/python benchmarks/$$claim.py; done
+	set -e; for claim in predict start gemm profile_step audit datapath explain; do $(BIN)/python benchmarks/$$claim.py; done
 
 bench-full: peers
-	set -e; for claim in mrpc banking77 predict frozen mnist cifar10 adult start gemm profile_step audit datapath; do \
+	set -e; for claim in mrpc banking77 predict frozen mnist cifar10 adult start gemm profile_step audit datapath explain; do \
 		$(BIN)/python benchmarks/$$claim.py; done
 
 format: setup

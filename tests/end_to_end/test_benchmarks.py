@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from luban.explain.methods import METHODS
+
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 NOT_INSTALLED = 3
@@ -89,6 +91,17 @@ def test_step_is_taken_apart(script: str, tmp_path: Path, shared_data: Path, pre
         shares = [line["share"] for line in found["float32"]["operators"]]
         assert shares == sorted(shares, reverse=True)
         assert 0 < sum(shares) <= 1.001
+
+
+def test_explanations_are_timed(tmp_path: Path, shared_data: Path, pretrained_models: Path) -> None:
+    pytest.importorskip("captum", reason="pip install 'luban[explain]'")
+    places = ["--data", shared_data, "--model", pretrained_models / "minilm", "--output", tmp_path / "result.json"]
+    (entry,) = run("explain", "--words", 8, "--rows", 40, "--epochs", 1, "--times", 1, *places)
+    assert {claim["method"] for claim in entry["claims"].values()} == {method.name for method in METHODS}
+    for name, found in entry["claims"].items():
+        assert found["seconds"] == found["runs"][0]["seconds"] > 0, name
+        assert found["words"] == 8, name
+        assert "is_met" not in found
 
 
 def test_audits_are_timed(tmp_path: Path, shared_data: Path) -> None:

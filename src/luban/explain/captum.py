@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from scipy.stats import binom
 from torch import Tensor
 
 from luban.core.errors import ConfigError
@@ -67,7 +68,7 @@ def lime(score: Score, num_parts: int, samples: int, halved: int, seed: int) -> 
     from captum._utils.models.linear_model import SkLearnRidge
 
     kept = torch.arange(num_parts + 1)
-    shares = torch.distributions.Binomial(num_parts, torch.tensor(0.5)).log_prob(kept.float()).exp()
+    shares = torch.from_numpy(binom.pmf(kept.numpy(), num_parts, 0.5)).float()
     nearness = torch.exp(-(((1 - (kept / num_parts).sqrt()) / LIME_WIDTH) ** 2))
     with seeded(seed, "explanation"):
         keep = _drawn(shares, samples, halved, num_parts)
