@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from luban.core.tensors import InputSpec, TensorKind
 from luban.data.table import Table
@@ -21,6 +23,7 @@ from luban.explain.examples import BUDGET, affordable
 from luban.explain.question import Answer, Question, counted
 from luban.explain.result import Sampling
 from luban.explain.segments import cut, segmented
+from luban.explain.stability import expected_correlation
 from luban.explain.view import Part, View
 from luban.models import network as networks
 from luban.models.network import Network, NetworkConfig, vector_name
@@ -63,8 +66,23 @@ def test_shapley_values_do_not_suffer_from_what_is_even_in_the_score() -> None:
 
     found = captum.kernel_shap(score, 5, 64, 20, seed=0)
     torch.testing.assert_close(found.weights, STRENGTHS, atol=1e-2, rtol=0)
-    for half in found.halves:
-        torch.testing.assert_close(half, STRENGTHS, atol=1e-2, rtol=0)
+    for without in found.without:
+        torch.testing.assert_close(without, STRENGTHS, atol=1e-2, rtol=0)
+
+
+def test_stability_is_the_rank_correlation_that_another_seed_has() -> None:
+    draw = np.random.default_rng(0)
+    for noise in (0.1, 0.5, 1.0, 3.0):
+        true = draw.normal(size=40)
+        seeds = []
+        for _ in range(20):
+            samples = true + noise * np.sqrt(64) * draw.normal(size=(64, 40))
+            without = np.stack([np.delete(samples, slice(g, None, 8), axis=0).mean(axis=0) for g in range(8)])
+            seeds.append((samples.mean(axis=0), expected_correlation(samples.mean(axis=0), without)))
+        real = np.mean([spearmanr(left, right).statistic for (left, _), (right, _) in pairwise(seeds)])
+        assert np.mean([expected for _, expected in seeds]) == pytest.approx(real, abs=0.08), noise
+    assert expected_correlation(np.arange(5.0), np.stack([np.arange(5.0)] * 8)) == 1.0
+    assert abs(expected_correlation(np.zeros(30), draw.normal(size=(8, 30)))) < 0.1
 
 
 def test_words_are_put_together_with_what_stands_between_them() -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from luban.core.errors import ConfigError
 from luban.core.runtime import seeded
+from luban.explain.stability import GROUPS
 
 AT_ONCE = 32  # variants in one forward pass
 Score = Callable[[Tensor], Tensor]  # (S, K) bool, false where a part is deleted -> (S,)
@@ -54,11 +55,11 @@ def occlusion(score: Score, num_parts: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Sampled:
-    """weights: (K,), of all samples. halves: (K,) each, of every other sample and of those between. keep: (S, K), the
-    samples, false where a part is deleted."""
+    """weights: (K,), of all samples. without: (G, K), each of all but one group of them. keep: (S, K), the samples,
+    false where a part is deleted."""
 
     weights: Tensor
-    halves: tuple[Tensor, Tensor]
+    without: Tensor
     keep: Tensor
 
 
@@ -86,7 +87,7 @@ def kernel_shap(score: Score, num_parts: int, samples: int, halved: int, seed: i
     if num_parts == 1:
         whole, empty = score(torch.tensor([[True], [False]]))
         weights = (whole - empty)[None]
-        return Sampled(weights, (weights, weights), torch.empty(0, 1, dtype=torch.bool))
+        return Sampled(weights, weights.expand(GROUPS, 1), torch.empty(0, 1, dtype=torch.bool))
     kept = torch.arange(num_parts + 1)
     shares = (1 / (kept * (num_parts - kept)).float()).where((kept > 0) & (kept < num_parts), 0)
     shares = shares / shares.sum()
@@ -125,7 +126,7 @@ def _with_opposites(keep: Tensor) -> Tensor:
 def _sampled(
     attribution: Any, score: Score, keep: Tensor, shares: Tensor, weights: Tensor, ends: Tensor | None = None
 ) -> Sampled:
-    """Fit all of the variants (S, K), and each half of them, with `ends` in each of the three.
+    """Fit all of the variants (S, K), and all but each group of them, with `ends` in each of the fits.
 
     shares, weights: (K + 1,), how often a variant that keeps so many parts would be drawn by itself, and what it weighs
     in the regression.
@@ -134,13 +135,13 @@ def _sampled(
     scores, first = score(torch.cat([ends, keep])), len(ends)
     of_ends, of_keep = scores[:first], scores[first:]
     fits = []
-    is_second = torch.arange(len(keep)) // 2 % 2 == 1  # a pair of opposites stays together
-    for chosen in (torch.ones_like(is_second), ~is_second, is_second):
+    groups = torch.arange(len(keep)) // 2 % GROUPS  # a pair of opposites stays together
+    for chosen in [groups >= 0, *(groups != group for group in range(GROUPS))]:
         sizes = keep[chosen].sum(dim=1)
         counts = torch.bincount(sizes, minlength=len(shares))
         of_sizes = weights * torch.where(shares > 0, shares * len(sizes) / counts.clamp(min=1), 1.0)
         fits.append(_fit(attribution, torch.cat([ends, keep[chosen]]), torch.cat([of_ends, of_keep[chosen]]), of_sizes))
-    return Sampled(fits[0], (fits[1], fits[2]), keep)
+    return Sampled(fits[0], torch.stack(fits[1:]), keep)
 
 
 def _fit(attribution: Any, keep: Tensor, scores: Tensor, weights: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from luban.core.sentence import Sentence, sentence, with_parts
@@ -145,12 +144,3 @@ def deletion_areas(question: Question, keep: Tensor) -> Floats:
         changes = np.abs(changes)
     areas: Floats = changes.mean(axis=1)
     return areas
-
-
-def rank_correlation(left: Floats, right: Floats) -> float:
-    """Spearman's; 1 where nothing differs, 0 where it is not defined."""
-    if np.array_equal(left, right):
-        return 1.0
-    if np.ptp(left) == 0 or np.ptp(right) == 0:
-        return 0.0
-    return float(spearmanr(left, right).statistic)

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from luban.core.errors import ConfigError, listed, nearest
 from luban.explain import captum
-from luban.explain.check import RANDOM_ORDERS, rank_correlation
+from luban.explain.check import RANDOM_ORDERS
 from luban.explain.effort import Effort
 from luban.explain.question import Question
+from luban.explain.stability import expected_correlation
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,10 @@ def _by_samples(weigh: Callable[[captum.Score, int, int, int, int], captum.Sampl
         found = weigh(question.score, len(question.parts), samples, halves, seed)
         weights = found.weights.detach().float()
         halved = found.keep[found.keep.sum(dim=1) == len(weights) // 2]
-        return Weights(weights, _over_points(question, weights), samples, _stability(found), halved)
+        stability = expected_correlation(weights.double().numpy(), found.without.double().numpy())
+        return Weights(weights, _over_points(question, weights), samples, stability, halved)
 
     return weighed
-
-
-def _stability(found: captum.Sampled) -> float:
-    """Return how alike two draws of as many samples rank the parts, from how alike two of half as many do (Spearman
-    1910, Brown 1910)."""
-    halves = max(0.0, rank_correlation(*(half.double().numpy() for half in found.halves)))
-    return 2 * halves / (1 + halves)
 
 
 def _over_points(question: Question, weights: Tensor) -> tuple[Tensor, ...]:
