@@ -29,6 +29,7 @@ BAR = 2.0  # seconds
 SHARED = 0.5  # load of the machine from which on others use it, too
 METHODS = ("integrated-gradients", "occlusion", "lime", "kernel-shap")
 LABELS, ROWS, MOST_QUESTIONS = 8, 400, 20
+MAX_LENGTH = 512  # in tokens: no text is cut
 
 
 def texts(source: Path, rows: int, lengths: list[int], seed: int) -> pl.DataFrame:
@@ -49,6 +50,7 @@ def train(folder: Path, data: Path, model: str, rows: int, epochs: int) -> Path:
     """Fine-tune MiniLM; return the run."""
     texts(data / "banking77" / "train.csv", rows, [], 0).write_csv(folder / "texts.csv")
     settings = {"train.epochs": epochs, "evaluate.learning_curve": "false", "model.tokens.checkpoint": model}
+    settings["features.text.max_length"] = MAX_LENGTH
     command = [sys.executable, "-m", "luban.cli", "train", "texts.csv", "--target", "label", "--no-preflight", "-q"]
     for name, value in settings.items():
         command += ["--set", f"{name}={json.dumps(value) if isinstance(value, int) else value}"]
