@@ -12,6 +12,7 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
+from markupsafe import Markup
 
 from luban.audit import CHECKS
 from luban.core.sentence import Sentence, restored, said, sentence, several, with_parts
@@ -205,4 +206,4 @@ def test_a_divergence_is_told_in_chinese(loss: float, norm: float, told: str) ->
     ],
 )
 def test_chinese_and_latin_letters_are_set_apart(form: str, value: object, text: str) -> None:
-    assert filled(form, lambda name, spec: str(value)) == text
+    assert filled(form, lambda name, spec: Markup(value)) == text

@@ -53,7 +53,7 @@ def filled(form: str, value: Callable[[str, str], str]) -> str:
             start = _gap(TAG.sub("", found)[-1:], start)
         found += start + text
         if name is not None:
-            own = value(name, spec or "")
+            own = str(value(name, spec or ""))  # Markup would escape the form
             found += (_gap(TAG.sub("", own)[:1], end) if CHINESE.match(text[-1:]) else end) + own
         else:
             found += end

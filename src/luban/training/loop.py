@@ -238,7 +238,7 @@ class Loop:
         if patience and progress.epoch - progress.best_epoch >= patience and progress.epoch < self.epochs:
             progress.ended = sentence(
                 "ended.patience",
-                "no better {metric} for {epochs} epochs",
+                "no better {metric} for {epochs:count epoch}",
                 metric=self.decider.name,
                 epochs=patience,
             )
