@@ -246,6 +246,7 @@ def test_each_figure_of_a_comparison_names_its_run(run: Path, luban, tmp_path: P
     assert luban("runs", "runs", "--html", "all.html").code == 0
     page = (tmp_path / "all.html").read_text("utf-8")
     assert "another%2C%202/metrics.json#/scores/accuracy/value" in page
+    assert not re.search(r'aria-label="[^"]*<', page)
     assert not unsourced(page, run.parent)
     assert not re.findall(r'data-source="(?!another|%3Cb%3Erun/)', page)
     for old, new in (("another%2C%202/metrics", "%3Cb%3Erun/metrics"), ("another%2C%202/metrics", "metrics")):

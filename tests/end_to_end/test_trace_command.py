@@ -59,6 +59,8 @@ def test_a_chinese_page_says_in_chinese_what_was_unusual(luban, tmp_path: Path, 
     assert "rare or unseen" not in page
     assert 'lang="en"' not in page
     assert "二分类" in page
+    assert "第 1 步：损失" in page
+    assert ">数值 1 × 1<" in page
     assert "rare or unseen" in json.loads((tmp_path / "t.json").read_text("utf-8"))["notes"][0]
 
 

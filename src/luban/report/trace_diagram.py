@@ -4,6 +4,7 @@ one."""
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import escape
 
 from rich.cells import cell_len, set_cell_size
@@ -21,10 +22,10 @@ MAX_BOXES = 24
 BLOCK = re.compile(r"(.*?layers\.\d+)\.")
 
 
-def diagram(found: RowTrace, title: str) -> str:
-    """Return an SVG element with a title; nothing in it is a script."""
+def diagram(found: RowTrace, title: str, kinds: Sequence[str]) -> str:
+    """Return an SVG element with a title; nothing in it is a script. kinds: what those of the inputs are called."""
     trace = found.trace
-    body, width, height = _units(found) if trace.units else _graph(found)
+    body, width, height = _units(found) if trace.units else _graph(found, kinds)
     return (
         f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title>{body}</svg>"
@@ -68,10 +69,10 @@ def _units(found: RowTrace) -> tuple[str, int, int]:
     return "".join(edges + labels + circles), 120 + ACROSS * (len(columns) - 1), 70 + DOWN * tallest
 
 
-def _graph(found: RowTrace) -> tuple[str, int, int]:
+def _graph(found: RowTrace, kinds: Sequence[str]) -> tuple[str, int, int]:
     """Draw inputs -> their encoders -> fusion and head: a lane for each input, named by its columns, one or two side by
     side; more of them below each other, joined by a line at their right. The layers that all reach come last."""
-    lanes = {item.encoder: [_input_box(item)] for item in found.inputs}
+    lanes = {item.encoder: [_input_box(item, kind)] for item, kind in zip(found.inputs, kinds, strict=True)}
     shared: list[tuple[str, str]] = []
     layers = [layer for layer in found.trace.layers if layer.kind != "Dropout"]
     for layer in layers:
@@ -106,10 +107,10 @@ def _graph(found: RowTrace) -> tuple[str, int, int]:
     return "".join(parts), TOTAL_WIDTH + 2 * MARGIN, below + len(shared) * STEP
 
 
-def _input_box(item: InputTrace) -> tuple[str, str]:
+def _input_box(item: InputTrace, kind: str) -> tuple[str, str]:
     columns = ", ".join(item.columns[:SHOWN_COLUMNS])
     more = f" + {len(item.columns) - SHOWN_COLUMNS}" if len(item.columns) > SHOWN_COLUMNS else ""
-    return f"{columns}{more}", f"{item.kind} {' × '.join(map(str, item.values.shape))}"
+    return f"{columns}{more}", f"{kind} {' × '.join(map(str, item.values.shape))}"
 
 
 def _column(boxes: list[tuple[str, str]], x: float, top: float, width: float) -> list[str]:

@@ -27,7 +27,8 @@ def render(found: RowTrace, language: str = "en") -> str:
     environment.filters |= {"number": number, "shown": shown, "bars": lambda counts: Markup(histogram(counts))}
     word, report = words(language), report_words(language)
     notes = Figures(with_parts({"notes": found.notes}), "trace")
-    svg = Markup(diagram(found, word["svg"]))
+    kinds = [named("kind", Quote("", item.kind), report).text for item in found.inputs]
+    svg = Markup(diagram(found, word["svg"], kinds))
     return environment.get_template("trace.html.jinja").render(
         found=found,
         trace=found.trace,
@@ -35,7 +36,7 @@ def render(found: RowTrace, language: str = "en") -> str:
         language=report.tag,
         svg=svg,
         task=report.name("task", found.task),
-        kinds=[named("kind", Quote("", item.kind), report).text for item in found.inputs],
+        kinds=kinds,
         notes=[told(notes.text("notes", place), report) for place in range(len(found.notes))],
     )
 
