@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from luban.core.cost import energy_estimate, peak_memory
 from luban.report.charts import draw
 from luban.report.charts.plot import HEIGHT, LEGEND, TOP
-from luban.report.content import Content, Record
+from luban.report.content import Content, Record, read_history
 from luban.report.figures import Figure, Figures, Interval, pointer, shown
 from luban.report.media import Media
 from luban.report.pictures import PICTURES
@@ -26,8 +28,6 @@ METRICS = {"rows": 900, "task": "binary", "decider": "accuracy", "scores": {"acc
 
 
 def content(**metrics: object) -> Content:
-    from pathlib import Path
-
     return Content(Path("run"), {}, {}, METRICS | metrics, {}, {}, {}, (), ())
 
 
@@ -238,3 +238,15 @@ def test_a_resumed_run_keeps_why_a_column_is_what_it_is() -> None:
     page = data.build(replace(content(), events=tuple(told)), words("en"))
     assert page is not None
     assert [cell.text for cell in page["columns"][0]] == ["age", "number", "mean 1", "integers, 70 different"]
+
+
+def test_steps_that_a_training_took_back_are_not_drawn(tmp_path: Path) -> None:
+    records = [
+        {"event": "StepDone", "step": step, "epoch": 1, "loss": loss} for step, loss in enumerate((3.0, 2.0, 9.0))
+    ]
+    again = [{**record, "loss": 1.0} for record in records[1:]]
+    lines = [*records, {"event": "Diverged", "step": 3}, *again]
+    (tmp_path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    events, steps = read_history(tmp_path / "history.jsonl")
+    assert [event["event"] for event in events] == ["Diverged"]
+    assert [(step.step, step.loss, step.line) for step in steps] == [(0, 3.0, 0), (1, 1.0, 4), (2, 1.0, 5)]

@@ -136,7 +136,7 @@ def read_content(directory: RunDirectory, manifest: dict[str, Any] | None = None
 
 
 def read_history(path: Path) -> tuple[list[Record], list[Step]]:
-    """Return the events and an even draw of the steps; torn lines are passed over."""
+    """Return the events and an even draw of the steps; torn lines, and steps that were taken back, are passed over."""
     if not path.is_file():
         return [], []
     with path.open("rb") as lines:
@@ -157,7 +157,10 @@ def read_history(path: Path) -> tuple[list[Record], list[Step]]:
         if not isinstance(record, dict) or "event" not in record:
             continue
         if is_step:
-            steps.append(_step(record, number))
+            step = _step(record, number)
+            while steps and steps[-1].step >= step.step:  # a training that went back takes them again
+                steps.pop()
+            steps.append(step)
         else:
             events.append(Record(record, number))
     return events, steps
