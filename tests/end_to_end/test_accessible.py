@@ -37,7 +37,7 @@ PAGES = {  # and the language that each has to name
     "runs-zh": "zh-Hans",
     "charts": "en",
     "trace-small": "en",
-    "trace-large": "zh",
+    "trace-large": "zh-Hans",
 }
 
 
