@@ -48,7 +48,10 @@ def load(path: Path) -> dict[str, Any]:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         raise ConfigError(
-            f"{path}{line}", expected="YAML", found=str(getattr(error, "problem", error)), action="Mend the file"
+            f"{path}{line}",
+            expected="YAML",
+            found=f"a mistake ({getattr(error, 'problem', error)})",
+            action="Mend the file",
         ) from error
     if not isinstance(content, dict):
         raise ConfigError(

@@ -14,7 +14,7 @@ import yaml
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.errors import ConfigError, DataError, listed
+from luban.core.errors import ConfigError, DataError, SchemaError, listed, nearest
 from luban.data import samples, sources
 from luban.data.decimals import Decimal
 from luban.data.table import Table
@@ -124,7 +124,13 @@ class Model:
     def labelled(self, rows: object) -> tuple[Table, Array]:
         """Return the rows whose target can be read, and their targets."""
         table, task = self.read(rows), self.predictor.task
-        table.require(task.target, "target")
+        if task.target not in table.columns:
+            raise SchemaError(
+                table.name,
+                expected=f"the target '{task.target}', to compare the predictions with",
+                found=f"only {listed(table.columns)}",
+                action=f"{nearest(task.target, table.columns)}Give labelled rows; `luban predict` needs no labels",
+            )
         targets, bad = task.encode(table.frame[task.target])
         checked = table.without({position: (task.target, reason) for position, reason in bad.items()})
         checked.check_rejected()

@@ -9,6 +9,7 @@ import pytest
 
 from luban.core.errors import ArtifactError, ConfigError, SchemaError
 from luban.core.tensors import TensorKind
+from luban.data import sources
 from luban.data.table import Table
 from luban.features import schema
 from luban.features.base import FitContext
@@ -251,3 +252,18 @@ def test_a_long_column_is_profiled_slice_by_slice(monkeypatch: pytest.MonkeyPatc
     sliced = schema.profile(rows, "c", ("?", "NA"))
     assert (sliced.num_missing, sliced.num_unique) == (100, 3)
     assert sliced.sample.equals(whole.sample)
+
+
+def test_ids_that_repeat_are_categories_in_a_csv_file_as_well(tmp_path: Path) -> None:
+    lines = [f"{n % 40},{7 * n % 300},{n % 7}" for n in range(300)]
+    (tmp_path / "rows.csv").write_text("\n".join(["user_id,count,rating", *lines, ""]))
+    plans = {plan.name: plan.kind for plan in schema.plan(sources.read(tmp_path / "rows.csv"), target="rating")}
+    assert plans == {"user_id": "category", "count": "number"}
+
+
+def test_objects_are_left_out_and_told(tmp_path: Path) -> None:
+    lines = [f'{{"person": {{"age": {n}, "sex": "f"}}, "x": {n % 3}, "y": "a"}}\n' for n in range(20)]
+    (tmp_path / "rows.jsonl").write_text("".join(lines))
+    (plan, *_) = schema.plan(sources.read(tmp_path / "rows.jsonl"), target="y")
+    assert (plan.kind, plan.reason) == ("ignore", "objects of 'age', 'sex'")
+    assert plan.note.startswith("column 'person': objects of 'age', 'sex' are left out")

@@ -15,6 +15,7 @@ from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, 
 from luban.features.cells import strings
 from luban.features.identifier import is_identifier_name, is_nearly_unique, is_whole
 from luban.features.learned import clauses, missing
+from luban.features.number import NumberFeature, parse_numbers
 from luban.features.prose import Prose
 
 MISSING, UNSEEN, NUM_RESERVED = 0, 1, 2
@@ -56,8 +57,9 @@ class CategoryFeature(Feature):
         if dtype == pl.Boolean or isinstance(dtype, (pl.Categorical, pl.Enum)):
             return 1.0
         num_cells = profile.num_rows - profile.num_missing
-        if is_whole(profile.sample):
-            return 0.92 if is_identifier_name(profile.name) and not is_nearly_unique(profile) else 0.0
+        is_named = is_identifier_name(profile.name)
+        if is_whole(profile.sample) or (is_named and _are_whole_numbers(profile)):
+            return 0.92 if is_named and not is_nearly_unique(profile) else 0.0
         if dtype != pl.String or not num_cells:
             return 0.0
         distinct = profile.num_unique / num_cells
@@ -117,3 +119,11 @@ class CategoryFeature(Feature):
                 missing(self.num_missing, self.num_rows),
             ]
         )
+
+
+def _are_whole_numbers(profile: ColumnProfile) -> bool:
+    """Tell whether strings are whole numbers, as the ids of a CSV file are."""
+    if profile.sample.dtype != pl.String or not NumberFeature.match(profile):
+        return False
+    numbers, is_other = parse_numbers(profile.sample)
+    return is_whole(pl.Series(numbers[~is_other]))

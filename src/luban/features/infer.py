@@ -144,6 +144,15 @@ def _infer(table: Table, column: str, missing_values: Collection[str]) -> Column
     scores = {kind: KINDS[kind].match(cleaned if kind in ("number", "date") else raw) for kind in KINDS}
     scores[identifier.KIND] = identifier.match(raw)
     kind = max(scores, key=lambda name: scores[name])
+    if isinstance(raw.sample.dtype, pl.Struct):
+        fields = several(field.name for field in raw.sample.dtype.fields)
+        note = sentence(
+            "infer.object",
+            "column '{column}': objects of {fields} are left out; write each of these as a column of its own",
+            column=column,
+            fields=fields,
+        )
+        return ColumnPlan(column, IGNORE, sentence("why.object", "objects of {fields}", fields=fields), note)
     if scores[kind] == 0:
         reason = sentence("why.no_kind", "no kind takes cells of type {dtype}", dtype=str(raw.sample.dtype))
         return ColumnPlan(column, IGNORE, reason)

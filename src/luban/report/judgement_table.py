@@ -24,7 +24,7 @@ def judgement_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("sets", found["sentence"]))
     for gap in (evaluation.get("fairness") or {"gaps": []})["gaps"]:
         ends = f"{gap['gap']['low']:.3f} to {gap['gap']['high']:.3f}"
-        name = gap["rate"].replace("_", " ")
+        name = words("en").name("metric", gap["rate"])
         lines.append(
             ("gap", f"{name}: {gap['gap']['value']:.3f} [{ends}] from {gap['between'][0]} to {gap['between'][1]}")
         )
