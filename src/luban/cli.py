@@ -21,6 +21,9 @@ app = typer.Typer(
 )
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting, as train.epochs=3; may repeat.")
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 
 
@@ -50,8 +53,8 @@ def train(
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     test: Annotated[str | None, typer.Option(help="Test rows, if they are a source of their own.")] = None,
     validation: Annotated[str | None, typer.Option(help="Validation rows, likewise.")] = None,
-    model: Annotated[str | None, typer.Option(help="An architecture, a pretrained checkpoint or its folder.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting.")] = None,
+    model: Annotated[str | None, typer.Option(help="As lstm, resnet or minilm, or the folder of a checkpoint.")] = None,
+    set_: Settings = None,
     name: Annotated[str | None, typer.Option(help="The name of the run.")] = None,
     runs: Annotated[str | None, typer.Option(help="The folder for run directories.")] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of everything random.")] = None,
@@ -132,8 +135,8 @@ def audit(
 def find_lr(
     source: Annotated[str, typer.Argument(metavar="DATA|CONFIG.yaml", help="As for `luban train`.")],
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
-    model: Annotated[str | None, typer.Option(help="An architecture, a pretrained checkpoint or its folder.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting.")] = None,
+    model: Annotated[str | None, typer.Option(help="As lstm, resnet or minilm, or the folder of a checkpoint.")] = None,
+    set_: Settings = None,
     runs: Annotated[str | None, typer.Option(help="The folder for run directories.")] = None,
 ) -> None:
     """Try learning rates from tiny to huge in one short training, draw the losses, and propose a rate."""

@@ -46,9 +46,13 @@ def nearest_rows(
             Neighbour(
                 int(source.row_numbers[place]),
                 1 - float(distance),
-                {name: quoted(source.frame[int(place), name]).strip("'") for name in shown},
+                {name: _text(source.frame[int(place), name]) for name in shown},
             )
             for distance, place in zip(*found, strict=True)
         )
         for found in zip(distances, places, strict=True)
     ]
+
+
+def _text(cell: object) -> str:
+    return "(missing)" if cell is None else quoted(cell).strip("'")
