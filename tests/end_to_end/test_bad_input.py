@@ -277,3 +277,11 @@ def test_decimal_commas_of_the_training_are_those_of_other_rows(luban, tmp_path:
     assert predicted.code == 0, predicted.err
     assert predicted.out.splitlines()[1].startswith("1.500,1,nein")
     assert predicted.err == ""
+
+
+def test_labels_that_are_missing_may_be_none(luban, tmp_path: Path) -> None:
+    tags = ["a;b", "a", "", "b;c"] * 30
+    table(120, tags=tags).drop("y").write_csv(tmp_path / "sheet.csv")
+    refused(
+        luban("train", "sheet.csv", "--target", "tags"), "missing in 30 of 120", "[] is an empty one", "--fix missing"
+    )

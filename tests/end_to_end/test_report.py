@@ -259,6 +259,9 @@ def test_runs_are_listed_and_compared(run: Path, luban, tmp_path: Path) -> None:
     (run.parent / "damaged" / "metrics.json").write_text('{"rows": 3')
     shutil.copytree(run, run.parent / "empty")
     (run.parent / "empty" / "metrics.json").write_text("{}")
+    shutil.copytree(run, run.parent / "newer")
+    manifest = (run / "manifest.json").read_text("utf-8").replace('"format": 1', '"format": 2')
+    (run.parent / "newer" / "manifest.json").write_text(manifest, "utf-8")
     (run.parent / "stopped").mkdir()
     shutil.copy(run / "config.yaml", run.parent / "stopped")
     result = luban("runs", "runs", "--sort", "log_loss", "--filter", "task=binary", "--html", "all.html")
@@ -269,6 +272,7 @@ def test_runs_are_listed_and_compared(run: Path, luban, tmp_path: Path) -> None:
     assert all(len(line) <= 80 and "log_loss" in line for line in rows)
     assert "damaged: runs/damaged/metrics.json: expected a JSON file" in result.out
     assert "damaged: runs/empty: not the files of a run" in result.out
+    assert "damaged: runs/newer/manifest.json: expected format 1, found format 2" in result.out
     assert "not finished: stopped. Go on with `luban train --resume runs/stopped`" in result.out
     assert_inert((tmp_path / "all.html").read_text("utf-8"))
     assert "other" in luban("runs", "runs", "--filter", "name=OTH*").out

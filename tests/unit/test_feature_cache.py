@@ -150,8 +150,9 @@ def test_a_folder_that_cannot_be_written(fitted: Schema, tmp_path: Path) -> None
     with pytest.raises(ArtifactError) as error:
         cache.encode(fitted, table(), tmp_path / "file", "data")
     assert str(error.value) == (
-        f"{tmp_path / 'file'}: expected a folder with room for the encoded data, found 'Not a directory'. "
-        "Free some space there, or choose another cache folder."
+        f"{tmp_path / 'file'}: expected a cache folder that can be written and has room for the encoded data, "
+        "found 'Not a directory'. "
+        "Free some space there, or set the environment variable LUBAN_CACHE to another folder."
     )
 
 

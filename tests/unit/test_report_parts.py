@@ -17,6 +17,7 @@ from luban.report.figures import Figure, Figures, Interval, pointer, shown
 from luban.report.media import Media
 from luban.report.pictures import PICTURES
 from luban.report.pictures.base import Piece
+from luban.report.runs import scored_briefly
 from luban.report.sections import data
 from luban.report.sections.evaluation import goal_name
 from luban.report.slice_words import between, slice_name
@@ -250,3 +251,10 @@ def test_steps_that_a_training_took_back_are_not_drawn(tmp_path: Path) -> None:
     events, steps = read_history(tmp_path / "history.jsonl")
     assert [event["event"] for event in events] == ["Diverged"]
     assert [(step.step, step.loss, step.line) for step in steps] == [(0, 3.0, 0), (1, 1.0, 4), (2, 1.0, 5)]
+
+
+def test_a_score_that_leaves_no_room_for_the_name_of_its_run_has_no_interval() -> None:
+    scores = {"mse": {"value": 632974512.2, "low": 355477766.1, "high": 977209416.7}, "accuracy": SCORE}
+    found = Figures({"scores": scores}, "metrics.json")
+    assert scored_briefly(found.interval("scores", "mse")) == "632,974,512"
+    assert scored_briefly(found.interval("scores", "accuracy")).endswith("]")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import sys
 
 import polars as pl
 import pytest
@@ -106,3 +108,17 @@ def test_the_demo_wraps_the_texts_that_it_predicts(
     assert max(map(len, lines)) <= 60
     words = " ".join(" ".join(lines).split())
     assert all(text in words for text in demo.UNSEEN[1].split())
+
+
+def test_a_training_goes_on_where_nobody_reads_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(sys, "stdout", Broken())
+    terminal = Terminal()
+    terminal(events.Noted("read", "something"))
+    assert terminal.is_closed
+    terminal(events.Noted("read", "something else"))
+    with pytest.raises(BrokenPipeError):
+        open_console().print("x")

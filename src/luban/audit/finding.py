@@ -107,5 +107,5 @@ class AuditReport:
                     f"{self.name}, column '{finding.column}'" if finding.column is not None else self.name,
                     expected="data that can be learned from",
                     found=finding.message,
-                    action=f"{finding.action}: `{command}` does, in a copy" if is_fixed else finding.action,
+                    action=f"{finding.action}: `{command}` removes them in a copy" if is_fixed else finding.action,
                 )

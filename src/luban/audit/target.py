@@ -32,6 +32,14 @@ def audit_missing(subject: Subject) -> list[Finding]:
         action = sentence("audit.missing-target.action_all", "Check the name of the target")
         return [Finding("error", name, message, action, column, len(rows))]
     severity: Severity = "error" if len(rows) > REJECTED_LIMIT * len(target) else "warning"
+    if subject.task == "multi_label" and is_text:
+        action = sentence(
+            "audit.missing-target.action_labels",
+            "If an empty cell says that the row has no label, save the rows as JSON Lines with the labels as lists, of "
+            "which [] is an empty one; else fill these rows in or remove them",
+        )
+    else:
+        action = sentence("audit.missing-target.action", "These rows cannot be trained on: fill them in or remove them")
     return [
         Finding(
             severity,
@@ -42,7 +50,7 @@ def audit_missing(subject: Subject) -> list[Finding]:
                 missing=len(rows),
                 rows=len(target),
             ),
-            sentence("audit.missing-target.action", "These rows cannot be trained on: fill them in or remove them"),
+            action,
             column,
             len(rows),
             subject.examples(rows),

@@ -55,7 +55,7 @@ def disk_errors(path: Path) -> Iterator[None]:
                 str(path),
                 expected="a place that can be written",
                 found=f"'{error.strerror or error}'",
-                action="Check the permissions, or choose another folder with --runs",
+                action="Check the permissions, or choose another place",
             ) from error
         raise
 
@@ -134,14 +134,7 @@ class RunDirectory:
                 action=f"Go on with `luban train --resume {typed(path)}`" if unfinished else "Check the path",
             )
         run = cls(path)
-        found = run.read_json(MANIFEST).get("format")
-        if found != FORMAT:
-            raise ArtifactError(
-                str(path / MANIFEST),
-                expected=f"format {FORMAT}",
-                found=f"format {found}",
-                action="Use the version of Luban that wrote it",
-            )
+        run.check_format()
         run.check_files()
         return run
 
@@ -185,6 +178,17 @@ class RunDirectory:
             yield
         finally:
             os.close(folder)
+
+    def check_format(self) -> None:
+        """Raise ArtifactError where another version of Luban wrote the run, in a way that this one does not know."""
+        found = self.read_json(MANIFEST).get("format")
+        if found != FORMAT:
+            raise ArtifactError(
+                str(self.path / MANIFEST),
+                expected=f"format {FORMAT}",
+                found=f"format {found}",
+                action="Use the version of Luban that wrote it",
+            )
 
     def check_files(self) -> None:
         """Raise ArtifactError where a small file is not as it was written; weights are checked when they are read."""

@@ -273,9 +273,9 @@ def _write(folder: Path, schema: Schema, table: Table) -> None:
             return
         raise ArtifactError(
             str(folder.parent),
-            expected="a folder with room for the encoded data",
+            expected="a cache folder that can be written and has room for the encoded data",
             found=f"'{error.strerror or error}'",
-            action="Free some space there, or choose another cache folder",
+            action="Free some space there, or set the environment variable LUBAN_CACHE to another folder",
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

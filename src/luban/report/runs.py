@@ -18,7 +18,7 @@ from luban.core.errors import ArtifactError, ConfigError, listed, nearest, typed
 from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.content import Content, read_content
-from luban.report.figures import Figure, pointer
+from luban.report.figures import Figure, Interval, pointer
 from luban.report.page import environment, style
 from luban.report.sections.cost import duration, total
 from luban.report.sections.verdict import LOWER_IS_BETTER, architecture, created, made, model_of
@@ -26,6 +26,7 @@ from luban.report.words import Words, words
 
 FILTERS = ("name", "task", "target", "data", "model", "metric")
 WIDTH = 80  # of the table
+NAME_WIDTH, SCORE_WIDTH = 14, 21  # characters that a name has at least, and a score with its interval at most
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def listing(folder: Path) -> Listing:
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if (path / artifact.MANIFEST).is_file():
             try:
+                RunDirectory(path).check_format()
                 runs.append(sound(read_content(RunDirectory(path))))
             except ArtifactError as error:
                 damaged.append((path.name, str(error)))
@@ -135,7 +137,7 @@ def _rank(content: Content, metric: str) -> float:
 def table(found: Sequence[Content], sort: str = "date") -> Table:
     """Return the runs as a table that fits 80 characters. sort: the metric that is shown, if it is one."""
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), width=WIDTH)
-    shown.add_column("run", style="bold cyan", ratio=1, overflow="ellipsis", no_wrap=True)
+    shown.add_column("run", style="bold cyan", ratio=1, min_width=NAME_WIDTH, overflow="ellipsis", no_wrap=True)
     shown.add_column("task", no_wrap=True, max_width=11)
     shown.add_column("metric", no_wrap=True, max_width=12, overflow="ellipsis")
     shown.add_column("score", no_wrap=True)
@@ -147,11 +149,16 @@ def table(found: Sequence[Content], sort: str = "date") -> Table:
             content.name,
             facts_of(content)["task"],
             metric,
-            str(content.figures.interval("scores", metric)),
+            scored_briefly(content.figures.interval("scores", metric)),
         ]
         time = duration(seconds_of(content)).removesuffix(" min")
         shown.add_row(*(escape(cell) for cell in cells), time, created(content)[5:])
     return shown
+
+
+def scored_briefly(score: Interval) -> str:
+    """Return a score, with its interval where both fit."""
+    return str(score) if len(str(score)) <= SCORE_WIDTH else str(score.value)
 
 
 def write_comparison(found: Sequence[Content], output: Path, lang: str = "en") -> Path:

@@ -6,6 +6,8 @@ copy them.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import sys
 from textwrap import fill
@@ -17,9 +19,7 @@ from rich.table import Table
 PLAIN_WIDTH = 80
 LEAST_WIDTH = 20  # of what stands beside an indent
 TABLE_WIDTH = 10_000
-FILLER = (
-    "\uf8ff"  # the second column of a Chinese character while lines are measured; for private use, so never in text
-)
+FILLER = "\uf8ff"  # for private use, so in no text: the second column of a Chinese character while lines are measured
 
 
 def plain_width() -> int:
@@ -27,10 +27,24 @@ def plain_width() -> int:
     return shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
 
 
+class Output(Console):
+    """The console of stdout. Where nobody reads it any more, as behind `| head`, the one who prints decides what then:
+    a training goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise BrokenPipeError, where Rich would end the program; what is still to be written goes nowhere."""
+        self.quiet = True
+        with contextlib.suppress(OSError, ValueError):  # a stream of a test has no descriptor
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
+        raise BrokenPipeError
+
+
 def open_console(*, soft_wrap: bool = False) -> Console:
     """Return the console of stdout, whose width does not depend on what else is a terminal."""
     width = None if sys.stdout.isatty() else plain_width()
-    return Console(highlight=False, soft_wrap=soft_wrap, width=width)
+    return Output(highlight=False, soft_wrap=soft_wrap, width=width)
 
 
 def wrapped(line: str, indent: int = 0, width: int | None = None) -> str:
