@@ -69,7 +69,8 @@ def write_rows(folder: Path) -> None:
 
 def complete(run: Path) -> None:
     """Give a run every block of the page: among its mistakes are a picture and a sound."""
-    mistake = {"row": 3, "actual": "yes", "predicted": "no", "confidence": 0.9, "cells": {"x": "1", "z": "2"}}
+    cells = {"x": "1", "z": "2", "a_name_without_a_blank" * 4: "3"}
+    mistake = {"row": 3, "actual": "yes", "predicted": "no", "confidence": 0.9, "cells": cells}
     seen = [{**mistake, "media": {"shape": "shape.png"}}, {**mistake, "media": {"clip": "clip.wav"}}]
     metrics = json.loads((run / "metrics.json").read_text("utf-8"))
     (run / "metrics.json").write_text(json.dumps(metrics | FULL_METRICS | {"mistakes": seen}), "utf-8")
