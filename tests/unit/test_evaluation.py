@@ -149,7 +149,7 @@ def test_without_baselines_the_verdict_says_so() -> None:
 def test_what_cannot_be_compared_is_said() -> None:
     ones = np.ones(20, np.int64)
     found = evaluate(BINARY, ones, answers(ones, 2), {"linear": answers(ones, 3)}, decider="roc_auc", resamples=10)
-    assert found.verdict == "The model cannot be compared with the linear baseline: roc_auc is not defined here."
+    assert found.verdict == "The model cannot be compared with the linear baseline: roc auc is not defined here."
 
 
 def test_confusion_counts_rows_of_each_class_by_what_they_are_taken_for() -> None:

@@ -41,10 +41,11 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """One sentence in plain words."""
-        scores = f"{self.metric} {shown(self.model)} against {shown(self.other)}"
+        metric = self.metric.replace("_", " ")
+        scores = f"{metric} {shown(self.model)} against {shown(self.other)}"
         interval = f"95 % interval {shown(self.difference.low)} to {shown(self.difference.high)}"
         if math.isnan(self.difference.value):
-            return f"The model cannot be compared with the {self.baseline} baseline: {self.metric} is not defined here."
+            return f"The model cannot be compared with the {self.baseline} baseline: {metric} is not defined here."
         if self.beats:
             return (
                 f"The model beats the {self.baseline} baseline "

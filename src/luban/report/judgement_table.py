@@ -56,7 +56,7 @@ def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
         first, metric = worse[0], evaluation["slices"]["metric"]
         overall = evaluation["slices"]["overall"]
         where = slice_name(first, words("en"))
-        text = f"{metric} {_number(first['score'])} where {where} ({first['rows']:,} rows)"
+        text = f"{metric.replace('_', ' ')} {_number(first['score'])} where {where} ({first['rows']:,} rows)"
         lines.append(("worst slice", f"{text}, {readable(overall)} on all"))
     if confusions := evaluation.get("confusions"):
         first = confusions[0]
