@@ -114,11 +114,20 @@ def parse(settings: dict[str, Any], where: str) -> RunConfig:
                 found=f"'{first['loc'][-1]}'",
                 action=f"{nearest(str(first['loc'][-1]), known)}Known here: {', '.join(known)}",
             ) from error
+        if first["type"] == "union_tag_invalid":  # whose message names pydantic's own terms
+            tag, tags = str(first["ctx"]["tag"]), str(first["ctx"]["expected_tags"])
+            raise ConfigError(
+                f"{where}, '{place}.architecture'",
+                expected=f"one of {tags}",
+                found=f"'{tag}'",
+                action=f"{nearest(tag, tags.replace(chr(39), '').split(', '))}Correct the setting",
+            ) from error
+        expected, _, hint = first["msg"].partition(" Did you mean ")
         raise ConfigError(
             f"{where}, '{place}'",
-            expected=first["msg"].removeprefix("Input should be ").removeprefix("Value error, "),
+            expected=expected.removeprefix("Input should be ").removeprefix("Value error, ").rstrip("."),
             found=repr(first.get("input"))[:80],
-            action="Correct the setting",
+            action=f"Did you mean {hint} Correct the setting" if hint else "Correct the setting",
         ) from error
 
 

@@ -65,6 +65,14 @@ def test_cells_that_mean_missing_are_added_to_the_usual_ones(given: str) -> None
         ),
         ({"train": {"optim": {"learning_rat": 1}}}, "Did you mean 'learning_rate'"),
         ({"train": {"epochs": "many"}}, "'train.epochs': expected a valid integer"),
+        (
+            {"model": "lstmm"},
+            "'model': expected an architecture or a checkpoint, found 'lstmm'. Did you mean 'lstm'",
+        ),
+        (
+            {"model": {"tokens": {"architecture": "lstmm"}}},
+            "'model.tokens.architecture': expected one of 'pretrained', .* found 'lstmm'. Did you mean 'lstm'",
+        ),
         ({"train": {"epochs": 0}}, "'train.epochs': expected greater than or equal to 1, found 0"),
         ({"model": {"grid": {"architecture": "vgg"}}}, "expected .*'resnet', 'lenet', 'flatten'"),
         ({"name": "../up"}, "'name': expected"),
