@@ -8,16 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
 from luban.audit import Finding, Subject, audit
+from luban.audit.confident import doubt, out_of_fold
 from luban.audit.fixes import apply_fixes
-from luban.audit.label_errors import audit_label_errors
+from luban.audit.label_errors import PLAIN, audit_label_errors, plain_matrix
+from luban.audit.plain_audio import plain_clips
+from luban.audit.plain_image import edge_directions, plain_images
 from luban.audit.unreadable import audit_unreadable
 from luban.data import sources
-from luban.features import schema
+from luban.features import FEATURES, schema
+from luban.features.plain import FITTERS
 from luban.tasks import infer_task
 
 RATE = 8_000  # Hz
@@ -170,6 +176,91 @@ def test_real_files_can_all_be_read(shared_data: Path, name: str, target: str) -
     rows = Subject(table, target, "multiclass", {plan.name: plan.kind for plan in plans})
     assert rows.of_kind("image", "audio")
     assert audit_unreadable(rows) == []
+
+
+def relabelled(labels: list[Any], seed: int = 7) -> tuple[list[Any], set[int]]:
+    """Give 5 % of the rows another label; return their positions, too."""
+    draw, names = np.random.default_rng(seed), sorted(set(labels))
+    wrong = draw.choice(len(labels), len(labels) // 20, replace=False).tolist()
+    changed = list(labels)
+    for row in wrong:
+        changed[row] = draw.choice([name for name in names if name != labels[row]])
+    return changed, set(wrong)
+
+
+def share_in_front(rows: Subject, wrong: set[int]) -> float:
+    """Return which share of the wrong rows is in the first 8 % of the ranking of all rows."""
+    codes = rows.labels.rank("dense").to_numpy().astype(np.int64) - 1
+    matrix = plain_matrix(rows, np.arange(len(rows)))
+    order = doubt(out_of_fold(matrix, codes, codes.max() + 1, rows.seed), codes).order
+    return len(set(order[: int(0.08 * len(rows))].tolist()) & wrong) / len(wrong)
+
+
+@pytest.mark.parametrize("target", ["digit", "speaker"])
+def test_wrong_labels_of_sounds_lead_the_ranking_and_clean_ones_are_no_warning(shared_data: Path, target: str) -> None:
+    table = sources.read(str(shared_data / "fsdd" / "train.csv"))
+    kinds = {"audio": "audio"}
+    clean = audit_label_errors(Subject(table, target, "multiclass", kinds))
+    assert [found.severity for found in clean] in ([], ["note"])
+    labels, wrong = relabelled(table.frame[target].cast(pl.String).to_list())
+    planted = replace(table, frame=table.frame.with_columns(pl.Series(target, labels)))
+    rows = Subject(planted, target, "multiclass", kinds)
+    (found,) = audit_label_errors(rows)
+    assert found.severity == "warning"
+    assert share_in_front(rows, wrong) >= 0.95
+    assert len({suspect.row - 1 for suspect in found.suspects} & wrong) >= 0.65 * len(wrong)
+    assert len(found.examples) == 3
+
+
+@pytest.mark.parametrize(
+    ("pair", "share", "severity"), [(("airplane", "frog"), 0.85, "warning"), (("automobile", "truck"), 0.5, None)]
+)
+def test_wrong_labels_of_photographs_lead_the_ranking(
+    shared_data: Path, pair: tuple[str, str], share: float, severity: str | None
+) -> None:
+    frame = pl.read_parquet(shared_data / "cifar10" / "test.parquet").filter(pl.col("label").is_in(pair))
+    table = sources.read(frame)
+    kinds = {"image": "image"}
+    clean = audit_label_errors(Subject(table, "label", "binary", kinds))
+    assert [found.severity for found in clean] == ["note"]
+    labels, wrong = relabelled(table.frame["label"].to_list())
+    planted = replace(table, frame=table.frame.with_columns(pl.Series("label", labels)))
+    rows = Subject(planted, "label", "binary", kinds)
+    (found,) = audit_label_errors(rows)
+    assert severity in (None, found.severity)
+    assert share_in_front(rows, wrong) >= share
+
+
+def test_each_kind_of_column_has_plain_features_or_is_known_to_have_none() -> None:
+    assert {feature.kind for feature in FEATURES} - {*FITTERS, *PLAIN} == {"sequence"}
+    assert not {*FITTERS} & {*PLAIN}
+
+
+def test_clips_without_sound_and_short_ones_have_features_of_their_own() -> None:
+    clips = [wav(np.zeros(RATE)), wav(np.full(60, 0.3)), b"no clip", *map(wav, melodies(20))]
+    rows = subject({"sound": clips, "y": answers(23)})
+    features = plain_clips(rows, "sound", np.arange(23))
+    assert features.shape == (23, 136)
+    assert np.isfinite(features).all()
+    assert features.any(axis=1).tolist() == [False, True, False, *[True] * 20]
+
+
+def test_grey_images_have_edges_and_colour_ones_have_colours_too() -> None:
+    grey = subject({"image": [png(pixels) for pixels in patterns(30)], "y": answers(30)})
+    assert plain_images(grey, "image", np.arange(30)).shape == (30, 144)
+    draw = np.random.default_rng(0)
+    coloured = subject({"image": [png(draw.integers(0, 255, (8, 8, 3))) for _ in range(30)], "y": answers(30)})
+    features = plain_images(coloured, "image", np.arange(30))
+    assert features.shape == (30, 264)
+    np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-5)
+
+
+def test_an_edge_counts_in_its_own_direction() -> None:
+    upright = torch.zeros(1, 1, 32, 32)
+    upright[..., 12:] = 1
+    found = edge_directions(torch.cat([upright, upright.transpose(2, 3)])).reshape(2, 9, 4, 4).sum(dim=(2, 3))
+    assert found[0].argmax() == 0
+    assert (found[1].argsort()[-2:].sort().values == torch.tensor([4, 5])).all()
 
 
 def test_wrong_ones_of_several_labels_lead_the_ranking() -> None:

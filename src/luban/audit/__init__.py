@@ -73,7 +73,7 @@ CHECKS: tuple[Check, ...] = (
     Check("missing-cells", audit_missing_cells, per_cell(1e-7)),
     Check("encodings", audit_encodings, per_cell(3e-7, "text", "category")),
     Check("languages", audit_languages, language_seconds),
-    Check("label-errors", audit_label_errors, label_error_seconds, ("image",)),
+    Check("label-errors", audit_label_errors, label_error_seconds, FILE_KINDS),
     Check("drift", audit_drift, per_cell(2e-6), needs_others=True),
 )
 

@@ -23,7 +23,7 @@ SAMPLE = 200  # cells of a column, drawn evenly, from which the rest is estimate
 FILE_SAMPLE = 20
 READ_CHARACTERS = 1_000  # of a text; no check reads further
 
-FILE_SECONDS = {"image": 1.3e-4, "audio": 6e-4}  # to decode one of a few hundred bytes, and compare it
+FILE_SECONDS = {"image": 1.3e-4, "audio": 9e-4}  # to decode one of a few hundred bytes, and compare it
 BYTE_SECONDS = 5e-8  # of larger files
 LIBRARY_SECONDS, LEAKAGE_CELL = 1.0, 1e-6
 NEAR_CHARACTER, LANGUAGE_CHARACTER = 5e-7, 1e-7
@@ -31,7 +31,8 @@ WORD_CHARACTER, CJK_CHARACTER = 1e-6, 5e-6  # to count words, or characters and 
 PLAIN_CELL = 4e-7  # of numbers and categories, to be made features of
 FIT_SECONDS = 8e-10  # a step, a row, a feature that is not zero, and a class
 CHARACTERS_A_FEATURE = 4
-PIXELS = 256
+FILE_FEATURES = {"image": 264, "audio": 136}  # that the linear model has of each
+EDGE_SECONDS = 2e-4  # to find them in an image that is decoded
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,9 @@ def label_error_seconds(size: Size) -> float:
     if size.classes > MAX_CLASSES:
         return 0.0
     plain = sum(cells for kind, cells in size.cells.items() if kind not in ("text", *FILE_KINDS))
-    features = plain + size.characters / CHARACTERS_A_FEATURE + PIXELS * size.cells.get("image", 0)
+    files = sum(count * size.cells.get(kind, 0) for kind, count in FILE_FEATURES.items())
+    features = plain + size.characters / CHARACTERS_A_FEATURE + files
     fitted = features * min(1.0, FITTED_ROWS / max(size.rows, 1)) * size.classes
     reading = (CJK_CHARACTER if size.is_cjk else WORD_CHARACTER) * size.characters + PLAIN_CELL * plain
+    reading += EDGE_SECONDS * size.cells.get("image", 0)
     return reading + FIT_SECONDS * FOLDS * DENSE_STEPS * fitted

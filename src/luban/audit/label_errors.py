@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from luban.audit.clips import MAX_CLIPS
 from luban.audit.confident import MAX_CLASSES, Codes, Floats, doubt, folds, out_of_fold
 from luban.audit.finding import Finding, Suspect
-from luban.audit.pictures import Pixels, small_images
+from luban.audit.plain_audio import plain_clips
+from luban.audit.plain_image import plain_images
 from luban.audit.subject import Subject, percent
 from luban.core.sentence import Sentence, sentence
 from luban.features.labels import split_labels
 from luban.features.number import parse_numbers
-from luban.features.plain import FITTERS, fit_features
+from luban.features.plain import FITTERS, Matrix, beside, fit_features
 
 MIN_ROWS = 100  # with fewer the model knows too little to doubt anything
 MAX_ROWS = 200_000
@@ -22,7 +25,6 @@ MAX_LABELS = 100  # of a target with several labels a cell
 SKILL = 0.2  # of what a guess gets wrong, the model must get right to be heard
 KEPT = 1_000  # suspects that are listed
 VOCABULARY_ROWS = 20_000
-IMAGE_STEP = 2  # every second pixel of the small images
 # Two signs of wrong labels. Many classes: a model cannot learn them, and contradicts them with high odds. Few classes:
 # it learns how many are wrong, so that no odds are high; but it is contradicted as often where it is surest, where hard
 # rows are rare. A model that is often wrong is sure of wrong things, too, and has no say. How the limits were chosen,
@@ -45,29 +47,25 @@ class Doubted:
     surest: float = 0.0
 
 
-def plain_matrix(subject: Subject, rows: Codes) -> Any | None:
+# By kind of column: plain features of files, (rows, D). Those of other kinds are in FITTERS.
+PLAIN: dict[str, Callable[[Subject, str, Codes], Matrix]] = {"image": plain_images, "audio": plain_clips}
+
+
+def plain_matrix(subject: Subject, rows: Codes) -> Matrix | None:
     """Return (rows, D) plain features of the inputs, None where there are none.
 
     Vocabularies and scales are learnt from at most 20,000 of the rows.
     """
+    blocks = [PLAIN[subject.kinds[name]](subject, name, rows) for name in subject.of_kind(*PLAIN)]
     columns = [name for name in subject.inputs if subject.kinds[name] in FITTERS]
-    pixels = {name: _pixels(subject, name, rows) for name in subject.of_kind("image")}
-    frame = subject.frame.select(columns)
     if columns:
-        frame = frame[rows]
-    drawn = np.arange(len(rows))
-    if len(rows) > VOCABULARY_ROWS:
-        drawn = np.sort(np.random.default_rng(subject.seed).permutation(len(rows))[:VOCABULARY_ROWS])
-    seen = frame[drawn] if columns else frame
-    features = fit_features(seen, subject.kinds, {name: images[drawn] for name, images in pixels.items()})
-    return features.matrix(frame, pixels) if features.names else None
-
-
-def _pixels(subject: Subject, name: str, rows: Codes) -> Pixels:
-    """Return (rows, C, 16, 16): one channel where all images are grey, which thrice the same would only slow down."""
-    images = small_images(subject, name)[0][:, :, ::IMAGE_STEP, ::IMAGE_STEP][rows]
-    is_grey = (images == images[:, :1]).all()
-    return images[:, :1] if is_grey else images
+        frame = subject.frame.select(columns)[rows]
+        seen = frame
+        if len(rows) > VOCABULARY_ROWS:
+            seen = frame[np.sort(np.random.default_rng(subject.seed).permutation(len(rows))[:VOCABULARY_ROWS])]
+        features = fit_features(seen, subject.kinds, {})
+        blocks = [features.matrix(frame, {}), *blocks] if features.names else blocks
+    return beside(blocks) if blocks else None
 
 
 def audit_label_errors(subject: Subject) -> list[Finding]:
@@ -83,6 +81,8 @@ def audit_label_errors(subject: Subject) -> list[Finding]:
     cells = subject.frame[subject.target]
     is_present = cells.is_not_null() if cells.dtype.is_nested() else subject.labels.is_not_null()
     rows = is_present.arg_true().to_numpy().astype(np.int64)
+    if subject.of_kind("audio"):
+        rows = rows[rows < MAX_CLIPS]
     if len(rows) > MAX_ROWS:
         rows = np.sort(np.random.default_rng(subject.seed).permutation(rows)[:MAX_ROWS])
     if len(rows) < MIN_ROWS:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from luban.audit.clips import unreadable_clips
 from luban.audit.finding import Finding, Rows
-from luban.audit.near_audio import unreadable_clips
 from luban.audit.pictures import unreadable_images
 from luban.audit.subject import Subject, percent
 from luban.core.sentence import Sentence, sentence

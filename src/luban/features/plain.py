@@ -6,7 +6,7 @@ None where the training cells have nothing to learn from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -156,13 +156,18 @@ class SimpleFeatures:
 
     def matrix(self, frame: pl.DataFrame, images: Images) -> Matrix:
         """Return (rows, D): sparse where a column is, dense otherwise."""
-        from scipy.sparse import csr_array, hstack, issparse
-
         blocks: list[Matrix] = [transform(frame[column]) for column, transform in self.transforms.items()]
         blocks += [shrink(images[name], self.side) - mean for name, mean in self.image_means.items()]
-        if any(issparse(block) for block in blocks):
-            return csr_array(hstack(blocks, format="csr"))
-        return np.concatenate(blocks, axis=1)
+        return beside(blocks)
+
+
+def beside(blocks: Sequence[Matrix]) -> Matrix:
+    """Return matrices of the same rows as one: sparse where one is."""
+    from scipy.sparse import csr_array, hstack, issparse
+
+    if any(issparse(block) for block in blocks):
+        return csr_array(hstack(blocks, format="csr"))
+    return np.concatenate(blocks, axis=1)
 
 
 def fit_features(frame: pl.DataFrame, kinds: Mapping[str, str], images: Images) -> SimpleFeatures:
