@@ -11,14 +11,13 @@ import polars as pl
 from luban.audit.finding import NO_ROWS, Finding
 from luban.audit.subject import Subject
 from luban.core.sentence import sentence, several
-from luban.data.decimals import SIGNS as BARE_SIGNS
-from luban.data.decimals import has_decimal_commas
+from luban.data.decimals import SIGNS, has_decimal_commas, pointed
 from luban.features.cells import strings
 from luban.features.date import find_formats, parse_dates
+from luban.features.infer import NUMBER_SIGNS
 from luban.features.number import PARSED_SHARE, parse_numbers
 
 MOSTLY = 0.5
-SIGNS = r"[\p{Sc}%,\s]"  # currencies, per cent, thousands
 # By the name of a column: the values that there are, ends included.
 RANGES: tuple[tuple[str, float, float], ...] = (
     (r"(^|[\W_])age([\W_]|$)|年龄", 0, 130),
@@ -38,10 +37,8 @@ MARKER_ROWS = 3
 
 def unsigned(cells: pl.Series, *, decimal_commas: bool) -> pl.Series:
     """Return numbers that are written with signs like 1234.5."""
-    bare = strings(cells).str.replace_all(BARE_SIGNS, "")
-    if decimal_commas:
-        return bare.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
-    return bare.str.replace_all(",", "", literal=True)
+    bare = strings(cells).str.replace_all(SIGNS, "")
+    return pointed(bare) if decimal_commas else bare.str.replace_all(",", "", literal=True)
 
 
 def audit_number_text(subject: Subject) -> list[Finding]:
@@ -52,10 +49,9 @@ def audit_number_text(subject: Subject) -> list[Finding]:
             continue
         cells = strings(subject.frame[name])
         head = cells.drop_nulls().head(1000)
-        if not len(head) or np.isfinite(parse_numbers(head.str.replace_all(SIGNS, ""))[0]).mean() < MOSTLY:
+        if not len(head) or np.isfinite(parse_numbers(head.str.replace_all(NUMBER_SIGNS, ""))[0]).mean() < MOSTLY:
             continue
-        unsigned = cells.str.replace_all(SIGNS, "")
-        _, is_word = parse_numbers(unsigned)
+        _, is_word = parse_numbers(cells.str.replace_all(NUMBER_SIGNS, ""))
         _, is_other = parse_numbers(cells)
         is_missing = cells.is_in(list(subject.missing_values)).fill_null(False).to_numpy()
         present = int(len(cells) - cells.null_count())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import polars as pl
 
 Decimal = Literal["point", "comma"]
+Cells = TypeVar("Cells", pl.Series, pl.Expr)
 
 SIGNS = r"[\p{Sc}%\s]"  # of currencies and shares: never part of the number
 DECIMAL = r"^[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+$"
@@ -22,8 +23,12 @@ WRITTEN = r"^\s*[-+]?(\d+,\d+|\d{1,3}(\.\d{3})+,\d+|\d{1,3}(\.\d{3}){1,2})\s*$"
 def with_points(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the frame of strings with all cells that are numbers with decimal commas written with points."""
     cells = pl.all()
-    pointed = cells.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
-    return frame.with_columns(pl.when(cells.str.contains(WRITTEN)).then(pointed).otherwise(cells).name.keep())
+    return frame.with_columns(pl.when(cells.str.contains(WRITTEN)).then(pointed(cells)).otherwise(cells).name.keep())
+
+
+def pointed(cells: Cells) -> Cells:
+    """Return numbers with decimal commas, written with points."""
+    return cells.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
 
 
 def recognise(frame: pl.DataFrame) -> Decimal:
