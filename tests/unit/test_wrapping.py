@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
-from luban import demo
+from luban.commands.demo import UNSEEN, demo
 from luban.core import events
 from luban.report.terminal import Terminal
 from luban.report.wrapping import open_console, plain_width, show_table, wrapped
@@ -102,12 +102,12 @@ def test_the_demo_wraps_the_texts_that_it_predicts(
             return pl.DataFrame({"label": ["acq"] * count, "probability_acq": [0.97] * count})
 
     monkeypatch.setenv("COLUMNS", "60")
-    monkeypatch.setattr(demo, "train_from_settings", lambda *_, **__: Stub())
-    demo.run_demo("runs")
+    monkeypatch.setattr("luban.interface.train_from_settings", lambda *_, **__: Stub())
+    demo("runs")
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 60
     words = " ".join(" ".join(lines).split())
-    assert all(text in words for text in demo.UNSEEN[1].split())
+    assert all(text in words for text in UNSEEN[1].split())
 
 
 def test_a_training_goes_on_where_nobody_reads_any_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,10 @@
-"""The main job on real data with a real pretrained model, from two packages to three predictions."""
+"""`luban demo`: the main job on real data with a real pretrained model, from two packages to three predictions."""
 
 from __future__ import annotations
 
-from rich.markup import escape
-from rich.table import Table
+from typing import Annotated
 
-from luban.interface import train_from_settings
-from luban.report.wrapping import open_console
+import typer
 
 UNSEEN = (
     "Shares of the grocery chain rose after it agreed to be acquired for 1.2 billion dollars in cash.",
@@ -15,9 +13,14 @@ UNSEEN = (
 )
 
 
-def run_demo(runs: str) -> None:
-    """Fine-tune MiniLM on the Reuters R8 news topics, then predict three texts that it has not seen."""
-    console = open_console()
+def demo(runs: Annotated[str, typer.Option(help="The folder for run directories.")] = "runs") -> None:
+    """Fine-tune MiniLM on the Reuters R8 news topics and predict three unseen texts."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from luban.interface import train_from_settings
+    from luban.report.wrapping import open_console
+
     settings = {
         "name": "demo",
         "runs": runs,
@@ -29,6 +32,7 @@ def run_demo(runs: str) -> None:
     model = train_from_settings(settings, "demo", {}, quiet=False)
     predictions = model.predict({"text": list(UNSEEN)})
     label, *probabilities = predictions.columns
+    console = open_console()
     console.print("\n[bold]Three texts that it has not seen[/bold]")
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", style="bold green")

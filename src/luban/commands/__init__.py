@@ -1,0 +1,1 @@
+"""One file a command, each thin: its options, and the calls behind it."""

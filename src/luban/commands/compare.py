@@ -1,0 +1,30 @@
+"""`luban compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run directory.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another one, of the same target.")],
+    data: Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Labelled rows; else their test rows.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the comparison here, as JSON.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
+) -> None:
+    """Compare two models on the same rows: paired tests, the rows that changed, the cost of each, a verdict."""
+    from luban.core.artifact import write_json
+    from luban.interface import check_output, compare_runs
+    from luban.report.comparison_table import comparison_lines
+    from luban.report.wrapping import wrapped
+
+    if output is not None:
+        check_output(output, overwrite, (".json",))
+    comparison = compare_runs(run_a, run_b, data).to_json()
+    *lines, verdict = comparison_lines(comparison)
+    typer.echo("\n".join([*lines, wrapped(verdict)]))
+    if output is not None:
+        write_json(output, comparison)

@@ -1,0 +1,38 @@
+"""`luban evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from luban.commands.options import RunPath
+
+
+def evaluate(
+    run: RunPath,
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows that have the target column.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the scores here, as JSON.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
+    by: Annotated[str | None, typer.Option(metavar="COLUMN", help="Compare the groups of this column.")] = None,
+) -> None:
+    """Score a trained model on labelled rows."""
+    from luban.core.artifact import write_json
+    from luban.interface import check_output
+    from luban.model import Model
+    from luban.report.judgement_table import judgement_lines
+    from luban.report.terminal import score_table
+    from luban.report.wrapping import open_console, show_table, wrapped
+
+    if output is not None:
+        check_output(output, overwrite, (".json",))
+    judged, notes = Model.load(run).judged(str(data), by)
+    evaluation = judged.to_json()
+    for note in notes:
+        typer.secho(note, fg="yellow", err=True)
+    show_table(open_console(), score_table(evaluation))
+    for label, text in judgement_lines(evaluation):
+        typer.echo(wrapped(f"{label:<12} {text}", indent=13))
+    if output is not None:
+        write_json(output, evaluation)

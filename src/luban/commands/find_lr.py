@@ -1,0 +1,30 @@
+"""`luban find-lr`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from luban.commands.options import Settings
+
+
+def find_lr(
+    source: Annotated[str, typer.Argument(metavar="DATA|CONFIG.yaml", help="As for `luban train`.")],
+    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    model: Annotated[str | None, typer.Option(help="As lstm, resnet or minilm, or the folder of a checkpoint.")] = None,
+    set_: Settings = None,
+    runs: Annotated[str | None, typer.Option(help="The folder for run directories.")] = None,
+) -> None:
+    """Try learning rates from tiny to huge in one short training, draw the losses, and propose a rate."""
+    from luban import config as configuration
+    from luban import interface
+
+    settings = interface.settings_of(source)
+    options: dict[tuple[str, ...], Any] = {("data", "target"): target, ("model",): model, ("runs",): runs}
+    for path, value in options.items():
+        if value is not None:
+            interface.place(settings, path, value)
+    configuration.override(settings, set_ or [])
+    where = source if source.endswith((".yaml", ".yml")) else "settings"
+    interface.find_learning_rate(settings, where)

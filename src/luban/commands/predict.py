@@ -1,0 +1,33 @@
+"""`luban predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from luban.commands.options import RunPath
+
+
+def predict(
+    run: RunPath,
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="The rows to predict.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A .csv, .tsv, .parquet or .jsonl file.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
+    sets: Annotated[
+        float | None, typer.Option(metavar="LEVEL", help="Add sets or intervals that hold the truth so often: 0.9.")
+    ] = None,
+) -> None:
+    """Predict every row: all columns are kept, in their order, and predictions are added."""
+    from luban.interface import flat, predict_file
+
+    frame, notes = predict_file(run, data, output, overwrite=overwrite, level=sets)
+    for note in notes:
+        typer.secho(note, fg="yellow", err=True)
+    if output is None:
+        typer.echo(flat(frame).write_csv(), nl=False)
+    else:
+        typer.echo(f"{frame.height:,} rows written to {output}", err=True)

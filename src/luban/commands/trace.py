@@ -1,0 +1,44 @@
+"""`luban trace`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from luban.commands.options import RunPath
+
+
+def trace(
+    run: RunPath,
+    row: Annotated[int, typer.Argument(metavar="ROW", help="The number of a row, from 1.")],
+    data: Annotated[str | None, typer.Option(help="Rows other than those of the training.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="sgd, momentum, rmsprop, adam or adamw; the run's.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of all weights; the run's own.")] = None,
+    steps: Annotated[int, typer.Option(help="Training steps on this row.")] = 1,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("trace.html"),
+    json: Annotated[Path | None, typer.Option(help="Write everything here, as JSON.")] = None,
+    lang: Annotated[str, typer.Option(help="The page's language: en or zh.")] = "en",
+    overwrite: Annotated[bool, typer.Option(help="Replace the outputs if they exist.")] = False,
+) -> None:
+    """Open up one training step: every value, each gradient checked, the update with its numbers."""
+    from luban.core.artifact import write_bytes, write_json
+    from luban.core.errors import ConfigError
+    from luban.explain.trace_row import trace_row
+    from luban.interface import check_output
+    from luban.report.trace_page import render, summary
+    from luban.report.wrapping import wrapped
+
+    if lang not in ("en", "zh"):
+        raise ConfigError("--lang", expected="en or zh", found=f"'{lang}'", action="Choose one of these")
+    check_output(output, overwrite, (".html",))
+    if json is not None:
+        check_output(json, overwrite, (".json",))
+    found = trace_row(run, row, data, optimizer=optimizer, learning_rate=learning_rate, steps=steps)
+    write_bytes(output, render(found, lang).encode())
+    if json is not None:
+        write_json(json, found.to_json())
+    for line in summary(found):
+        typer.echo(wrapped(line, indent=11))
+    typer.echo(f"page       {output}")
