@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from inspect import signature
 
 import pytest
 import torch
@@ -119,20 +120,57 @@ def test_dropout_is_for_training_only_and_keeps_the_expectation() -> None:
         torch.testing.assert_close(attention(q, k, ones, packing, dropout=0.3, training=True), dropped, rtol=0, atol=0)
 
 
+def varlen_of_torch_2_10(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    cu_seq_q: Tensor,
+    cu_seq_k: Tensor,
+    max_q: int,
+    max_k: int,
+    is_causal: bool = False,
+    return_aux: object = None,
+) -> Tensor:
+    """Attend row by row, with the signature of torch 2.10."""
+    assert cu_seq_q.dtype == cu_seq_k.dtype == torch.int32
+    assert (max_q, max_k) == (7, 7)
+    return by_row(query, key, value, cu_seq_q.diff().tolist(), causal=is_causal)
+
+
+def varlen_of_torch_2_11(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    cu_seq_q: Tensor,
+    cu_seq_k: Tensor,
+    max_q: int,
+    max_k: int,
+    *,
+    window_size: tuple[int, int] = (-1, -1),
+) -> Tensor:
+    """Attend row by row, with the signature of torch 2.11 and later."""
+    assert window_size in {(-1, -1), (-1, 0)}
+    return varlen_of_torch_2_10(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, window_size == (-1, 0))
+
+
 @pytest.mark.parametrize("causal", [False, True])
-def test_varlen_attention_is_given_the_packed_rows(monkeypatch: pytest.MonkeyPatch, causal: bool) -> None:
+@pytest.mark.parametrize("varlen", [varlen_of_torch_2_10, varlen_of_torch_2_11])
+def test_varlen_attention_is_given_the_packed_rows(
+    monkeypatch: pytest.MonkeyPatch, varlen: Callable[..., Tensor], causal: bool
+) -> None:
     lengths = [3, 7]
-
-    def varlen(q: Tensor, k: Tensor, v: Tensor, ends: Tensor, k_ends: Tensor, *longest: int, **rest: Any) -> Tensor:
-        assert ends.dtype == k_ends.dtype == torch.int32
-        assert longest == (7, 7)
-        return by_row(q, k, v, ends.diff().tolist(), causal=rest["window_size"] == (-1, 0))
-
     monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", varlen)
     monkeypatch.setattr(attention_module, "_has_varlen", lambda q_NHK: True)
     inputs = draw(lengths)
     output = attention(*inputs, Packing(offsets_of(lengths), CPU), causal=causal)
     torch.testing.assert_close(output, by_row(*inputs, lengths, causal))
+
+
+def test_the_installed_torch_takes_the_mask_that_it_is_given() -> None:
+    varlen = pytest.importorskip("torch.nn.attention.varlen", reason="torch 2.9 has no varlen attention")
+    parameters = signature(varlen.varlen_attn).parameters
+    for causal in (False, True):
+        assert attention_module._varlen_mask(varlen.varlen_attn, causal).keys() <= parameters.keys()
 
 
 @pytest.mark.parametrize("causal", [False, True])

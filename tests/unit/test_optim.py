@@ -24,7 +24,7 @@ from luban.training.optim import (
     OPTIMIZERS,
     SCHEDULES,
     OptimConfig,
-    is_decayed,
+    decayed_names,
     l1_penalty,
     momentum_of,
     schedule_factor,
@@ -149,7 +149,7 @@ def test_shapes_of_the_schedules() -> None:
 
 def test_groups_by_learning_rate_and_decay() -> None:
     network = nn.ModuleDict({"encoders": nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2)), "head": nn.Linear(2, 1)})
-    groups = parameter_groups(network.named_parameters(), 1e-3, 1e-5, 0.1, ["encoders.0."])
+    groups = parameter_groups(network.named_parameters(), decayed_names(network), 1e-3, 1e-5, 0.1, ["encoders.0."])
     found = {(group["lr"], group["weight_decay"], len(group["params"])) for group in groups}
     assert found == {(1e-5, 0.1, 1), (1e-5, 0.0, 1), (1e-3, 0.0, 3), (1e-3, 0.1, 1)}
     assert all(group["peak"] == group["lr"] for group in groups)
@@ -268,11 +268,24 @@ def test_a_combined_optimizer_acts_as_one() -> None:
 
 
 def test_decay_and_l1_spare_biases_norms_and_embeddings() -> None:
-    assert is_decayed("head.weight", nn.Parameter(torch.zeros(2, 2)))
-    assert not is_decayed("head.bias", nn.Parameter(torch.zeros(2)))
-    assert not is_decayed("embeddings.word_embedding.weight", nn.Parameter(torch.zeros(2, 2)))
+    network = nn.ModuleDict({"embedding": nn.Embedding(3, 2), "norm": nn.LayerNorm(2), "head": nn.Linear(2, 2)})
+    assert decayed_names(network) == {"head.weight"}
     layer = nn.Linear(2, 2)
     assert float(l1_penalty(layer).detach()) == pytest.approx(float(layer.weight.detach().abs().sum()))
+
+
+@pytest.mark.parametrize("architecture", ["lstm", "gru"])
+def test_the_projection_of_frames_is_decayed_and_orthogonalised_as_other_matrices(architecture: str) -> None:
+    config = NetworkConfig.model_validate(
+        {"frames": {"architecture": architecture, "dim": 8, "hidden": 4}, "hidden": []}
+    )
+    network = Network(networks.specify(config, [InputSpec("clip", TensorKind.FRAMES, 5, max_length=8)], 2))
+    projection = "encoders.0.embedding.weight"
+    assert projection in decayed_names(network)
+    optimizers = build_optimizer(network, OptimConfig(optimizer="muon", learning_rate=0.01)).optimizers
+    muon = next(optimizer for optimizer in optimizers if isinstance(optimizer, Muon))
+    weights = [parameter for group in muon.param_groups for parameter in group["params"]]
+    assert any(parameter is dict(network.named_parameters())[projection] for parameter in weights)
 
 
 @pytest.mark.parametrize("group", [True, False])

@@ -28,7 +28,7 @@ from luban.features.base import Feature
 from luban.features.dataset import Dataset
 from luban.features.text import TextFeature
 from luban.predictor import Predictor
-from luban.training.optim import momentum_of
+from luban.training.optim import decayed_names, momentum_of
 from luban.training.parameter_groups import layer_factors, parameter_groups
 from luban.training.recipe import TrainConfig
 
@@ -126,7 +126,8 @@ def trace_row(
     def groups(network: nn.Module) -> list[dict[str, Any]]:
         factors = layer_factors(network, optim.layer_decay) if optim.layer_decay and learning_rate is None else None
         backbone = optim.backbone_learning_rate if learning_rate is None else None
-        return parameter_groups(network.named_parameters(), rate, backbone, decay, prefixes, factors)
+        decayed = decayed_names(network)
+        return parameter_groups(network.named_parameters(), decayed, rate, backbone, decay, prefixes, factors)
 
     trace = trace_network(
         predictor.network,

@@ -5,9 +5,11 @@ Shapes: B rows · N packed tokens · T time · H heads · K width of a head · P
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
+from inspect import signature
 from typing import Any
 
 import torch
@@ -149,11 +151,10 @@ def attention(
     if not len(q_NHK):
         return v_NHK
     if rate == 0 and _has_varlen(q_NHK):
-        window = (-1, 0) if causal else (-1, -1)
         ends, longest = packing.ends, packing.longest
         from torch.nn.attention.varlen import varlen_attn
 
-        packed = varlen_attn(q_NHK, k_NHK, v_NHK, ends, ends, longest, longest, window_size=window)
+        packed = varlen_attn(q_NHK, k_NHK, v_NHK, ends, ends, longest, longest, **_varlen_mask(varlen_attn, causal))
         assert isinstance(packed, Tensor)
         return packed
     sizes = [bucket.places for bucket in packing.buckets]
@@ -233,6 +234,13 @@ def _has_varlen(q_NHK: Tensor) -> bool:
         return False
     fits = q_NHK.dtype in VARLEN_DTYPES and width % 8 == 0 and width <= 256
     return fits and torch.version.hip is None and torch.cuda.get_device_capability(q_NHK.device) >= (8, 0)
+
+
+def _varlen_mask(varlen_attn: Callable[..., Any], causal: bool) -> dict[str, Any]:
+    """Return how this release of torch is told of a causal mask: `is_causal` in 2.10, `window_size` in later ones."""
+    if "window_size" in signature(varlen_attn).parameters:
+        return {"window_size": (-1, 0) if causal else (-1, -1)}
+    return {"is_causal": causal}
 
 
 def _pad(x_NHK: Tensor, packing: Packing) -> Tensor:

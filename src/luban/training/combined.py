@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from luban.core.errors import ConfigError
-from luban.training.optim import OPTIMIZERS, OptimConfig, is_decayed, momentum_of
+from luban.training.optim import OPTIMIZERS, OptimConfig, decayed_names, momentum_of
 from luban.training.parameter_groups import layer_factors, parameter_groups
 from luban.training.row_adamw import RowAdamW
 from luban.training.vocabulary import TrainedRows
@@ -67,12 +67,13 @@ def build_optimizer(network: nn.Module, config: OptimConfig, backbones: Sequence
     optimizer, rate = str(config.optimizer), config.learning_rate
     momentum = momentum_of(optimizer, config.momentum) or 0.0
     factors = {} if config.layer_decay is None else layer_factors(network, config.layer_decay)
+    decayed = decayed_names(network)
     tables = [module for module in network.modules() if isinstance(module, TrainedRows) and module.sparse]
     assert not tables or optimizer in TAKE_SPARSE
     shares: dict[str, list[tuple[str, nn.Parameter]]] = {optimizer: []}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            kind = "adamw" if optimizer == "muon" and not is_hidden(name, parameter) else optimizer
+            kind = "adamw" if optimizer == "muon" and not is_hidden(name, parameter, decayed) else optimizer
             kind = ROWS if any(parameter is table.rows for table in tables) else kind
             shares.setdefault(kind, []).append((name, parameter))
     if optimizer == "muon" and not shares[optimizer]:
@@ -85,7 +86,7 @@ def build_optimizer(network: nn.Module, config: OptimConfig, backbones: Sequence
     optimizers: list[Optimizer] = []
     for kind, named in shares.items():
         groups = parameter_groups(
-            named, rate, config.backbone_learning_rate, config.weight_decay or 0.0, backbones, factors
+            named, decayed, rate, config.backbone_learning_rate, config.weight_decay or 0.0, backbones, factors
         )
         if kind == ROWS:
             with light_optimizers():
@@ -110,6 +111,6 @@ def light_optimizers() -> Iterator[None]:
         Optimizer.add_param_group = wrapped  # type: ignore[method-assign]
 
 
-def is_hidden(name: str, parameter: nn.Parameter) -> bool:
+def is_hidden(name: str, parameter: nn.Parameter, decayed: Collection[str]) -> bool:
     """Tell whether a parameter is a matrix from hidden to hidden values: no kernel, embedding or head."""
-    return parameter.ndim == 2 and is_decayed(name, parameter) and "head" not in name.split(".")
+    return parameter.ndim == 2 and name in decayed and "head" not in name.split(".")

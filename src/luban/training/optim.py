@@ -14,6 +14,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from luban.core.errors import ConfigError, listed
 from luban.training.lion import Lion
 from luban.training.muon import Muon
+from luban.training.vocabulary import TrainedRows
 
 OptimizerName = Literal["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lion", "muon"]
 ScheduleName = Literal["constant", "linear", "cosine", "trapezoidal"]
@@ -95,12 +96,17 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 }
 
 
-def is_decayed(name: str, parameter: nn.Parameter) -> bool:
-    """Weight decay and L1 are for matrices and kernels, not for biases, norms and embedding tables."""
-    return parameter.ndim >= 2 and "embedding" not in name
+def decayed_names(network: nn.Module) -> frozenset[str]:
+    """Return the names of the parameters that weight decay and L1 are for: matrices and kernels, not biases, norms and
+    embedding tables."""
+    modules = [module for module in network.modules() if isinstance(module, nn.Embedding | TrainedRows)]
+    tables = {id(parameter) for module in modules for parameter in module.parameters(recurse=False)}
+    named = network.named_parameters()
+    return frozenset(name for name, parameter in named if parameter.ndim >= 2 and id(parameter) not in tables)
 
 
 def l1_penalty(network: nn.Module) -> torch.Tensor:
     """Return the sum of absolute weights, a scalar."""
-    terms = [p.abs().sum() for name, p in network.named_parameters() if p.requires_grad and is_decayed(name, p)]
+    decayed = decayed_names(network)
+    terms = [p.abs().sum() for name, p in network.named_parameters() if p.requires_grad and name in decayed]
     return torch.stack(terms).sum() if terms else torch.zeros(())

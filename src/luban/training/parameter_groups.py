@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
 from luban.core.errors import ConfigError
-from luban.training.optim import is_decayed
 
 LAYER = re.compile(r"(.*\bbackbone\.)layers\.(\d+)\.")
 
 
 def parameter_groups(
     named: Iterable[tuple[str, nn.Parameter]],
+    decayed: Collection[str],
     learning_rate: float,
     backbone_learning_rate: float | None,
     weight_decay: float,
@@ -24,15 +24,15 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Group trainable parameters by learning rate and decay.
 
-    backbones: name prefixes of pretrained parts. factors: on the rates, by name; 1 where there is none. Each group
-    keeps its peak under `peak`, for the schedule.
+    decayed: the names that weight_decay is for. backbones: name prefixes of pretrained parts. factors: on the rates, by
+    name; 1 where there is none. Each group keeps its peak under `peak`, for the schedule.
     """
     prefixes, groups = tuple(backbones), dict[tuple[float, float], list[nn.Parameter]]()
     for name, parameter in named:
         if parameter.requires_grad:
             pretrained = bool(prefixes) and name.startswith(prefixes)
             rate = backbone_learning_rate if pretrained and backbone_learning_rate else learning_rate
-            decay = weight_decay if is_decayed(name, parameter) else 0.0
+            decay = weight_decay if name in decayed else 0.0
             groups.setdefault((rate * (factors or {}).get(name, 1.0), decay), []).append(parameter)
     return [
         {"params": parameters, "lr": rate, "peak": rate, "weight_decay": decay}
