@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from preflight_trials import SHAPES, trial
+from preflight_trials import ROWS, SHAPES, trial
 from torch import Tensor, nn
 
 from luban.core.errors import TrainingError
@@ -299,6 +300,18 @@ def test_a_prediction_that_depends_on_other_rows_fails(shape: str, build: type[N
     result = preflight(trial(shape, build=build))
     assert found(result, NEIGHBOURS).status == "failed"
     assert "for row" in found(result, NEIGHBOURS).found
+
+
+def test_the_row_that_is_named_has_its_number_in_the_source() -> None:
+    numbers = 7 * np.arange(ROWS, dtype=np.int64) + 1002  # as of a file with a header and rejected rows
+
+    def named(**settings: Any) -> int:
+        check = found(preflight(trial("text", build=PaddingReader, **settings)), NEIGHBOURS)
+        row = re.search(r"for row (\d+),", check.found)
+        assert row is not None
+        return int(row[1])
+
+    assert named(row_numbers=numbers) == numbers[named()]
 
 
 class OneLayer(nn.Module):

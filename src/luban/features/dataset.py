@@ -73,6 +73,12 @@ class Dataset:
         targets = None if self.targets is None else torch.from_numpy(np.asarray(self.targets[positions]))
         return Batch(inputs, targets, self.rows[positions])
 
+    def source_rows(self, positions: npt.NDArray[np.integer[Any]], numbers: Positions | None) -> list[int]:
+        """Return what the rows at the given positions are called in their source. numbers: of the table's rows, as
+        `Table.row_numbers`; None where the rows come from no source and go by their places."""
+        rows = self.rows[positions]
+        return [int(row) for row in (rows if numbers is None else numbers[rows])]
+
     def targets_array(self) -> Array:
         """(rows, ...); for data sets that have targets."""
         assert self.targets is not None, "the data set has no targets"

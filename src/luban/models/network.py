@@ -47,7 +47,8 @@ ENGLISH_CHECKPOINT = "minilm"
 class NetworkConfig(BaseModel):
     """Which architecture encodes each kind of input, and the layers that join them; None is decided from the data.
 
-    A bare name stands for an architecture or a pretrained checkpoint: `model: lstm`, `model: minilm`.
+    A bare name stands for an architecture or a pretrained checkpoint: `model: lstm`, `model: minilm`; names with commas
+    between them for one each kind of input, as reports print them: `model: minilm, resnet`.
     hidden: widths of the layers between the joined encoders and the head. dropout: before the head and between those.
     """
 
@@ -72,8 +73,29 @@ class NetworkConfig(BaseModel):
 
 
 def expand_name(name: str) -> dict[str, Any]:
-    """Return the settings that a bare name stands for."""
-    if name == "mlp":
+    """Return the settings that a bare name stands for, or several with commas between them.
+
+    Of several each takes one kind of input that it can encode, and then those that are left: `gru, lstm` is a GRU for
+    text and an LSTM for sound.
+    """
+    names = [part.strip() for part in name.split(",")]
+    if len(names) == 1 or Path(name).exists():
+        return _expand_one(name)
+    found: dict[str, Any] = {}
+    wanted = [_expand_one(part) for part in names]
+    for part, settings in zip(names, wanted, strict=True):
+        free = next((slot for slot in SLOTS if slot in settings and slot not in found), None)
+        if free is None:
+            raise ValueError(f"one model for each kind of input; none is left for '{part}'")
+        found |= {key: value for key, value in settings.items() if key == free or key not in SLOTS}
+    for settings in wanted:
+        found = {**settings, **found}
+    return found
+
+
+def _expand_one(name: str) -> dict[str, Any]:
+    # Numbers and categories have one encoder each, so that to name it is to ask for the layers that join them.
+    if name == "mlp" or (name in ARCHITECTURES and not ARCHITECTURES[name].kinds & set(SLOTS.values())):
         return {"grid": {"architecture": "flatten"}, "hidden": list(WIDE_HIDDEN)}
     if name not in ARCHITECTURES:
         nearest_name = nearest(name, ARCHITECTURES)
@@ -89,6 +111,10 @@ def complete(config: NetworkConfig, kinds: set[TensorKind], *, chinese: bool) ->
     chosen: dict[str, Any] = {}
     notes = []
     asked = {kind for slot, kind in SLOTS.items() if getattr(config, slot) is not None}
+    if isinstance(config.grid, FlattenConfig) and config.hidden:  # an MLP, which takes numbers and categories as well
+        asked |= {TensorKind.DENSE, TensorKind.IDS}
+        if TensorKind.GRID not in kinds:
+            chosen["grid"] = None
     if asked and not asked & kinds:
         raise ConfigError(
             "model",

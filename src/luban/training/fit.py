@@ -187,6 +187,7 @@ def trial_of(loop: Loop) -> preflight_trial.Trial:
         fitted_head=loop.validate_first,
         folder=None if loop.folder is None else loop.folder.parent,
         validation_rows=len(loop.validation),
+        row_numbers=loop.row_numbers,
     )
 
 

@@ -95,7 +95,7 @@ def check_neighbours(trial: Trial, network: Network) -> Check:
             "preflight.neighbours.found",
             "a difference of {worst:.1e} for row {row}, of length {length}",
             worst=worst,
-            row=int(batch.rows[place]),
+            row=trial.source_row(int(trial.small[place])),
             length=int(lengths[place]),
         ),
         sentence("preflight.neighbours.action", "Choose another model: this one mixes rows, or reads padding"),

@@ -299,8 +299,7 @@ class Loop:
 
     def numbers(self, positions: list[int]) -> list[int]:
         """Return the numbers of training rows in their source."""
-        rows = self.train.rows[positions]
-        return [int(row) for row in (rows if self.row_numbers is None else self.row_numbers[rows])]
+        return self.train.source_rows(np.array(positions, np.int64), self.row_numbers)
 
     def started(self) -> TrainingStarted:
         parameters = list(self.network.parameters())

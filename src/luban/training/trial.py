@@ -48,7 +48,8 @@ class Trial:
 
     train: rows as the loop takes them, encoded by frozen encoders where it does so. config: completed by the recipe.
     backbones: name prefixes of pretrained parameters. fitted_head: whether the network can be good before its first
-    step. folder: of the run, where checkpoints will be. validation_rows: scored after each epoch.
+    step. folder: of the run, where checkpoints will be. validation_rows: scored after each epoch. row_numbers: of the
+    training table, for messages.
     """
 
     network: Network
@@ -62,6 +63,7 @@ class Trial:
     fitted_head: bool = False
     folder: Path | None = None
     validation_rows: int = 0
+    row_numbers: Rows | None = None
 
     @property
     def plain_loss(self) -> LossConfig:
@@ -126,6 +128,10 @@ class Trial:
     def batch(self, places: Rows) -> Batch:
         """Return the rows at the given places of the sample, on the device."""
         return self.train.batch(self.sample[places]).to(self.device)
+
+    def source_row(self, place: int) -> int:
+        """Return what the row at a place of the sample is called in its source."""
+        return self.train.source_rows(self.sample[[place]], self.row_numbers)[0]
 
     def logits(self, network: nn.Module, inputs: dict[str, Tensor | Ragged]) -> Tensor:
         """Return the network's logits (B, output_dim), float32, in the precision of the run."""

@@ -110,14 +110,16 @@ def created(content: Content) -> str:
 
 
 def architecture(content: Content) -> str:
-    """Return the architectures of the inputs, or their pretrained models; of a network that only joins its inputs,
-    `mlp`."""
+    """Return the architectures of the inputs, or their pretrained models; of a network that only joins its inputs, or
+    the pixels of images, by hidden layers, `mlp`. `--model` takes what is returned."""
     model = content.config.get("model") or {}
     if not isinstance(model, dict):
         return str(model)
     named = [
         part.get("checkpoint") or part.get("architecture") or "" for part in model.values() if isinstance(part, dict)
     ]
+    if model.get("hidden"):
+        named = ["mlp" if name == "flatten" else name for name in named]
     return ", ".join(dict.fromkeys(str(name).removeprefix("sample:") for name in named if name)) or "mlp"
 
 
