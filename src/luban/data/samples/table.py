@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from luban.core.cache import cache_folder
-from luban.data import e5_weights, sample_formats
+from luban.data.samples import e5_weights, formats
 
 Prepare = Callable[[Path, Path], None]
 
@@ -80,7 +80,7 @@ SAMPLES = (
             ),
         ),
         files=("train.csv", "test.csv"),
-        prepare=sample_formats.reuters,
+        prepare=formats.reuters,
     ),
     Sample(
         name="chinese-reviews",
@@ -103,7 +103,7 @@ SAMPLES = (
             ),
         ),
         files=("reviews.csv",),
-        prepare=sample_formats.reviews,
+        prepare=formats.reviews,
     ),
     Sample(
         name="mnist-5k",
@@ -121,7 +121,7 @@ SAMPLES = (
             ),
         ),
         files=("train.parquet",),
-        prepare=sample_formats.digits,
+        prepare=formats.digits,
     ),
     Sample(
         name="ml-100k",
@@ -139,7 +139,7 @@ SAMPLES = (
             ),
         ),
         files=("ratings.csv",),
-        prepare=sample_formats.ratings,
+        prepare=formats.ratings,
     ),
     Sample(
         name="minilm",
@@ -189,7 +189,7 @@ SAMPLES = (
             "special_tokens_map.json",
             "vocab.txt",
         ),
-        prepare=sample_formats.keep,
+        prepare=formats.keep,
     ),
     Sample(
         name="e5-small-multilingual",

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from luban.core.cache import cache_folder
 from luban.core.errors import SampleError, listed, nearest
-from luban.data.sample_table import SAMPLES, Member, Prepare, Sample
+from luban.data.samples.table import SAMPLES, Member, Prepare, Sample
 
 __all__ = ["SAMPLES", "Member", "Prepare", "Sample", "fetch", "find", "is_cached", "main_file", "resolve"]
 
