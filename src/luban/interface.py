@@ -18,6 +18,7 @@ from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, TrainingError, listed, typed
 from luban.core.events import Event, Listener
+from luban.core.paths import as_path
 from luban.data import samples
 from luban.model import Model
 from luban.models.network import expand_name
@@ -53,7 +54,7 @@ def sources_of(config: RunConfig) -> dict[str, object]:
 def located(config: RunConfig) -> RunConfig:
     """Make the paths of the data absolute, so that the resolved configuration repeats the run from anywhere."""
     paths = {role: path for role in ROLES if (path := getattr(config.data, role)) and not samples.is_reference(path)}
-    absolute = {role: str(Path(path).expanduser().absolute()) for role, path in paths.items()}
+    absolute = {role: str(as_path(path).absolute()) for role, path in paths.items()}
     return config.model_copy(update={"data": config.data.model_copy(update=absolute)})
 
 

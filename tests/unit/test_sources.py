@@ -373,7 +373,7 @@ def test_missing_paths_raise(tmp_path: Path) -> None:
         read(tmp_path / "nothing.csv")
     with pytest.raises(DataError, match=r"found a web address. Download it"):
         read("https://example.org/data.csv")
-    with pytest.raises(DataError, match=r"expected a file or a folder"):
+    with pytest.raises(DataError, match=r"expected a path, found one with a NUL character"):
         read("a\0b.csv")
 
 

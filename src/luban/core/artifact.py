@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ import safetensors.torch
 import torch
 
 from luban.core.errors import ArtifactError, typed
+from luban.core.system_errors import disk_errors
 
 FORMAT = 1  # raised when a run directory of an older format can no longer be read
 CONFIG, MANIFEST, NETWORK, FEATURES = "config.yaml", "manifest.json", "network.json", "features.json"
@@ -30,34 +30,6 @@ DERIVED = (REPORT, CARD)  # made from the other files, and made again at any tim
 CALIBRATION = "calibration.json"  # what the validation rows tell of the finished model: its temperature, and more
 
 RATES, RATE_PLOT = "learning_rate.json", "learning_rate.svg"
-
-
-@contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system says of a write into one sentence."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise ArtifactError(
-                str(path),
-                expected="room on the disk",
-                found="a full disk",
-                action="Free some space or choose another folder, and start again; what was written before is whole",
-            ) from error
-        if (
-            isinstance(
-                error, (PermissionError, FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError)
-            )
-            or error.errno == errno.EROFS
-        ):
-            raise ArtifactError(
-                str(path),
-                expected="a place that can be written",
-                found=f"'{error.strerror or error}'",
-                action="Check the permissions, or choose another place",
-            ) from error
-        raise
 
 
 @contextlib.contextmanager
@@ -86,12 +58,7 @@ def write_json(path: Path, content: object) -> None:
 def write_weights(path: Path, weights: dict[str, torch.Tensor]) -> None:
     """Save tensors that may share memory or lie on any device."""
     with atomic(path) as temporary:
-        try:
-            safetensors.torch.save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, temporary)
-        except safetensors.SafetensorError as error:
-            if "os error 28" not in str(error):
-                raise
-            raise OSError(errno.ENOSPC, "No space left on device") from error
+        safetensors.torch.save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, temporary)
 
 
 def sha256(path: Path) -> str:

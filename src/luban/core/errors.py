@@ -7,6 +7,7 @@ LubanError                a user can mend it; printed as one sentence, without a
 ├── ArtifactError         a run directory that is missing, damaged or cannot be written
 ├── SampleError           a named sample that is unknown or cannot be fetched
 ├── CheckpointError       a pretrained checkpoint that is missing or of an unknown kind
+├── ResourceError         too little memory, or no room for another thread or open file
 └── TrainingError         a run that cannot go on
     └── StoppedError      a run that was told to stop, and can go on
 """
@@ -57,6 +58,10 @@ class SampleError(LubanError):
 
 class CheckpointError(LubanError):
     """A pretrained checkpoint is missing or of a kind that is not known."""
+
+
+class ResourceError(LubanError):
+    """There is too little memory, or no room for another thread, process or open file."""
 
 
 class TrainingError(LubanError):

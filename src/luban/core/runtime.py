@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 
 from luban.core.errors import ConfigError
+from luban.core.system_errors import means_memory
 
 # Of code that oneDNN makes for one shape. Packed batches have another number of tokens at every step: the 1,024 that it
 # would keep take 0.4 GB and are hardly ever used again. Read at the first product, unless the user has set it.
@@ -147,22 +148,11 @@ def synchronize() -> None:
         torch.mps.synchronize()
 
 
-# What torch and C++ say when memory is short, where they have no exception of their own for it.
-MEMORY_MESSAGES = (
-    "out of memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "not enough memory",
-    "bad_alloc",
-    "cublas_status_alloc_failed",
-)
-
-
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an exception means that memory was short, on any device, rather than a fault in the program."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in MEMORY_MESSAGES)
+    return isinstance(error, RuntimeError) and means_memory(error)
 
 
 def hardware() -> dict[str, str | int]:

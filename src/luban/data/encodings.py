@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from luban.core.errors import ConfigError, DataError
+from luban.core.regular import open_regular
 
 CHUNK_BYTES = 2**20
 MAX_LINE = 64 * 2**20  # characters or bytes
@@ -63,9 +64,13 @@ UTF8 = Encoding("utf-8-sig", "UTF-8")
 
 def open_bytes(path: Path) -> BinaryIO:
     """Open a file, decompressing it where it begins like a gzip file."""
-    with path.open("rb") as stream:
-        is_gzip = stream.read(2) == GZIP_MAGIC
-    return cast(BinaryIO, gzip.open(path, "rb")) if is_gzip else path.open("rb")
+    stream = open_regular(path)
+    is_gzip = stream.read(2) == GZIP_MAGIC
+    stream.seek(0)
+    if not is_gzip:
+        return stream
+    stream.close()
+    return cast(BinaryIO, gzip.open(path, "rb"))
 
 
 def open_text(path: Path, encoding: Encoding) -> io.TextIOWrapper:

@@ -13,6 +13,9 @@ import polars as pl
 
 from luban.core.cache import cache_folder
 from luban.core.errors import DataError, listed
+from luban.core.paths import as_path
+from luban.core.regular import check_regular, open_regular
+from luban.core.system_errors import read_errors, system_error
 from luban.data import batches, delimited, folders, frames, lines
 from luban.data.batches import Reading
 from luban.data.decimals import Decimal
@@ -61,11 +64,12 @@ def read(
         return source
     if not isinstance(source, (str, Path)):
         return _from_memory(source)
-    path = Path(source).expanduser()
+    path = as_path(source, DataError)
     _check_exists(path)
     with _readable(path):
         if path.is_dir():
             return _from_folder(path, Text(separator, encoding, decimal), cache)
+        check_regular(path)
         return _from_file(path, Text(separator, encoding, decimal), cache, Reading(path.name))
 
 
@@ -154,13 +158,15 @@ def _suffix(path: Path) -> str:
 
 
 def _is_large(path: Path) -> bool:
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         expansion = GZIP_RATIO if stream.read(2) == GZIP_MAGIC else 1
     return expansion * path.stat().st_size > IN_MEMORY_BYTES
 
 
 def _check_exists(path: Path) -> None:
-    if not path.exists():
+    with read_errors(path):
+        exists = path.exists()
+    if not exists:
         is_address = str(path).startswith(("http:/", "https:/", "s3:/", "hf:/"))
         raise DataError(
             str(path),
@@ -175,8 +181,15 @@ def _readable(path: Path) -> Iterator[None]:
     """Turn what the operating system, gzip and Polars say of an unreadable file into one sentence."""
     try:
         yield
-    except (OSError, EOFError, zlib.error, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise DataError(
+    except (
+        OSError,
+        EOFError,
+        MemoryError,
+        zlib.error,
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+    ) as error:
+        raise system_error(error, path, DataError, writing=False) or DataError(
             str(path),
             expected="a file that can be read",
             found=f"an error ({str(error).splitlines()[0] if str(error) else type(error).__name__})",

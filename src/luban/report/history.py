@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from luban.core.artifact import HISTORY, disk_errors, write_bytes
+from luban.core.artifact import HISTORY, write_bytes
 from luban.core.events import CheckpointDue, Event, Listener, Resumed, RunSaved, StepDone
 from luban.core.sentence import with_parts
+from luban.core.system_errors import disk_errors
 
 FLUSH_SECONDS = 1.0  # that steps wait at most before they are written
 ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)

@@ -20,6 +20,7 @@ import torch
 from luban.core import artifact
 from luban.core.errors import ArtifactError, typed
 from luban.core.sentence import said, sentence
+from luban.core.system_errors import disk_errors
 
 Tensors = dict[str, torch.Tensor]
 State = dict[str, Any]
@@ -158,7 +159,7 @@ class Checkpoints:
     def _written(self, write: Callable[[Path], None]) -> None:
         assert self.folder is not None
         try:
-            with artifact.disk_errors(self.folder):
+            with disk_errors(self.folder):
                 self.folder.mkdir(exist_ok=True)
             write(self.folder)
         except ArtifactError as error:
