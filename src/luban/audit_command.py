@@ -18,7 +18,7 @@ from luban.features import schema
 from luban.interface import CONFIG_SUFFIXES, check_output, required_source, settings_of, write_table
 from luban.prepare import guess_target
 from luban.report.audit_table import show_audit
-from luban.report.wrapping import open_console
+from luban.report.wrapping import open_console, safe
 from luban.tasks import infer_task
 
 CLEAN, ERRORS, WARNINGS = 0, 3, 4  # exit codes
@@ -59,8 +59,8 @@ def run_audit(
     if output is not None:
         frame, done = apply_fixes(subject, fixes)
         write_table(frame, output)
-        console.print(f"fixed: {', '.join(done)}", markup=False, soft_wrap=True)
-        console.print(f"{frame.height:,} of {len(subject):,} rows written to {output}", markup=False, soft_wrap=True)
+        console.print(safe(f"fixed: {', '.join(done)}"), soft_wrap=True)
+        console.print(safe(f"{frame.height:,} of {len(subject):,} rows written to {output}"), soft_wrap=True)
     if report.count("error"):
         return ERRORS
     return WARNINGS if strict and report.count("warning") else CLEAN

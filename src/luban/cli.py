@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from luban.commands.runs import runs
 from luban.commands.samples import samples
 from luban.commands.trace import trace
 from luban.commands.train import train
+from luban.core.errors import LubanError
+from luban.core.printing import take_streams
+from luban.core.shown import LONGEST, shown
 from luban.core.version import VERSION
 
 COMMANDS = (train, audit, find_lr, predict, evaluate, trace, compare, report, runs, explain, samples, demo)
@@ -65,26 +68,37 @@ def rest_collector() -> None:
 def main() -> None:
     """Run the command line; a mistake of the user's prints one sentence and exits with 1."""
     rest_collector()
+    take_streams()
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
-    from luban.core.errors import LubanError
+    from luban.report.wrapping import tell
 
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except BrokenPipeError:
-        sys.stderr.close()  # whoever reads has seen enough
-        sys.exit(0)
+        sys.exit(0)  # whoever reads has seen enough
     except LubanError as error:
         if debug:
             raise
-        typer.secho(f"luban: {error}", fg="red", err=True)
+        tell(f"luban: {error}", "red")
         sys.exit(error.exit_code)
     except Exception as error:
+        if hasattr(error, "format_message"):  # a mistake on the command line, which typer's own class stands for
+            misused(error)
         if debug:
             raise
-        typer.secho(f"luban: an error of Luban's own, {type(error).__name__}: {error}", fg="red", err=True)
-        typer.echo("Add --debug to see where, and report what it prints.", err=True)
+        tell(f"luban: an error of Luban's own, {type(error).__name__}: {shown(error, limit=LONGEST)}", "red")
+        tell("Add --debug to see where, and report what it prints.", None)
         sys.exit(2)
+
+
+def misused(error: Any) -> None:
+    """Print what is wrong with a command, the words of it shown escaped, and exit with 2."""
+    from typer.rich_utils import rich_format_error
+
+    error.message = shown(error.message, keep="\n", limit=LONGEST)
+    rich_format_error(error)
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

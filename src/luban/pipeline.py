@@ -16,6 +16,7 @@ from luban.core.cost import energy_estimate, peak_memory
 from luban.core.errors import typed
 from luban.core.runtime import choose_device, flushed_denormals, hardware, seeded
 from luban.core.sentence import sentence
+from luban.core.shown import as_page
 from luban.core.version import VERSION
 from luban.data import sources
 from luban.evaluation.evaluate import Evaluation
@@ -78,7 +79,7 @@ def find_learning_rate(run: Run, tables: dict[str, object]) -> RateCurve:
     with run.stage("range test"):
         curve = range_test(job)
     artifact.write_json(run.directory / artifact.RATES, asdict(curve))
-    artifact.write_bytes(run.directory / artifact.RATE_PLOT, svg(curve).encode())
+    artifact.write_bytes(run.directory / artifact.RATE_PLOT, as_page(svg(curve)))
     return curve
 
 

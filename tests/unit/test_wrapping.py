@@ -15,7 +15,7 @@ from rich.table import Table
 from luban.commands.demo import UNSEEN, demo
 from luban.core import events
 from luban.report.terminal import Terminal
-from luban.report.wrapping import open_console, plain_width, show_table, wrapped
+from luban.report.wrapping import Output, open_console, plain_width, safe, say, show_table, wrapped
 
 SENTENCE = "The model does not clearly beat the linear baseline (accuracy 0.974 against 0.970; it may be chance)."
 PATH = "/data/a folder/" + "very-long-name-" * 8 + "rows.csv"
@@ -118,7 +118,26 @@ def test_a_training_goes_on_where_nobody_reads_any_more(monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "stdout", Broken())
     terminal = Terminal()
     terminal(events.Noted("read", "something"))
-    assert terminal.is_closed
     terminal(events.Noted("read", "something else"))
-    with pytest.raises(BrokenPipeError):
-        open_console().print("x")
+    open_console().print("x")
+    say("x")
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_nothing_of_the_data_steers_a_terminal_or_is_markup(is_terminal: bool) -> None:
+    stream = io.StringIO()
+    console = Output(stream, width=200, force_terminal=is_terminal, color_system=None, _environ={"TERM": "xterm"})
+    bad = "\x1b]52;c;aGk=\x07 [/b] [red] :warning: \u202e\x00"
+    told = "\\x1b]52;c;aGk=\\x07 [/b] [red] :warning: \\u202e\\x00"
+    table = Table(title=bad)
+    table.add_column(bad)
+    table.add_row(bad)
+    console.print(table)
+    console.print(safe(bad))
+    console.print(bad)
+    terminal = Terminal(console)
+    terminal(events.Noted("read", bad))
+    terminal(events.SchemaInferred(2, ((bad, "text", bad, bad),), bad, "binary"))
+    found = stream.getvalue()
+    assert not set(found) & set("\x1b\x07\x00\u202e")
+    assert found.count(told) == 8  # the name of a column is folded

@@ -17,14 +17,15 @@ def compare(
 ) -> None:
     """Compare two models on the same rows: paired tests, the rows that changed, the cost of each, a verdict."""
     from luban.core.artifact import write_json
+    from luban.core.shown import shown
     from luban.interface import check_output, compare_runs
     from luban.report.comparison_table import comparison_lines
-    from luban.report.wrapping import wrapped
+    from luban.report.wrapping import say, wrapped
 
     if output is not None:
         check_output(output, overwrite, (".json",))
     comparison = compare_runs(run_a, run_b, data).to_json()
     *lines, verdict = comparison_lines(comparison)
-    typer.echo("\n".join([*lines, wrapped(verdict)]))
+    say("\n".join([*map(shown, lines), wrapped(verdict)]))
     if output is not None:
         write_json(output, comparison)

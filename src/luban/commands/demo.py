@@ -15,11 +15,10 @@ UNSEEN = (
 
 def demo(runs: Annotated[str, typer.Option(help="The folder for run directories.")] = "runs") -> None:
     """Fine-tune MiniLM on the Reuters R8 news topics and predict three unseen texts."""
-    from rich.markup import escape
     from rich.table import Table
 
     from luban.interface import train_from_settings
-    from luban.report.wrapping import open_console
+    from luban.report.wrapping import open_console, safe
 
     settings = {
         "name": "demo",
@@ -33,11 +32,11 @@ def demo(runs: Annotated[str, typer.Option(help="The folder for run directories.
     predictions = model.predict({"text": list(UNSEEN)})
     label, *probabilities = predictions.columns
     console = open_console()
-    console.print("\n[bold]Three texts that it has not seen[/bold]")
+    console.print("\nThree texts that it has not seen", style="bold")
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", style="bold green")
     table.add_column(justify="right")
     table.add_column(style="dim", overflow="fold")
     for text, row in zip(UNSEEN, predictions.iter_rows(named=True), strict=True):
-        table.add_row(escape(row[label]), f"{max(row[name] for name in probabilities):.0%}", escape(text))
+        table.add_row(safe(row[label]), f"{max(row[name] for name in probabilities):.0%}", safe(text))
     console.print(table)

@@ -23,16 +23,16 @@ def evaluate(
     from luban.model import Model
     from luban.report.judgement_table import judgement_lines
     from luban.report.terminal import score_table
-    from luban.report.wrapping import open_console, show_table, wrapped
+    from luban.report.wrapping import open_console, say, show_table, tell, wrapped
 
     if output is not None:
         check_output(output, overwrite, (".json",))
     judged, notes = Model.load(run).judged(str(data), by)
     evaluation = judged.to_json()
     for note in notes:
-        typer.secho(note, fg="yellow", err=True)
+        tell(note)
     show_table(open_console(), score_table(evaluation))
     for label, text in judgement_lines(evaluation):
-        typer.echo(wrapped(f"{label:<12} {text}", indent=13))
+        say(wrapped(f"{label:<12} {text}", indent=13))
     if output is not None:
         write_json(output, evaluation)

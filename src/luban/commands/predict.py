@@ -22,12 +22,14 @@ def predict(
     ] = None,
 ) -> None:
     """Predict every row: all columns are kept, in their order, and predictions are added."""
+    from luban.core.printing import deliver
     from luban.interface import flat, predict_file
+    from luban.report.wrapping import tell
 
     frame, notes = predict_file(run, data, output, overwrite=overwrite, level=sets)
     for note in notes:
-        typer.secho(note, fg="yellow", err=True)
+        tell(note)
     if output is None:
-        typer.echo(flat(frame).write_csv(), nl=False)
+        deliver(flat(frame).write_csv())
     else:
-        typer.echo(f"{frame.height:,} rows written to {output}", err=True)
+        tell(f"{frame.height:,} rows written to {output}", None)

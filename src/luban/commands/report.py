@@ -24,10 +24,11 @@ def report(
     from luban.interface import check_output
     from luban.report.card import write_card
     from luban.report.page import language_of, write_report
+    from luban.report.wrapping import say
 
     directory = RunDirectory.open(run)
     place = output or directory / artifact.REPORT
     check_output(place, overwrite, (".html",))
-    typer.echo(str(write_report(directory, lang or language_of(directory), place)))
+    say(str(write_report(directory, lang or language_of(directory), place)))
     if not (directory / artifact.CARD).exists():
         write_card(directory)

@@ -21,14 +21,14 @@ def runs(
     """List the runs in a folder, sorted and filtered, and compare them on one page."""
     from luban.interface import check_output
     from luban.report.runs import listing, select, table, write_comparison
-    from luban.report.wrapping import open_console, show_table, wrapped
+    from luban.report.wrapping import open_console, say, show_table, wrapped
 
     listed = listing(folder)
     found = select(listed.runs, sort, filter_ or [])
     show_table(open_console(), table(found, sort))
     for note in listed.notes():
-        typer.secho(wrapped(note), fg="yellow")
+        say(wrapped(note), "yellow")
     if html is not None:
         check_output(html, overwrite, (".html",))
         write_comparison(found, html, lang)
-        typer.echo(str(html))
+        say(str(html))

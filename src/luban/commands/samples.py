@@ -10,11 +10,12 @@ import typer
 def samples(fetch: Annotated[str | None, typer.Option(help="Fetch this sample and print its folder.")] = None) -> None:
     """List the named data sets and pretrained models, or fetch one."""
     from luban.data.samples import SAMPLES
+    from luban.report.wrapping import say
 
     if fetch is not None:
         from luban.models.pretrained import gguf
 
-        typer.echo(gguf.fetch(fetch))
+        say(str(gguf.fetch(fetch)))
         return
     for sample in SAMPLES:
-        typer.echo(f"{sample.name:<22} {sample.kind:<6} {sample.description} ({sample.licence})")
+        say(f"{sample.name:<22} {sample.kind:<6} {sample.description} ({sample.licence})")

@@ -25,10 +25,11 @@ def trace(
     """Open up one training step: every value, each gradient checked, the update with its numbers."""
     from luban.core.artifact import write_bytes, write_json
     from luban.core.errors import ConfigError
+    from luban.core.shown import as_page
     from luban.explain.trace_row import trace_row
     from luban.interface import check_output
     from luban.report.trace_page import render, summary
-    from luban.report.wrapping import wrapped
+    from luban.report.wrapping import say, wrapped
 
     if lang not in ("en", "zh"):
         raise ConfigError("--lang", expected="en or zh", found=f"'{lang}'", action="Choose one of these")
@@ -36,9 +37,9 @@ def trace(
     if json is not None:
         check_output(json, overwrite, (".json",))
     found = trace_row(run, row, data, optimizer=optimizer, learning_rate=learning_rate, steps=steps)
-    write_bytes(output, render(found, lang).encode())
+    write_bytes(output, as_page(render(found, lang)))
     if json is not None:
         write_json(json, found.to_json())
     for line in summary(found):
-        typer.echo(wrapped(line, indent=11))
-    typer.echo(f"page       {output}")
+        say(wrapped(line, indent=11))
+    say(f"page       {output}")

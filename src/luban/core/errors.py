@@ -19,12 +19,15 @@ import re
 import shlex
 from collections.abc import Iterable
 
+from luban.core.shown import LONGEST, shown
+
 
 class LubanError(Exception):
     """A mistake that the user can mend.
 
     The message reads `WHERE: expected EXPECTED, found FOUND. ACTION.`, for instance
     `reviews.csv, row 412, column 'age': expected a number, found 'n/a'. Add it to data.missing_values.`
+    It shows as it is in any terminal or page, and its length is bounded, whatever it quotes.
     exit_code: of the command line.
     """
 
@@ -32,8 +35,8 @@ class LubanError(Exception):
 
     def __init__(self, where: str, *, expected: str, found: str, action: str) -> None:
         self.where, self.expected, self.found, self.action = where, expected, found, action
-        message = f"{where}: expected {expected}, found {found}. {action.rstrip('.')}."
-        super().__init__(" ".join(message.split()))
+        said = [shown(" ".join(part.split()), limit=LONGEST) for part in (where, expected, found, action.rstrip("."))]
+        super().__init__("{}: expected {}, found {}. {}.".format(*said))
 
 
 class DataError(LubanError):

@@ -12,6 +12,8 @@ from rich.text import Text
 
 from luban.audit.finding import SEVERITIES, AuditReport, Finding
 from luban.audit.subject import counted
+from luban.core.shown import shown
+from luban.report.wrapping import safe
 
 STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 INDENT = 2
@@ -20,9 +22,9 @@ FOUND = {"error": "errors", "warning": "warnings", "note": "notes"}
 
 def show_audit(console: Console, report: AuditReport, notes: Iterable[str] = ()) -> None:
     """Print a report. notes: choices made while reading."""
-    console.print(Text.assemble((f"audit of {report.name}", "bold"), f", {report.rows:,} rows"))
+    console.print(Text.assemble((shown(f"audit of {report.name}"), "bold"), f", {report.rows:,} rows"))
     for note in notes:
-        console.print(Text(note, style="dim"))
+        console.print(safe(note, "dim"))
     for severity in SEVERITIES:
         findings = [finding for finding in report.findings if finding.severity == severity]
         if findings:
@@ -37,15 +39,15 @@ def show_audit(console: Console, report: AuditReport, notes: Iterable[str] = ())
 
 
 def _show(console: Console, finding: Finding) -> None:
-    where = f"{finding.column}: " if finding.column is not None else ""
-    console.print(Padding(Text.assemble((where, "bold"), finding.message), (0, 0, 0, INDENT), expand=False))
+    where = shown(f"{finding.column}: ") if finding.column is not None else ""
+    console.print(Padding(Text.assemble((where, "bold"), shown(finding.message)), (0, 0, 0, INDENT), expand=False))
     for example in finding.examples:
-        line = _one_line(example)
+        line = shown(_one_line(example))
         width = max(20, console.width - 2 * INDENT)
         cut = set_cell_size(line, width - 1).rstrip() + "…" if cell_len(line) > width else line
         console.print(Padding(Text(cut, style="dim", no_wrap=True), (0, 0, 0, 2 * INDENT), expand=False))
     does = f" ({finding.setting})" if finding.setting and finding.setting not in finding.action else ""
-    console.print(Padding(Text(f"→ {finding.action}{does}", style="green"), (0, 0, 0, INDENT), expand=False))
+    console.print(Padding(safe(f"→ {finding.action}{does}", "green"), (0, 0, 0, INDENT), expand=False))
 
 
 def _one_line(example: dict[str, Any]) -> str:

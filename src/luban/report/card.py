@@ -10,6 +10,7 @@ import yaml
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
+from luban.core.shown import as_page
 from luban.features import FEATURES
 from luban.report.content import Content, read_content
 from luban.report.sections import usage, verdict
@@ -32,7 +33,7 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~>&<$-])")
 def write_card(directory: RunDirectory, manifest: dict[str, Any] | None = None) -> Path:
     """Write README.md into a run and return its path. manifest: of a run that is not sealed yet."""
     path = directory / artifact.CARD
-    artifact.write_bytes(path, card(read_content(directory, manifest)).encode())
+    artifact.write_bytes(path, as_page(card(read_content(directory, manifest))))
     return path
 
 

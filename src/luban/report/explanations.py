@@ -9,7 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from luban.core.shown import shown
 from luban.explain.result import ATTENTION_NOTE, ColumnExplanation, Explanations, RowExplanation, Weighted
+from luban.report.wrapping import safe
 
 WIDTH = 80
 BAR = 20  # characters of the longest bar
@@ -28,7 +30,7 @@ def show_explanations(console: Console, found: Explanations) -> None:
         largest = max(abs(item.drop.value) for item in found.importance) or 1.0
         for item in found.importance:
             interval = f"{item.drop.value:+.3f} [{item.drop.low:+.3f}, {item.drop.high:+.3f}]"
-            table.add_row("", Text(_cut(item.column)), interval, _bar(item.drop.value, largest))
+            table.add_row("", safe(_cut(item.column)), interval, _bar(item.drop.value, largest))
         console.print(table, width=width)
     for row in found.rows:
         console.print()
@@ -37,7 +39,7 @@ def show_explanations(console: Console, found: Explanations) -> None:
 
 def _show_row(console: Console, row: RowExplanation, width: int) -> None:
     sure = "" if row.probability is None else f", probability {row.probability:.3f}"
-    console.print(Text(f"row {row.row}: {row.predicted}{sure}  ({row.method})", "bold"), width=width)
+    console.print(safe(f"row {row.row}: {row.predicted}{sure}  ({row.method})", "bold"), width=width)
     others = []
     for column in row.columns:
         if column.kind == "text" and column.parts:
@@ -48,11 +50,11 @@ def _show_row(console: Console, row: RowExplanation, width: int) -> None:
         table = _table()
         largest = max(abs(weight) for _, weight in others) or 1.0
         for label, weight in sorted(others, key=lambda item: -abs(item[1]))[:MOST_PARTS]:
-            table.add_row("", Text(_cut(label)), f"{weight:+.3f}", _bar(weight, largest))
+            table.add_row("", safe(_cut(label)), f"{weight:+.3f}", _bar(weight, largest))
         console.print(table, width=width)
         if len(others) > MOST_PARTS:
             console.print(f"  and {len(others) - MOST_PARTS} more, of less weight", width=width)
-    console.print(f"  weights: {row.unit}", style="dim", width=width)
+    console.print(safe(f"  weights: {row.unit}", "dim"), width=width)
     if row.edit is not None:
         changes = ", ".join(
             f"{change.column} {change.before} -> {change.after}" if change.after else f"without '{change.before}'"
@@ -60,7 +62,7 @@ def _show_row(console: Console, row: RowExplanation, width: int) -> None:
         )
         console.print(
             Padding(
-                Text(
+                safe(
                     f"it would say {row.edit.predicted} {'' if row.edit.changes[0].after == '' else 'with '}{changes}"
                 ),
                 (0, 0, 0, 2),
@@ -69,15 +71,15 @@ def _show_row(console: Console, row: RowExplanation, width: int) -> None:
         )
     for neighbour in row.nearest:
         cells = ", ".join(f"{name} {cell}" for name, cell in neighbour.cells.items())
-        like = Text(f"like row {neighbour.row} of training ({neighbour.similarity:.2f}): {cells}")
+        like = safe(f"like row {neighbour.row} of training ({neighbour.similarity:.2f}): {cells}")
         console.print(Padding(like, (0, 0, 0, 2)), width=width)
     style = "green" if row.check.passes else "yellow"
-    console.print(Padding(Text(row.sentence, style), (0, 0, 0, 2)), width=width)
+    console.print(Padding(safe(row.sentence, style), (0, 0, 0, 2)), width=width)
 
 
 def _show_words(console: Console, column: ColumnExplanation, width: int) -> None:
     """Print the words in their order, each with its weight where that is not small."""
-    console.print(Text(f"  {column.column}", "cyan"), width=width)
+    console.print(safe(f"  {column.column}", "cyan"), width=width)
     largest = max((abs(part.weight) for part in column.parts), default=0.0) or 1.0
     strong = sorted((abs(part.weight) for part in column.parts), reverse=True)[:MOST_PARTS][-1]
     words = Text()
@@ -86,12 +88,13 @@ def _show_words(console: Console, column: ColumnExplanation, width: int) -> None
         colour = "green" if weight > 0 else "red"
         style = f"bold {colour}" if share > 0.5 else colour if share > 0.1 else "dim"
         is_shown = abs(weight) >= strong and share > 0.1
-        words.append(f"{weight:+.2f} {part.part.label}" if is_shown else part.part.label, style)
+        label = shown(part.part.label)
+        words.append(f"{weight:+.2f} {label}" if is_shown else label, style)
         words.append("  " if is_shown else " ")
     console.print(Padding(words, (0, 0, 0, 4)), width=width)
     if column.attention:
         looked = ", ".join(f"{part.part.label} {part.weight:.0%}" for part in _largest(column.attention, 5))
-        console.print(Padding(Text(f"attention ({ATTENTION_NOTE}): {looked}", "dim"), (0, 0, 0, 4)), width=width)
+        console.print(Padding(safe(f"attention ({ATTENTION_NOTE}): {looked}", "dim"), (0, 0, 0, 4)), width=width)
 
 
 def _largest(parts: Iterable[Weighted], count: int) -> list[Weighted]:
@@ -113,4 +116,5 @@ def _bar(weight: float, largest: float) -> Text:
 
 
 def _cut(label: str) -> str:
+    label = shown(label)
     return label if len(label) <= LABEL else f"{label[: LABEL - 1]}…"

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
+from luban.core.shown import as_page
 from luban.report.content import Content, read_content
 from luban.report.sections import SECTIONS, verdict
 from luban.report.words import Words, words
@@ -26,7 +27,7 @@ def write_report(
     """
     page = render(read_content(directory, manifest), words(lang))
     path = output or directory / artifact.REPORT
-    artifact.write_bytes(path, page.encode())
+    artifact.write_bytes(path, as_page(page))
     return path
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from html import escape
 
 from rich.console import Console
+from rich.text import Text
 
+from luban.report.wrapping import safe
 from luban.training.lr_finder import RateCurve
 
 CHART_LINES, MAX_WIDTH = 12, 100  # of the chart, the axis included
@@ -58,9 +60,9 @@ def title(curve: RateCurve) -> str:
 
 def show(console: Console, curve: RateCurve) -> None:
     """Print the curve and what follows from it."""
-    console.print(f"{title(curve)}: {curve.reason}", markup=False, soft_wrap=False)
+    console.print(safe(f"{title(curve)}: {curve.reason}"), soft_wrap=False)
     for line in chart(curve, min(console.width, MAX_WIDTH), ascii_only=console.options.ascii_only):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(Text(line), soft_wrap=True)
 
 
 def chart(curve: RateCurve, width: int = 80, *, ascii_only: bool = False) -> list[str]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import yaml
 from markupsafe import Markup
-from rich.markup import escape
 from rich.table import Table
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ArtifactError, ConfigError, listed, nearest, typed
+from luban.core.shown import as_page
 from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.content import Content, read_content
@@ -23,6 +23,7 @@ from luban.report.page import environment, style
 from luban.report.sections.cost import duration, total
 from luban.report.sections.verdict import LOWER_IS_BETTER, architecture, created, made, model_of
 from luban.report.words import Words, words
+from luban.report.wrapping import safe
 
 FILTERS = ("name", "task", "target", "data", "model", "metric")
 WIDTH = 80  # of the table
@@ -152,7 +153,7 @@ def table(found: Sequence[Content], sort: str = "date") -> Table:
             scored_briefly(content.figures.interval("scores", metric)),
         ]
         time = duration(seconds_of(content)).removesuffix(" min")
-        shown.add_row(*(escape(cell) for cell in cells), time, created(content)[5:])
+        shown.add_row(*(safe(cell) for cell in cells), time, created(content)[5:])
     return shown
 
 
@@ -190,7 +191,7 @@ def write_comparison(found: Sequence[Content], output: Path, lang: str = "en") -
         .get_template("runs.html")
         .render(words=language, count=counted(found), groups=groups, cost=cost, style=style())
     )
-    artifact.write_bytes(output, page.encode())
+    artifact.write_bytes(output, as_page(page))
     return output
 
 

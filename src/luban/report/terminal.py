@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from luban.core.errors import typed
 from luban.core.events import (
@@ -32,10 +32,11 @@ from luban.core.events import (
     TrainingStarted,
     Validated,
 )
+from luban.core.shown import shown
 from luban.features.cells import quoted
 from luban.report.judgement_table import short_lines
 from luban.report.progress import LABEL_WIDTH, LiveLine, Pace, Piece, clock_time, fitted, short
-from luban.report.wrapping import open_console, show_table, wrapped
+from luban.report.wrapping import is_terminal, open_console, safe, show_table, wrapped
 
 MAX_COLUMNS = 30  # columns of the data that are listed one by one
 MAX_ROWS = 5  # of a batch that are named
@@ -49,12 +50,11 @@ class Terminal(Listener):
     one every 30 seconds of a longer epoch."""
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self.console = console or open_console(soft_wrap=not sys.stdout.isatty())
+        self.console = console or open_console(soft_wrap=not is_terminal())
         self.clock = clock
         self.live: Live | None = None
         self.pace = Pace(0, 0, clock)
         self.told = 0.0  # when the last line about the training was printed
-        self.is_closed = False
 
     @property
     def can_redraw(self) -> bool:
@@ -62,11 +62,8 @@ class Terminal(Listener):
 
     def __call__(self, event: Event) -> None:
         handler = self.HANDLERS.get(type(event))
-        if handler is not None and not self.is_closed:
-            try:
-                handler(self, event)
-            except BrokenPipeError:
-                self.is_closed = True  # nobody reads any more; the run goes on
+        if handler is not None:
+            handler(self, event)
 
     def close(self) -> None:
         """Give the terminal's cursor back, however the run ended."""
@@ -76,15 +73,16 @@ class Terminal(Listener):
 
     def line(self, label: str, text: str, style: str = "", *, is_prose: bool = True) -> None:
         """Print a text beside its label. is_prose: false for what a log keeps on one line, to be read by programs."""
+        text = shown(text)
         if not self.console.is_terminal:
             line = f"{label:<{LABEL_WIDTH}} {text}".rstrip()
-            shown = wrapped(line, LABEL_WIDTH + 1, self.console.width) if is_prose else line
-            self.console.print(shown, markup=False, soft_wrap=True)
+            lines = wrapped(line, LABEL_WIDTH + 1, self.console.width) if is_prose else line
+            self.console.print(Text(lines), soft_wrap=True)
             return
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=LABEL_WIDTH, style="bold cyan", no_wrap=True)
         grid.add_column(style=style, overflow="fold")
-        grid.add_row(label, escape(text))
+        grid.add_row(label, Text(text))
         self.console.print(grid)
 
     def noted(self, event: Noted) -> None:
@@ -101,7 +99,7 @@ class Terminal(Listener):
         table.add_column(style="green")
         table.add_column(style="dim", overflow="fold")
         for name, kind, learned, reason in event.columns[:MAX_COLUMNS]:
-            table.add_row("", escape(name), kind, escape(learned or reason))
+            table.add_row("", safe(name), kind, safe(learned or reason))
         self.console.print(table)
         if len(event.columns) > MAX_COLUMNS:
             self.line("", f"and {len(event.columns) - MAX_COLUMNS} more columns")
@@ -245,14 +243,14 @@ def score_table(evaluation: dict[str, Any]) -> Table:
     for metric, score in evaluation["scores"].items():
         cells = [_score(score)]
         cells += [_number(baselines[name][metric]["value"]) for name in baselines]
-        table.add_row(metric.replace("_", " ") + _of_label(metric, evaluation), *cells)
+        table.add_row(safe(metric.replace("_", " ") + _of_label(metric, evaluation)), *cells)
     return table
 
 
 def _of_label(metric: str, evaluation: dict[str, Any]) -> str:
     """Name the label that F1 of two classes is about, since the other one has another F1."""
     labels = evaluation.get("labels") or []
-    return f" of {escape(quoted(labels[1]))}" if (metric, evaluation.get("task")) == ("f1", "binary") and labels else ""
+    return f" of {quoted(labels[1])}" if (metric, evaluation.get("task")) == ("f1", "binary") and labels else ""
 
 
 def _score(score: dict[str, float | None]) -> str:

@@ -6,15 +6,21 @@ copy them.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 import sys
+from collections.abc import Iterable
 from textwrap import fill
+from typing import Any, TextIO
 
+import typer
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
+
+from luban.core.printing import printer
+from luban.core.shown import shown
 
 PLAIN_WIDTH = 80
 LEAST_WIDTH = 20  # of what stands beside an indent
@@ -28,23 +34,47 @@ def plain_width() -> int:
 
 
 class Output(Console):
-    """The console of stdout. Where nobody reads it any more, as behind `| head`, the one who prints decides what then:
-    a training goes on."""
+    """A console that shows text as it is: no markup or emoji code in it means anything, nothing in it steers the
+    terminal, and no failure of the stream ends what prints. Its width does not depend on what else is a terminal."""
 
-    def on_broken_pipe(self) -> None:
-        """Raise BrokenPipeError, where Rich would end the program; what is still to be written goes nowhere."""
-        self.quiet = True
-        with contextlib.suppress(OSError, ValueError):  # a stream of a test has no descriptor
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)
-        raise BrokenPipeError
+    def __init__(self, stream: TextIO | None = None, **options: Any) -> None:
+        stream = printer(sys.stdout if stream is None else stream)
+        options.setdefault("width", None if stream.isatty() else plain_width())
+        super().__init__(file=stream, highlight=False, markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a string as Text, shown escaped before anything is measured."""
+        return super().render_str(shown(text, keep="\n\t"), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield segments; the text of each is safe, from whatever it was made."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=shown(segment.text, keep="\n\t"))
 
 
 def open_console(*, soft_wrap: bool = False) -> Console:
-    """Return the console of stdout, whose width does not depend on what else is a terminal."""
-    width = None if sys.stdout.isatty() else plain_width()
-    return Output(highlight=False, soft_wrap=soft_wrap, width=width)
+    """Return the console of stdout."""
+    return Output(soft_wrap=soft_wrap)
+
+
+def safe(text: str, style: str = "") -> Text:
+    """Return a string as text of a table or a line, in which nothing is markup and nothing steers the terminal."""
+    return Text(shown(text, keep="\n"), style)
+
+
+def is_terminal() -> bool:
+    """Return whether stdout is a terminal; a process may have none."""
+    return printer(sys.stdout).isatty()
+
+
+def say(line: str, colour: str | None = None) -> None:
+    """Print a line, or several, on stdout."""
+    typer.secho(shown(line, keep="\n\t"), fg=colour, file=printer(sys.stdout))
+
+
+def tell(line: str, colour: str | None = "yellow") -> None:
+    """Print a line on stderr."""
+    typer.secho(shown(line, keep="\n\t"), fg=colour, file=printer(sys.stderr))
 
 
 def wrapped(line: str, indent: int = 0, width: int | None = None) -> str:
