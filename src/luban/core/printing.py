@@ -26,7 +26,7 @@ class Printer:
 
     def __init__(self, stream: TextIO | None) -> None:
         self.stream = stream
-        self.failure: Exception | None = OSError(errno.EBADF, os.strerror(errno.EBADF)) if stream is None else None
+        self.failure: Exception | None = OSError(errno.EBADF, "it is closed") if stream is None else None
 
     @property
     def encoding(self) -> str:
