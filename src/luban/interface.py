@@ -167,7 +167,7 @@ def compare_runs(run_a: Path, run_b: Path, data: Path | None) -> RunComparison:
         model = Model.load(path)
         table, targets = model.labelled(str(data))
         outputs = model.predictor.predict(table).outputs
-        return compare.Judged(model.directory, model.predictor.task, table.row_numbers, targets, outputs)
+        return compare.Judged(model.directory, model.predictor.task, table.row_numbers, targets, outputs, is_named=True)
 
     return compare.compare(judged(run_a), judged(run_b))
 

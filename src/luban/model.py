@@ -18,6 +18,7 @@ from luban.core.errors import ConfigError, DataError, SchemaError, listed, neare
 from luban.data import samples, sources
 from luban.data.decimals import Decimal
 from luban.data.table import Table
+from luban.evaluation.criteria import Criteria
 from luban.evaluation.evaluate import Evaluation, evaluate
 from luban.predictor import Prediction, Predictor
 from luban.tasks.base import Array
@@ -83,7 +84,8 @@ class Model:
     def evaluate(self, rows: object, by: str | None = None) -> Evaluation:
         """Score and judge a table or path that has the target column; warns of what is unusual in it.
 
-        by: a column whose groups are compared. Raises SchemaError where the target is not there.
+        What decides, the promised coverage and the column whose groups are compared are those of the training; by:
+        another column. Raises SchemaError where the target is not there.
         """
         evaluation, notes = self.judged(rows, by)
         for note in notes:
@@ -110,16 +112,33 @@ class Model:
         task, prediction = self.predictor.task, self.predictor.predict(table)
         outputs = prediction.outputs
         kinds = {column: feature.kind for feature in self.predictor.schema.features for column in feature.columns}
-        evaluation = evaluate(task, targets, outputs, {})
-        judgement = judge(task, table, targets, outputs, kinds, Validated.load(self.directory, task), by=by)
-        if by is not None and judgement.fairness is None:
-            raise DataError(
-                f"{table.name}, column '{by}'",
+        criteria = Criteria.load(self.directory, task)
+        column, notes = by, list[str]()
+        if by is None and (column := criteria.config.fairness_column) is not None and column not in table.columns:
+            column, notes = None, [f"{table.name} has no column '{column}', whose groups were compared in the training"]
+        evaluation = evaluate(task, targets, outputs, {}, decider=criteria.decider.name, seed=criteria.seed)
+        judgement = judge(
+            task,
+            table,
+            targets,
+            outputs,
+            kinds,
+            Validated.load(self.directory, task),
+            level=criteria.config.level,
+            by=column,
+            seed=criteria.seed,
+        )
+        if column is not None and judgement.fairness is None:
+            few = DataError(
+                f"{table.name}, column '{column}'",
                 expected=f"two groups of {MIN_ROWS} rows or more to compare",
                 found="fewer",
                 action="Give more rows, or another column",
             )
-        return replace(evaluation, judgement=judgement), [*prediction.notes, *not_scored(table)]
+            if by is not None:
+                raise few
+            notes.append(str(few))
+        return replace(evaluation, judgement=judgement), [*prediction.notes, *notes, *not_scored(table)]
 
     def labelled(self, rows: object) -> tuple[Table, Array]:
         """Return the rows whose target can be read, and their targets."""

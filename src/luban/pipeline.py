@@ -19,6 +19,7 @@ from luban.core.sentence import sentence
 from luban.core.shown import as_page
 from luban.core.version import VERSION
 from luban.data import sources
+from luban.evaluation.criteria import Criteria
 from luban.evaluation.evaluate import Evaluation
 from luban.evaluation.rows import Rows
 from luban.model import Model
@@ -137,9 +138,7 @@ def judge(run: Run, predictor: Predictor, prepared: Prepared) -> Evaluation:
         prepared.task,
         **rows,
         kinds=kinds,
-        config=config.evaluate,
-        decider=config.train.metric,
-        seed=config.seed,
+        criteria=Criteria.of(prepared.task, config.train.metric, config.evaluate, config.seed),
     )
     predictor.use(validated := assess.validate(subject))
     artifact.write_json(run.directory / artifact.CALIBRATION, validated.model_dump(mode="json"))

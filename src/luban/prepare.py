@@ -32,8 +32,8 @@ from luban.models.network import NetworkConfig
 from luban.run import Run
 from luban.tasks import infer_task
 from luban.tasks.base import Task
+from luban.tasks.deciding import deciding_metric
 from luban.tasks.targets import unseen_labels
-from luban.training.loop import deciding_metric
 
 FIT_ROWS = 500_000  # features are fitted on at most so many training rows, drawn at random
 Positions = npt.NDArray[np.int64]

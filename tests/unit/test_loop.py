@@ -24,7 +24,8 @@ from luban.core.events import (
     Validated,
 )
 from luban.tasks.classification import Binary
-from luban.training.loop import Loop, deciding_metric, ranked
+from luban.tasks.deciding import deciding_metric
+from luban.training.loop import Loop, ranked
 from luban.training.step import TrainStep
 from luban.training.vocabulary import used_vocabulary
 

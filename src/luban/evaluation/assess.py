@@ -12,6 +12,7 @@ from luban.data.draw import sample_rows
 from luban.evaluation.baselines import MAX_ROWS as BASELINE_ROWS
 from luban.evaluation.baselines import ROWS_AT_ONCE, Baseline, fit_baselines
 from luban.evaluation.config import EvaluateConfig
+from luban.evaluation.criteria import Criteria
 from luban.evaluation.evaluate import Evaluation, evaluate
 from luban.evaluation.fairness import num_groups
 from luban.evaluation.judgement import judge
@@ -31,7 +32,7 @@ from luban.tasks.validated import Validated
 @dataclass(frozen=True, eq=False)
 class Subject:
     """A model and the rows that it is judged with. task: without a threshold of its own. kinds: of the input columns.
-    decider: the metric that decides, the task's first if None."""
+    criteria: by what it is judged."""
 
     predictor: Predictor
     task: Task
@@ -39,9 +40,15 @@ class Subject:
     validation: Rows
     test: Rows
     kinds: Mapping[str, str]
-    config: EvaluateConfig
-    decider: str | None = None
-    seed: int = 0
+    criteria: Criteria
+
+    @property
+    def config(self) -> EvaluateConfig:
+        return self.criteria.config
+
+    @property
+    def seed(self) -> int:
+        return self.criteria.seed
 
 
 def validate(subject: Subject) -> Validated:
@@ -67,7 +74,7 @@ def assess(subject: Subject, validated: Validated) -> tuple[Evaluation, Floats]:
         test.targets,
         outputs,
         theirs,
-        decider=subject.decider,
+        decider=subject.criteria.decider.name,
         seed=seed,
         deciding=dict.fromkeys(theirs, subject.task) | _thresholds(subject, validated, baselines),
     )

@@ -14,6 +14,7 @@ from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ArtifactError, ConfigError, listed
 from luban.evaluation.bootstrap import Score, resample
+from luban.evaluation.criteria import Criteria
 from luban.evaluation.evaluate import shown
 from luban.evaluation.quality import Quality
 from luban.tasks import TASKS
@@ -26,12 +27,14 @@ from luban.tasks.validated import Validated
 MAX_EXAMPLES = 10
 SIGNIFICANT = 0.05
 NAME_ROWS = "Name rows for both to predict: luban compare RUN_A RUN_B DATA"
+NAME_OTHERS = "Name rows that both read alike, with targets that both know"
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
     """A run and its predictions. rows: their numbers in the source. is_partial: whether only the most probable class of
-    each row is known, as of more than 100 classes."""
+    each row is known, as of more than 100 classes. is_named: whether they are rows that the user named, and not those
+    that the run stored."""
 
     run: RunDirectory
     task: Task
@@ -39,6 +42,7 @@ class Judged:
     targets: Array
     outputs: Floats
     is_partial: bool = False
+    is_named: bool = False
 
     def cost(self) -> dict[str, Any]:
         """Return what the run took and how large it is."""
@@ -81,11 +85,23 @@ def mcnemar(a_alone: int, b_alone: int) -> float:
     return float(binomtest(a_alone, both).pvalue) if both else 1.0
 
 
-def compare(a: Judged, b: Judged, seed: int = 0) -> RunComparison:
-    """Compare predictions of the same rows. Raises ConfigError where task, target, labels or rows differ."""
+def compare(a: Judged, b: Judged) -> RunComparison:
+    """Compare predictions of the same rows; what decides is what A was trained for.
+
+    Raises ConfigError where task, target, labels or rows differ, or where what decides is not known of stored rows.
+    """
     check_question(a.run, a.task, b.run, b.task)
     check_rows(a, b)
+    criteria, theirs = (Criteria.load(found.run, found.task) for found in (a, b))
+    deciding, seed = criteria.decider, criteria.seed
     is_partial = a.is_partial or b.is_partial
+    if is_partial and not deciding.of_answers:
+        raise ConfigError(
+            f"{a.run.path} and {b.run.path}",
+            expected=f"probabilities, since {deciding.name.replace('_', ' ')} decides (train.metric)",
+            found=f"answers alone, which is what runs of more than {MAX_PROBABILITY_COLUMNS} classes store",
+            action=NAME_ROWS,
+        )
     known = [metric for metric in a.task.metrics if metric.of_answers or not is_partial]
     one, other = (resample(_metrics(found.task, known), found.targets, found.outputs, seed=seed) for found in (a, b))
     metrics = {
@@ -112,7 +128,7 @@ def compare(a: Judged, b: Judged, seed: int = 0) -> RunComparison:
     if qualities[0].is_share:
         alone = int((gain < 0).sum()), int((gain > 0).sum())
         test = {"a_alone": alone[0], "b_alone": alone[1], "p": mcnemar(*alone)}
-    deciding, changed = known[0], int((texts[0] != texts[1]).sum())
+    changed = int((texts[0] != texts[1]).sum())
     sign = 1 if deciding.higher_is_better else -1
     return RunComparison(
         rows=len(a.rows),
@@ -124,7 +140,8 @@ def compare(a: Judged, b: Judged, seed: int = 0) -> RunComparison:
         changed=changed,
         mended=examples(best[gain[best] > 0]),
         broken=examples(worst[gain[worst] < 0]),
-        verdict=_verdict(deciding.name, sign, metrics[deciding.name], test, changed),
+        verdict=_verdict(deciding.name, sign, metrics[deciding.name], test, changed)
+        + _other_aim(deciding.name, theirs.decider.name),
     )
 
 
@@ -142,7 +159,7 @@ def _verdict(
     interval = f"95 % interval of the difference {shown(difference.low)} to {shown(difference.high)}"
     scores = f"{name} {shown(one)} of A and {shown(other)} of B, {interval}"
     is_clear = difference.low > 0 or difference.high < 0
-    if test is not None:
+    if test is not None and metric == "accuracy":  # which is what McNemar's test is about
         scores += f", McNemar p {test['p']:.2g}"
         is_clear = is_clear and test["p"] < SIGNIFICANT
     if not changed:
@@ -150,6 +167,13 @@ def _verdict(
     if not is_clear:
         return f"Neither is clearly better: {scores}."
     return f"{'B' if sign * difference.value > 0 else 'A'} is better: {scores}."
+
+
+def _other_aim(mine: str, theirs: str) -> str:
+    """Say so where B was trained for another metric than the one that decides."""
+    if mine == theirs:
+        return ""
+    return f" B was trained for {theirs.replace('_', ' ')}, A for {mine.replace('_', ' ')}, which decides here."
 
 
 def _actual(task: Task, targets: Array) -> list[str]:
@@ -195,7 +219,7 @@ def check_rows(a: Judged, b: Judged) -> None:
         f"{a.run.path} and {b.run.path}",
         expected="the same test rows",
         found=f"{len(a.rows)} and {len(b.rows)} rows, of which {common} have numbers in common",
-        action=NAME_ROWS,
+        action=NAME_OTHERS if a.is_named else NAME_ROWS,
     )
 
 
@@ -239,7 +263,7 @@ def _stored(run: RunDirectory, task: Task) -> Judged:
             str(path),
             expected="the predictions of the test rows",
             found="none" if isinstance(error, FileNotFoundError) else "a file that is damaged",
-            action="Copy the run directory again, or name rows for both to predict: luban compare RUN_A RUN_B DATA",
+            action=f"Copy the run directory again, or {NAME_ROWS[0].lower()}{NAME_ROWS[1:]}",
         ) from error
     targets, _ = task.encode(frame[f"actual_{target}"])
     rows = frame["row"].to_numpy()

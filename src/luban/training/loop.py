@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from luban.core.errors import ConfigError, StoppedError, listed, nearest
+from luban.core.errors import StoppedError
 from luban.core.events import (
     CheckpointDue,
     CheckpointSaved,
@@ -34,6 +34,7 @@ from luban.features.dataset import Dataset
 from luban.models.network import Network
 from luban.predictor import forward_all
 from luban.tasks.base import Metric, Task
+from luban.tasks.deciding import deciding_metric
 from luban.training.averaging import WeightAverage
 from luban.training.checkpoint import Checkpoints, Tensors
 from luban.training.clipping import clip_grad_norm
@@ -326,16 +327,3 @@ def ranked(scores: dict[str, float], decider: Metric) -> tuple[float, float]:
     score = scores[decider.name] if decider.higher_is_better else -scores[decider.name]
     loss = scores.get("log_loss", math.inf)
     return (UNDEFINED if math.isnan(score) else max(round(score, 6), UNDEFINED)), max(-loss, UNDEFINED)
-
-
-def deciding_metric(task: Task, name: str | None) -> Metric:
-    """Return the metric that chooses the best weights: the named one, or the task's first."""
-    by_name = {metric.name: metric for metric in task.metrics}
-    if name is not None and name not in by_name:
-        raise ConfigError(
-            "train.metric",
-            expected=f"a metric of {task.name}: {listed(by_name)}",
-            found=f"'{name}'",
-            action=f"{nearest(name, by_name)}Choose one of these",
-        )
-    return by_name[name] if name else task.metrics[0]

@@ -1,0 +1,48 @@
+"""By what a run is judged: one answer for the training's own verdict, later evaluations and comparisons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import yaml
+from pydantic import ValidationError
+
+from luban.core import artifact
+from luban.core.artifact import RunDirectory
+from luban.core.errors import ArtifactError, ConfigError
+from luban.evaluation.config import EvaluateConfig
+from luban.tasks.base import Metric, Task
+from luban.tasks.deciding import deciding_metric
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """decider: the metric that decides. config: goal, level and more, as the run set them. seed: of what is drawn."""
+
+    decider: Metric
+    config: EvaluateConfig
+    seed: int
+
+    @classmethod
+    def of(cls, task: Task, metric: str | None, config: EvaluateConfig, seed: int) -> Self:
+        """metric: the setting `train.metric`. Raises ConfigError where it is none of the task's."""
+        return cls(deciding_metric(task, metric), config, seed)
+
+    @classmethod
+    def load(cls, run: RunDirectory, task: Task) -> Self:
+        """Read the configuration of a finished run; what an older run does not set has its default. Raises
+        ArtifactError."""
+        path = run / artifact.CONFIG
+        try:
+            settings: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+            config = EvaluateConfig.model_validate(settings.get("evaluate") or {})
+            metric = (settings.get("train") or {}).get("metric")
+            return cls.of(task, metric, config, int(settings.get("seed") or 0))
+        except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError, ValidationError, ConfigError) as error:
+            raise ArtifactError(
+                str(path),
+                expected="the settings that the run was judged by",
+                found="others, or none",
+                action="Copy the run directory again",
+            ) from error
