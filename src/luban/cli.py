@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from typing import Annotated, Any
 
@@ -20,13 +21,17 @@ from luban.commands.runs import runs
 from luban.commands.samples import samples
 from luban.commands.trace import trace
 from luban.commands.train import train
-from luban.core.errors import LubanError
+from luban.core.address_space import check_room_to_load
+from luban.core.errors import LubanError, ResourceError
 from luban.core.printing import take_streams
 from luban.core.shown import LONGEST, shown
+from luban.core.system_errors import last_resort, means_memory
 from luban.core.version import VERSION
 
 COMMANDS = (train, audit, find_lr, predict, evaluate, trace, compare, report, runs, explain, samples, demo)
 """In the order of `luban --help`."""
+
+NO_MEMORY = b"luban: this process: expected enough memory, found too little. Close other programs.\n"
 
 app = typer.Typer(
     name="luban",
@@ -54,6 +59,7 @@ def root(
     ] = False,
 ) -> None:
     """From raw data to a trained, checked and usable deep model."""
+    check_room_to_load()
 
 
 for command in COMMANDS:
@@ -82,14 +88,36 @@ def main() -> None:
             raise
         tell(f"luban: {error}", "red")
         sys.exit(error.exit_code)
-    except Exception as error:
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # the panics of Polars are no Exception
         if hasattr(error, "format_message"):  # a mistake on the command line, which typer's own class stands for
             misused(error)
         if debug:
             raise
+        sys.exit(told(error))
+
+
+def told(error: BaseException) -> int:
+    """Say in one sentence what nothing else has caught, and return the exit code."""
+    from luban.report.wrapping import tell
+
+    error.__traceback__ = None  # gives back what its frames hold
+    try:
+        refused = last_resort(error)
+        if refused is not None:
+            tell(f"luban: {refused}", "red")
+            if isinstance(refused, ResourceError):
+                os._exit(refused.exit_code)  # libraries that find no memory at their end would crash
+            return refused.exit_code
         tell(f"luban: an error of Luban's own, {type(error).__name__}: {shown(error, limit=LONGEST)}", "red")
         tell("Add --debug to see where, and report what it prints.", None)
-        sys.exit(2)
+    except Exception as second:
+        if not means_memory(second):
+            raise
+        os.write(2, NO_MEMORY)  # takes none
+        os._exit(1)
+    return 2
 
 
 def misused(error: Any) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 CONFIG_SUFFIXES = (".yaml", ".yml")
 BEFORE_TRAINING = {artifact.HISTORY, artifact.CONFIG, artifact.AUDIT}  # files of a run that never began
 ROLES = ("train", "validation", "test")
+NAME_BYTES = 100  # of a run that is named after its data; file systems hold 143 and more
 
 
 def train_from_settings(settings: dict[str, Any], where: str, tables: dict[str, object], *, quiet: bool) -> Model:
@@ -345,7 +346,9 @@ def default_name(source: object) -> str:
         return "table"
     path = Path(str(source).removeprefix("sample:"))
     stem = path.name.split(".")[0]
-    return (path.parent.name if stem in ("train", "data") and path.parent.name else stem) or "run"
+    name = (path.parent.name if stem in ("train", "data") and path.parent.name else stem) or "run"
+    # What is added to it, for a learning rate or the second of a name, must fit, too.
+    return name.encode()[:NAME_BYTES].decode("utf-8", "ignore")
 
 
 def required_source(config: RunConfig) -> str:

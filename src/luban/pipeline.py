@@ -17,6 +17,7 @@ from luban.core.errors import typed
 from luban.core.runtime import choose_device, flushed_denormals, hardware, seeded
 from luban.core.sentence import sentence
 from luban.core.shown import as_page
+from luban.core.system_errors import last_resort
 from luban.core.version import VERSION
 from luban.data import sources
 from luban.evaluation.criteria import Criteria
@@ -163,7 +164,8 @@ def explain(run: Run, predictor: Predictor, prepared: Prepared, evaluation: Eval
     try:
         found, notes = explain_examples(predictor, table, prepared.test, mistakes, metric, run.config.seed)
     except Exception as error:  # noqa: BLE001 - an explanation is not worth a model
-        text = sentence("unexplained", "nothing could be explained ({error}); the model is saved", error=str(error))
+        reason = str(last_resort(error) or error)
+        text = sentence("unexplained", "nothing could be explained ({error}); the model is saved", error=reason)
         run.note("explain", text, warning=True)
         return
     run.note("explain", *notes)
@@ -184,9 +186,8 @@ def report(run: Run, facts: dict[str, Any]) -> str | None:
             return str(write_report(run.directory, run.config.lang, manifest=facts))
         except Exception as error:  # noqa: BLE001 - a page is not worth a model
             path = run.directory.path
-            text = (
-                f"no report could be made ({error}); the model is saved: try `luban report {typed(path)} --overwrite`"
-            )
+            reason, again = last_resort(error) or error, f"luban report {typed(path)} --overwrite"
+            text = f"no report could be made ({reason}); the model is saved: try `{again}`"
             run.note("report", text, warning=True)
             return None
 

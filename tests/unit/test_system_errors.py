@@ -147,4 +147,4 @@ def test_last_resort_names_the_file_and_looks_at_what_caused_an_error() -> None:
     assert str(found).startswith("gone.json: expected a file that can be read, found 'No such file or directory'.")
     within = last_resort(caused(MemoryError(), ImportError("cannot import name 'x'")))
     assert isinstance(within, ResourceError)
-    assert str(within).startswith("luban: expected enough memory")
+    assert str(within).startswith("this process: expected enough memory")

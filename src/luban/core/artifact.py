@@ -28,6 +28,7 @@ AUDIT, EXPLANATIONS = "audit.json", "explanations.json"
 REPORT, CARD = "report.html", "README.md"
 DERIVED = (REPORT, CARD)  # made from the other files, and made again at any time: not sealed
 CALIBRATION = "calibration.json"  # what the validation rows tell of the finished model: its temperature, and more
+SHOWN_OF_NAME = 24  # characters, of at most 4 bytes each
 
 RATES, RATE_PLOT = "learning_rate.json", "learning_rate.svg"
 
@@ -35,7 +36,8 @@ RATES, RATE_PLOT = "learning_rate.json", "learning_rate.svg"
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a sibling name to write to; afterwards it is flushed to the disk and takes the place of `path`."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
+    # As much of the name as fits whatever the file system allows: no legal name is lengthened beyond it.
+    temporary = path.with_name(f".{path.name[:SHOWN_OF_NAME]}.{uuid4().hex[:8]}.partial")
     with disk_errors(path):
         try:
             yield temporary

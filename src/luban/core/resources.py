@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 from pathlib import Path
 
 import torch
+
+from luban.core.address_space import left_of_limit
 
 UNLIMITED = 1 << 60  # version 1 of the control groups writes a number near 2**63 for "no limit"
 
@@ -28,7 +29,7 @@ def available_memory(device: torch.device, root: Path = Path("/")) -> int | None
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if device.type != "cpu":
         return None
-    left = [_machine_memory(root), *_group_memory(root), _own_memory(root)]
+    left = [_machine_memory(root), *_group_memory(root), left_of_limit(root)]
     return min((bytes_ for bytes_ in left if bytes_ is not None), default=None)
 
 
@@ -63,19 +64,6 @@ def _machine_memory(root: Path) -> int | None:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return None
-
-
-def _own_memory(root: Path) -> int | None:
-    """What the process's limit on its address space leaves, as `ulimit -v` sets it."""
-    try:
-        resource = importlib.import_module("resource")  # not there on Windows
-    except ImportError:
-        return None
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    fields = _text(root / "proc/self/statm").split()
-    if limit == resource.RLIM_INFINITY or not fields:
-        return None
-    return max(0, int(limit) - int(fields[0]) * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _group_memory(root: Path) -> list[int]:

@@ -156,7 +156,7 @@ def last_resort(error: BaseException) -> LubanError | None:
         if seen is None or isinstance(seen, LubanError):
             return None
         filename = getattr(seen, "filename", None)
-        found = system_error(seen, "luban" if filename is None else os.fsdecode(filename), writing=False)
+        found = system_error(seen, "this process" if filename is None else os.fsdecode(filename), writing=False)
         if found is not None:
             return found
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)

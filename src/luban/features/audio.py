@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from luban.core.errors import DataError
 from luban.core.sentence import Sentence, sentence
+from luban.core.strict import Positive, Share, same_length
 from luban.core.tensors import EncodedColumn, InputSpec, Ragged, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.decoding import decode_cells
@@ -32,6 +33,8 @@ MAGICS = (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")  # th
 SAMPLED_CLIPS = 1_000
 WINDOW_SECONDS, HOP_SECONDS = 0.025, 0.010
 LOWEST_RATE, HIGHEST_RATE, HIGHEST_GUESS = 1_000, 192_000, 16_000  # Hz
+FEWEST_MELS, MOST_MELS = 4, 256
+MOST_SECONDS = 600.0
 MAX_CHANNELS = 32
 SILENCE = 1e-10  # power added before the logarithm: about 20 dB under the rounding noise of 16 bits
 SMALLEST_STD = 1e-3
@@ -48,8 +51,8 @@ class AudioConfig(FeatureConfig):
     """
 
     sample_rate: int | None = Field(default=None, ge=LOWEST_RATE, le=HIGHEST_RATE)
-    num_mels: int = Field(default=40, ge=4, le=256)
-    max_seconds: float = Field(default=10.0, gt=0, le=600)
+    num_mels: int = Field(default=40, ge=FEWEST_MELS, le=MOST_MELS)
+    max_seconds: float = Field(default=10.0, gt=0, le=MOST_SECONDS)
 
 
 def is_audio(content: bytes) -> bool:
@@ -183,11 +186,11 @@ class AudioFeature(Feature):
 
     name: str
     columns: tuple[str, ...]
-    sample_rate: int
-    max_seconds: float
-    mean: list[float]
-    std: list[float]
-    cut: float
+    sample_rate: Annotated[int, Field(ge=LOWEST_RATE, le=HIGHEST_RATE)]
+    max_seconds: Annotated[float, Field(gt=0, le=MOST_SECONDS)]
+    mean: Annotated[list[float], Field(min_length=FEWEST_MELS, max_length=MOST_MELS)]
+    std: list[Positive]
+    cut: Share
 
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
@@ -243,9 +246,8 @@ class AudioFeature(Feature):
     def state(self) -> dict[str, Any]:
         return asdict(self)
 
-    @classmethod
-    def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
-        return cls(**{**state, "columns": tuple(state["columns"])})
+    def check_state(self) -> None:
+        same_length(mean=self.mean, std=self.std)
 
     def describe(self) -> Sentence:
         return clauses(

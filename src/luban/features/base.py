@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from luban.core.sentence import Sentence
+from luban.core.strict import arguments
 from luban.core.tensors import EncodedColumn, InputSpec, Ragged, TensorKind
 
 
@@ -105,9 +106,17 @@ class Feature(ABC):
         return {}
 
     @classmethod
-    @abstractmethod
     def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
-        """Rebuild a fitted feature."""
+        """Rebuild a fitted feature. Raises ValueError where a part is not of the type that its field declares, or the
+        parts contradict each other."""
+        feature = cls(**arguments(cls, state))
+        if not feature.columns:
+            raise ValueError("columns: none")
+        feature.check_state()
+        return feature
+
+    def check_state(self) -> None:  # noqa: B027 - of most kinds there is nothing more to check
+        """Raise ValueError where the parts of the state contradict each other."""
 
     def describe(self) -> Sentence:
         """Return a few words on what was fitted, for the printed schema ('18 categories, 2 % missing')."""

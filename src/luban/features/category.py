@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from luban.core.sentence import Sentence, sentence
+from luban.core.strict import Count
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.cells import strings
@@ -47,9 +48,9 @@ class CategoryFeature(Feature):
     name: str
     columns: tuple[str, ...]
     values: tuple[str, ...]
-    num_distinct: int
-    num_rows: int
-    num_missing: int
+    num_distinct: Count
+    num_rows: Count
+    num_missing: Count
 
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
@@ -103,9 +104,9 @@ class CategoryFeature(Feature):
     def state(self) -> dict[str, Any]:
         return asdict(self) | {"columns": list(self.columns), "values": list(self.values)}
 
-    @classmethod
-    def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
-        return cls(**state | {"columns": tuple(state["columns"]), "values": tuple(state["values"])})
+    def check_state(self) -> None:
+        if len(set(self.values)) < len(self.values):
+            raise ValueError("values: a value stands twice")
 
     def describe(self) -> Sentence:
         count = len(self.values)

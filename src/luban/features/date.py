@@ -6,13 +6,15 @@ import math
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
+from pydantic import Field
 
 from luban.core.errors import DataError
 from luban.core.sentence import Sentence, sentence
+from luban.core.strict import Share
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features import epoch
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
@@ -33,6 +35,7 @@ PARTS = r"\d\D+\d"  # every way of writing a day has numbers with something betw
 SURE = 0.97
 LONGEST_DATE = 40  # characters
 EARLIEST_YEAR, LATEST_YEAR = 1000, 9999  # outside, '1/7/16' would pass for a day of the year 16
+MOST_DAYS = 110_000_000  # before and after 1970 that 64 bits of microseconds hold
 DAYS_LIMIT = 1e4  # scaled days stay finite in every float type
 WIDTH = 8
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -105,10 +108,10 @@ class DateFeature(Feature):
     name: str
     columns: tuple[str, ...]
     day_format: str | None
-    first: float
-    span: float
+    first: Annotated[float, Field(ge=-MOST_DAYS, le=MOST_DAYS)]
+    span: Annotated[float, Field(ge=0, le=MOST_DAYS)]
     missing_values: tuple[str, ...]
-    missing_share: float
+    missing_share: Share
 
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
@@ -171,9 +174,12 @@ class DateFeature(Feature):
     def state(self) -> dict[str, Any]:
         return asdict(self) | {"columns": list(self.columns), "missing_values": list(self.missing_values)}
 
-    @classmethod
-    def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
-        return cls(**state | {"columns": tuple(state["columns"]), "missing_values": tuple(state["missing_values"])})
+    def check_state(self) -> None:
+        if self.day_format is not None:
+            try:
+                parse_dates(pl.Series([example(self.day_format)]), self.day_format)
+            except pl.exceptions.PolarsError as error:
+                raise ValueError(f"day_format: no format of dates ({self.day_format})") from error
 
     def describe(self) -> Sentence:
         first, last = (EPOCH + timedelta(days=day) for day in (self.first, self.first + self.span))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from luban.core.errors import DataError
 from luban.core.sentence import Sentence, sentence
+from luban.core.strict import Positive, same_length
 from luban.core.tensors import EncodedColumn, InputSpec, Ragged, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.decoding import decode_cells, shared_zeros
@@ -34,6 +35,7 @@ SAMPLED_AT_ONCE = 256
 SMALLEST_GUESS, LARGEST_GUESS = 32, 224
 STRETCHED_RATIO = 1.1  # up to this ratio of the sides an image is resized whole, beyond it the middle is cut out
 DRAFT_MARGIN = 2  # a JPEG is decoded at no less than this multiple of the size, so that the resize still antialiases
+LARGEST_SIZE = 2048
 SMALLEST_STD = 1 / 255
 
 Pixels = npt.NDArray[np.uint8]
@@ -47,7 +49,7 @@ class ImageConfig(FeatureConfig):
     images are not decoded.
     """
 
-    size: int | None = Field(default=None, ge=1, le=2048)
+    size: int | None = Field(default=None, ge=1, le=LARGEST_SIZE)
     channels: Literal[1, 3] | None = None
     max_pixels: int = Field(default=64_000_000, ge=1)
 
@@ -134,11 +136,11 @@ class ImageFeature(Feature):
 
     name: str
     columns: tuple[str, ...]
-    size: int
-    channels: int
-    max_pixels: int
+    size: Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
+    channels: Literal[1, 3]
+    max_pixels: Annotated[int, Field(ge=1)]
     mean: list[float]
-    std: list[float]
+    std: list[Positive]
 
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
@@ -198,9 +200,8 @@ class ImageFeature(Feature):
     def state(self) -> dict[str, Any]:
         return asdict(self)
 
-    @classmethod
-    def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
-        return cls(**{**state, "columns": tuple(state["columns"])})
+    def check_state(self) -> None:
+        same_length(channels=range(self.channels), mean=self.mean, std=self.std)
 
     def describe(self) -> Sentence:
         if self.channels == 1:

@@ -11,6 +11,7 @@ import polars as pl
 from pydantic import Field
 
 from luban.core.sentence import Sentence, sentence
+from luban.core.strict import NotNegative
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.category import frequent
@@ -76,7 +77,7 @@ class LabelsFeature(Feature):
     columns: tuple[str, ...]
     labels: tuple[str, ...]
     separator: str
-    labels_a_row: float
+    labels_a_row: NotNegative
 
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
@@ -138,9 +139,9 @@ class LabelsFeature(Feature):
     def state(self) -> dict[str, Any]:
         return asdict(self) | {"columns": list(self.columns), "labels": list(self.labels)}
 
-    @classmethod
-    def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
-        return cls(**state | {"columns": tuple(state["columns"]), "labels": tuple(state["labels"])})
+    def check_state(self) -> None:
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError("labels: a label stands twice")
 
     def describe(self) -> Sentence:
         return clauses(

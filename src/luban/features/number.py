@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -13,6 +14,7 @@ import polars as pl
 import torch
 
 from luban.core.sentence import Sentence, sentence
+from luban.core.strict import Count, NotNegative
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.cells import quoted, share, strings
@@ -77,13 +79,13 @@ class NumberFeature(Feature):
     scaling: Scaling
     chosen: bool
     mean: float
-    std: float
+    std: NotNegative
     quantiles: tuple[float, ...]
     indicator: bool
     missing_values: tuple[str, ...]
-    num_rows: int
-    num_missing: int
-    num_not_finite: int
+    num_rows: Count
+    num_missing: Count
+    num_not_finite: Count
 
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
@@ -170,9 +172,11 @@ class NumberFeature(Feature):
         lists = {key: list(getattr(self, key)) for key in ("columns", "quantiles", "missing_values")}
         return asdict(self) | lists
 
-    @classmethod
-    def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
-        return cls(**state | {key: tuple(state[key]) for key in ("columns", "quantiles", "missing_values")})
+    def check_state(self) -> None:
+        if self.scaling == "quantile" and len(self.quantiles) != NUM_QUANTILES:
+            raise ValueError(f"quantiles: expected {NUM_QUANTILES}, found {len(self.quantiles)}")
+        if any(one > other for one, other in pairwise(self.quantiles)):
+            raise ValueError("quantiles: not in ascending order")
 
     def describe(self) -> Sentence:
         how = {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from luban.core.artifact import FEATURES
 from luban.core.errors import ArtifactError, SchemaError, listed, nearest
 from luban.core.sentence import sentence
+from luban.core.strict import Strict, checked
 from luban.core.tensors import InputSpec
 from luban.data.table import Table
 from luban.features.audio import AudioConfig
@@ -46,6 +48,12 @@ __all__ = [
 TEXT = "text"  # the name of the input that all text columns make together
 
 
+def _known(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"expected one of the kinds {listed(KINDS, limit=20)}, found '{kind}'")
+    return kind
+
+
 class FeaturesConfig(BaseModel):
     """Settings by kind of column."""
 
@@ -59,6 +67,19 @@ class FeaturesConfig(BaseModel):
     image: ImageConfig = ImageConfig()
     audio: AudioConfig = AudioConfig()
     sequence: SequenceConfig = SequenceConfig()
+
+
+class StoredFeature(Strict):
+    kind: Annotated[str, AfterValidator(_known)]
+    state: dict[str, Any]
+
+
+class StoredSchema(Strict):
+    """What features.json holds."""
+
+    features: Annotated[list[StoredFeature], Field(min_length=1)]
+    set_aside: dict[str, str]
+    target: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,16 +112,21 @@ class Schema:
     @classmethod
     def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
         """Raises ArtifactError where the state is damaged, or was written by a version that knew other kinds."""
+        place = ""
         try:
-            features = tuple(KINDS[item["kind"]].from_state(item["state"], files) for item in state["features"])
-            return cls(features, dict(state["set_aside"]), state["target"])
-        except (KeyError, TypeError, ValueError) as error:
+            stored = checked(StoredSchema, state)
+            features = []
+            for number, item in enumerate(stored.features):
+                place = f"features.{number}.state."
+                features.append(KINDS[item.kind].from_state(item.state, files))
+        except ValueError as error:
             raise ArtifactError(
-                "features.json",
+                FEATURES,
                 expected="the fitted columns of a run",
-                found=f"something else ({type(error).__name__}: {error})",
+                found=f"something else ({place}{error})",
                 action="Use the version of Luban that wrote the run, or copy the run directory again",
             ) from error
+        return cls(tuple(features), stored.set_aside, stored.target)
 
     def check(self, table: Table) -> list[str]:
         """Return what is unusual in a table, one sentence each. Raises SchemaError where an input column is not there;

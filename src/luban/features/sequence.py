@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from luban.core.sentence import Sentence, sentence
+from luban.core.strict import Positive, same_length
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 
@@ -100,9 +101,9 @@ class SequenceFeature(Feature):
 
     name: str
     columns: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    max_length: int
+    mean: Annotated[tuple[float, ...], Field(min_length=1)]
+    std: tuple[Positive, ...]
+    max_length: Annotated[int, Field(ge=1, le=MAX_STEPS)]
 
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
@@ -160,11 +161,8 @@ class SequenceFeature(Feature):
             "max_length": self.max_length,
         }
 
-    @classmethod
-    def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
-        return cls(
-            state["name"], tuple(state["columns"]), tuple(state["mean"]), tuple(state["std"]), state["max_length"]
-        )
+    def check_state(self) -> None:
+        same_length(mean=self.mean, std=self.std)
 
     def describe(self) -> Sentence:
         return sentence("learned.sequence", "{count} numbers a step", count=len(self.mean))

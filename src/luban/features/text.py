@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from luban.core.errors import ArtifactError, CheckpointError, ConfigError
 from luban.core.sentence import Sentence, sentence
+from luban.core.strict import NotNegative, Share, arguments
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.cells import cjk_share, strings
@@ -21,6 +22,7 @@ from luban.features.prose import Prose
 from luban.features.tokenizer import Method, TextEncoder, Texts, train
 
 DEFAULT_MAX_LENGTH = 256
+MOST_TOKENS = 1_000_000  # of a row
 CHARACTERS_A_TOKEN = 32  # a cell is cut to max_length * 32 characters first: a huge one costs no more than a long one
 CJK_SHARE = 0.5  # from here on a text is mostly Chinese or Japanese: a character is a token
 SLICED_CELLS = 8_192
@@ -37,7 +39,7 @@ class TextConfig(FeatureConfig):
 
     tokenizer: Literal["auto", "bpe", "words", "characters"] = "auto"
     vocab_size: int = Field(default=8_000, ge=300, le=1_000_000)
-    max_length: int | None = Field(default=None, ge=8)
+    max_length: int | None = Field(default=None, ge=8, le=MOST_TOKENS)
     lowercase: bool | None = None
 
 
@@ -56,9 +58,9 @@ class TextFeature(Feature):
     name: str
     columns: tuple[str, ...]
     tokenizer: str
-    max_length: int
-    mean_length: float
-    cut_share: float
+    max_length: Annotated[int, Field(ge=1, le=MOST_TOKENS)]
+    mean_length: NotNegative
+    cut_share: Share
     tokenizer_json: bytes
     encoder: TextEncoder
 
@@ -132,9 +134,11 @@ class TextFeature(Feature):
 
     @classmethod
     def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
-        columns, tokenizer_json = tuple(state["columns"]), files.get(TOKENIZER_FILE, b"")
+        parts, tokenizer_json = arguments(cls, state, ("tokenizer_json", "encoder")), files.get(TOKENIZER_FILE, b"")
+        if not parts["columns"]:
+            raise ValueError("columns: none")
         try:
-            encoder = TextEncoder.load(tokenizer_json, state["max_length"], len(columns) > 1)
+            encoder = TextEncoder.load(tokenizer_json, parts["max_length"], len(parts["columns"]) > 1)
         except ValueError as error:
             raise ArtifactError(
                 TOKENIZER_FILE,
@@ -142,7 +146,7 @@ class TextFeature(Feature):
                 found=f"a damaged file ({error})" if tokenizer_json else "no file",
                 action="Copy the whole run directory again",
             ) from None
-        return cls(**state | {"columns": columns}, tokenizer_json=tokenizer_json, encoder=encoder)
+        return cls(**parts, tokenizer_json=tokenizer_json, encoder=encoder)
 
     def describe(self) -> Sentence:
         tokenizers = {

@@ -14,6 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
+from luban.core.strict import arguments
 from luban.features.base import ColumnProfile
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -101,5 +102,12 @@ class Task(ABC):
     def state(self) -> dict[str, Any]: ...
 
     @classmethod
-    @abstractmethod
-    def from_state(cls, state: dict[str, Any]) -> Self: ...
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Rebuild a fitted task. Raises ValueError where a part is not of the type that `__init__` declares, or the
+        parts contradict each other."""
+        task = cls(**arguments(cls, state))
+        task.check_state()
+        return task
+
+    def check_state(self) -> None:  # noqa: B027 - a task of numbers has nothing more to check
+        """Raise ValueError where the parts of the state contradict each other."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
+from pydantic import AfterValidator
 from torch import Tensor
 from torch.nn import functional as F
 
 from luban.core.errors import DataError, listed
+from luban.core.strict import Count, same_length
 from luban.features.base import ColumnProfile
 from luban.features.cells import quoted, strings
 from luban.tasks import metrics
@@ -36,6 +38,12 @@ MAX_PROBABILITY_COLUMNS = 100
 INFINITE_NAMES = ("inf", "-inf")  # what float cells are called
 
 
+def _of_one_type(labels: list[Label]) -> list[Label]:
+    if len({type(label) for label in labels}) > 1:
+        raise ValueError("labels of several types")
+    return labels
+
+
 class Classification(Task):
     """Labels and their probabilities; softmax and cross-entropy, if a task does not say otherwise.
 
@@ -44,7 +52,9 @@ class Classification(Task):
     table.
     """
 
-    def __init__(self, target: str, labels: list[Label], counts: list[int]) -> None:
+    def __init__(
+        self, target: str, labels: Annotated[list[Label], AfterValidator(_of_one_type)], counts: list[Count]
+    ) -> None:
         self.target, self.labels, self.counts = target, labels, counts
         self.names: list[str] = strings(pl.Series(labels)).to_list()
 
@@ -141,9 +151,13 @@ class Classification(Task):
     def state(self) -> dict[str, Any]:
         return {"target": self.target, "labels": self.labels, "counts": self.counts}
 
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Self:
-        return cls(**state)
+    def check_state(self) -> None:
+        same_length(labels=self.labels, counts=self.counts)
+        if len(set(self.names)) < len(self.names):
+            raise ValueError("labels: a label stands twice")
+        if len(self.names) < 2:
+            raise ValueError("labels: fewer than two")
+        self.check_labels(self.target, self.names)
 
 
 class Binary(Classification):

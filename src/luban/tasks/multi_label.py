@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
 from luban.core.errors import DataError
+from luban.core.strict import Count, same_length
 from luban.features.base import ColumnProfile
 from luban.features.labels import SEPARATORS, LabelsFeature, find_separator, split_labels
 from luban.tasks import metrics
@@ -38,7 +40,14 @@ class MultiLabel(Task):
     metrics: tuple[Metric, ...] = metrics.MULTI_LABEL
     thresholds: npt.NDArray[np.float32] | float = LABEL_THRESHOLD
 
-    def __init__(self, target: str, labels: list[str], counts: list[int], num_rows: int, separator: str) -> None:
+    def __init__(
+        self,
+        target: str,
+        labels: Annotated[list[str], Field(min_length=1)],
+        counts: list[Count],
+        num_rows: Count,
+        separator: str,
+    ) -> None:
         self.target, self.labels, self.counts, self.num_rows = target, labels, counts, num_rows
         self.separator = separator
 
@@ -130,9 +139,10 @@ class MultiLabel(Task):
         names = ("target", "labels", "counts", "num_rows", "separator")
         return {name: getattr(self, name) for name in names}
 
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Self:
-        return cls(**state)
+    def check_state(self) -> None:
+        same_length(labels=self.labels, counts=self.counts)
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError("labels: a label stands twice")
 
 
 def _cells(target: pl.Series) -> pl.Series:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from luban.core.errors import DataError
+from luban.core.strict import Positive
 from luban.features.base import ColumnProfile
 from luban.features.cells import quoted
 from luban.features.number import parse_numbers
@@ -32,7 +33,7 @@ class Regression(Task):
     set_methods: ClassVar[tuple[SetMethod, ...]] = ("residual",)
     metrics: tuple[Metric, ...] = metrics.REGRESSION
 
-    def __init__(self, target: str, mean: float, std: float) -> None:
+    def __init__(self, target: str, mean: float, std: Positive) -> None:
         self.target, self.mean, self.std = target, mean, std
 
     @classmethod
@@ -94,7 +95,3 @@ class Regression(Task):
 
     def state(self) -> dict[str, Any]:
         return {"target": self.target, "mean": self.mean, "std": self.std}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Self:
-        return cls(**state)
