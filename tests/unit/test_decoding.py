@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from luban.core.sentence import Sentence, sentence
+from luban.data.media.unreadable import UnreadableCellError
 from luban.features import decoding
 from luban.features.decoding import decode_cells, shared_zeros
-from luban.features.media import UnreadableCellError
 
 CELLS = [b"\x07" * (1 + number % 5) for number in range(300)]
 PARENT = os.getpid()

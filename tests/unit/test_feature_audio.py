@@ -179,7 +179,7 @@ class TestEncode:
         ("cell", "reason"),
         [
             (b"", r"the file is empty \(0 bytes\)"),
-            (b"junk", "not a WAV, FLAC, Ogg or MP3 file"),
+            (b"junk", "not a WAV, FLAC, Ogg, MP3, AIFF, AU or CAF file"),
             (saved(tone(440))[:1000], "the file is cut off: 1,000 of 4,844 bytes"),
             (saved(tone(440), kind="FLAC")[:-800], "cut off|cannot be decoded"),
             (b"fLaC" + bytes(100), "cannot be decoded"),

@@ -217,7 +217,7 @@ class TestBadCells:
             ("missing.png", "there is no file 'missing.png' in the folder of the data"),
             ("/etc/passwd", "'/etc/passwd' is an absolute path"),
             ("../outside.png", "'../outside.png' leaves the folder of the data"),
-            ("link.png", "'link.png' leaves the folder of the data"),
+            ("link.png", "'link.png' is a link that leads out of the folder of the data"),
             ("loop.png", "no file|not a usable path"),
             ("nul\0.png", "not a usable path"),
             ("x" * 5000, "not a usable path"),
@@ -255,7 +255,7 @@ class TestBadCells:
         assert bad == {0: "expected the bytes of a file or a path, found int"}
 
     def test_too_large_a_file(self, monkeypatch: pytest.MonkeyPatch, feature: ImageFeature) -> None:
-        monkeypatch.setattr("luban.features.media.MAX_FILE_BYTES", 10)
+        monkeypatch.setattr("luban.data.media.cells.MAX_FILE_BYTES", 10)
         bad = feature.encode(pl.DataFrame({"photo": [b"x" * 11]})).bad
         assert bad == {0: "the file has 11 bytes, the limit is 10"}
 

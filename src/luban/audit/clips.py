@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from luban.audit.subject import Subject
+from luban.data.media.cells import is_missing
 from luban.features.audio import decode_clip, log_mel
 from luban.features.decoding import Reasons, decode_cells
-from luban.features.media import is_missing
 
 SAMPLE_RATE, MAX_SECONDS = 8_000, 30.0  # Hz
 NUM_BANDS, NUM_STEPS = 17, 32  # mel bands and stretches of time: 16 x 31 bits

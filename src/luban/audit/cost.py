@@ -15,8 +15,9 @@ import polars as pl
 
 from luban.audit.confident import DENSE_STEPS, FITTED_ROWS, FOLDS, MAX_CLASSES
 from luban.audit.subject import FILE_KINDS, Subject
+from luban.data.media.cells import locate
+from luban.data.media.unreadable import UnreadableCellError
 from luban.features.cells import cjk_share, strings
-from luban.features.media import UnreadableCellError, locate
 from luban.features.plain import CJK_SHARE
 
 SAMPLE = 200  # cells of a column, drawn evenly, from which the rest is estimated

@@ -6,14 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from luban.audit.subject import Subject
+from luban.data.media.cells import is_missing
+from luban.data.media.pictures import MAX_PIXELS, Ranges
 from luban.data.table import Table
 from luban.features.decoding import Reasons, decode_cells, shared_zeros
-from luban.features.image import ImageConfig, decode_image
-from luban.features.media import is_missing
+from luban.features.image import decode_image
+from luban.features.levels import see
+from luban.features.media import sampled_cells
 
 SIDE = 32  # pixels
+SAMPLED_RANGES = 256  # images
 MAX_IMAGES = 200_000  # that are looked at: 0.6 GB
-MAX_PIXELS = ImageConfig.model_fields["max_pixels"].default
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -23,11 +26,12 @@ def small_images(subject: Subject, column: str, table: Table | None = None) -> t
     key = _key(table, column)
     if key not in subject.cache:
         cells = table.frame[column].head(MAX_IMAGES).to_list()
+        ranges = _ranges(subject, column)
         pixels = shared_zeros((len(table), 3, SIDE, SIDE), np.uint8)
         is_read = shared_zeros((len(table),), np.bool_)
 
         def decode(position: int, content: bytes) -> None:
-            pixels[position] = decode_image(content, SIDE, 3, MAX_PIXELS)
+            pixels[position] = decode_image(content, SIDE, 3, MAX_PIXELS, ranges)
             is_read[position] = True
 
         present = [at for at, cell in enumerate(cells) if not is_missing(cell)]
@@ -42,6 +46,16 @@ def unreadable_images(subject: Subject, column: str) -> Reasons:
     small_images(subject, column)
     reasons: Reasons = subject.cache[f"{_key(subject.table, column)} unread"]
     return reasons
+
+
+def _ranges(subject: Subject, column: str) -> Ranges:
+    """Return the levels of deep pixels that are black and white, from a few images of the audited table."""
+    key = f"ranges {column}"
+    if key not in subject.cache:
+        sample = sampled_cells(subject.table.frame[column], SAMPLED_RANGES)
+        subject.cache[key] = see(sample, subject.table.folder, MAX_PIXELS).ranges
+    found: Ranges = subject.cache[key]
+    return found
 
 
 def _key(table: Table, column: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 
+from luban.data.media.cells import locate
+from luban.data.media.unreadable import UnreadableCellError
 from luban.data.table import Table
 
 PROBED_CELLS = 5
@@ -56,9 +57,8 @@ def _files(table: Table, column: str) -> dict[str, tuple[str, int]]:
 def _located(cell: str, folder: Path) -> Path | None:
     """Return the file inside the folder that a cell names, None where there is none."""
     try:
-        path = Path(os.path.realpath(folder / cell))
-        return path if cell and path.is_relative_to(folder) and path.is_file() else None
-    except (OSError, ValueError):  # a name too long, a NUL character
+        return locate(cell, folder) if cell else None
+    except UnreadableCellError:
         return None
 
 

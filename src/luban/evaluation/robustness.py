@@ -9,18 +9,19 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import soundfile
 from PIL import Image, ImageEnhance
 
 from luban.data.draw import sample_rows
+from luban.data.media import sound
+from luban.data.media.cells import is_missing, read_cell
+from luban.data.media.pictures import NO_RANGES, Ranges, decode
+from luban.data.media.unreadable import UnreadableCellError
 from luban.data.table import Table
 from luban.evaluation.bootstrap import FEW_RESAMPLES, Score, resample
 from luban.features import cache
-from luban.features.audio import open_clip
 from luban.features.cells import strings
 from luban.features.dataset import Dataset
-from luban.features.image import open_image
-from luban.features.media import UnreadableCellError, read_cell
+from luban.features.image import ImageFeature
 from luban.features.number import parse_numbers
 from luban.predictor import Predictor
 from luban.tasks.base import Array, Floats, Metric
@@ -33,9 +34,8 @@ PIXEL_NOISE = 0.05  # of the range of brightness
 CROPPED = 0.9  # of each side is kept
 BRIGHTNESS = 0.7
 SOUND_NOISE_DB = 20.0  # below the sound
-MAX_PIXELS = 64_000_000
 
-Corrupt = Callable[[pl.Series, np.random.Generator, Table], pl.Series]
+Corrupt = Callable[..., pl.Series]  # of cells, a generator and their table; of images also the ranges of deep pixels
 
 
 @dataclass(frozen=True)
@@ -83,16 +83,16 @@ def dropped(cells: pl.Series, rng: np.random.Generator, table: Table) -> pl.Seri
     return pl.Series(cells.name, [None] * len(cells), dtype=cells.dtype)
 
 
-def pixel_noise(cells: pl.Series, rng: np.random.Generator, table: Table) -> pl.Series:
+def pixel_noise(cells: pl.Series, rng: np.random.Generator, table: Table, ranges: Ranges = NO_RANGES) -> pl.Series:
     def corrupt(image: Image.Image) -> Image.Image:
         pixels = np.asarray(image, np.float64)
         noisy = pixels + rng.normal(size=pixels.shape) * 255 * PIXEL_NOISE
         return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
 
-    return _images(cells, table, corrupt)
+    return _images(cells, table, ranges, corrupt)
 
 
-def crop(cells: pl.Series, rng: np.random.Generator, table: Table) -> pl.Series:
+def crop(cells: pl.Series, rng: np.random.Generator, table: Table, ranges: Ranges = NO_RANGES) -> pl.Series:
     """Keep nine tenths of each side, at a random place."""
 
     def corrupt(image: Image.Image) -> Image.Image:
@@ -101,19 +101,19 @@ def crop(cells: pl.Series, rng: np.random.Generator, table: Table) -> pl.Series:
         top = int(rng.integers(0, image.height - height + 1))
         return image.crop((left, top, left + width, top + height))
 
-    return _images(cells, table, corrupt)
+    return _images(cells, table, ranges, corrupt)
 
 
-def darker(cells: pl.Series, rng: np.random.Generator, table: Table) -> pl.Series:
-    return _images(cells, table, lambda image: ImageEnhance.Brightness(image).enhance(BRIGHTNESS))
+def darker(cells: pl.Series, rng: np.random.Generator, table: Table, ranges: Ranges = NO_RANGES) -> pl.Series:
+    return _images(cells, table, ranges, lambda image: ImageEnhance.Brightness(image).enhance(BRIGHTNESS))
 
 
-def _images(cells: pl.Series, table: Table, corrupt: Callable[[Image.Image], Image.Image]) -> pl.Series:
+def _images(cells: pl.Series, table: Table, ranges: Ranges, corrupt: Callable[[Image.Image], Image.Image]) -> pl.Series:
+    """Change the pixels of images. ranges: of deep pixels, as the feature has learned them."""
+
     def changed(content: bytes) -> bytes:
-        image = open_image(content, MAX_PIXELS)
-        image = image.convert("L" if image.mode in ("1", "L", "LA", "I", "I;16", "F") else "RGB")
         buffer = io.BytesIO()
-        corrupt(image).save(buffer, "PNG")
+        corrupt(decode(content, None, ranges=ranges)).save(buffer, "PNG")
         return buffer.getvalue()
 
     return _files(cells, table, changed)
@@ -123,13 +123,9 @@ def sound_noise(cells: pl.Series, rng: np.random.Generator, table: Table) -> pl.
     """Add white noise 20 dB below the sound."""
 
     def changed(content: bytes) -> bytes:
-        with open_clip(content) as clip:
-            samples, rate = clip.read(), clip.samplerate
-        level = float(np.sqrt(np.mean(samples**2))) * 10 ** (-SOUND_NOISE_DB / 20)
-        buffer = io.BytesIO()
-        noisy = np.clip(samples + rng.normal(size=samples.shape) * level, -1, 1)
-        soundfile.write(buffer, noisy, rate, format="WAV")
-        return buffer.getvalue()
+        samples, rate = sound.decode(content, mono=False)
+        level = float(np.sqrt(np.mean(samples.astype(np.float64) ** 2))) * 10 ** (-SOUND_NOISE_DB / 20)
+        return sound.as_wav(np.clip(samples + rng.normal(size=samples.shape) * level, -1, 1), rate)
 
     return _files(cells, table, changed)
 
@@ -138,11 +134,11 @@ def _files(cells: pl.Series, table: Table, changed: Callable[[bytes], bytes]) ->
     """Change the content of cells that are files; missing cells, and files that cannot be read, count as missing."""
 
     def one(cell: object) -> bytes | None:
-        if cell is None or cell == "":
+        if is_missing(cell):
             return None
         try:
             return changed(read_cell(cell, table.folder))
-        except (UnreadableCellError, OSError, ValueError, soundfile.LibsndfileError):
+        except UnreadableCellError:
             return None
 
     return pl.Series(cells.name, [one(cell) for cell in cells.to_list()], dtype=pl.Binary)
@@ -188,10 +184,13 @@ def measure_robustness(
     chosen, truth = table.take(rows), targets[rows]
     clean = float(metric.compute(truth, outputs[rows], np.ones((1, len(rows))))[0])
     predict = _predict_changed(predictor, chosen)
+    images = [feature for feature in predictor.schema.features if isinstance(feature, ImageFeature)]
+    ranges = {column: feature.ranges for feature in images for column in feature.columns}
     found = []
     for column, kind in list(kinds.items())[:MAX_COLUMNS]:
         for name, corrupt in CORRUPTIONS.get(kind, ()):
-            cells = corrupt(chosen.frame[column], rng, chosen)
+            known = {"ranges": ranges[column]} if column in ranges else {}
+            cells = corrupt(chosen.frame[column], rng, chosen, **known)
             corrupted = replace(chosen, frame=chosen.frame.with_columns(cells))
             score = resample([metric], truth, predict(corrupted, column), FEW_RESAMPLES, seed)[metric.name].score
             found.append(Corruption(name, column, score, score.value - clean))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ from typing import Annotated, Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import soundfile
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -23,22 +21,20 @@ from luban.core.errors import DataError
 from luban.core.sentence import Sentence, sentence
 from luban.core.strict import Positive, Share, same_length
 from luban.core.tensors import EncodedColumn, InputSpec, Ragged, TensorKind
+from luban.data.media import sound
+from luban.data.media.cells import is_missing
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.decoding import decode_cells
 from luban.features.learned import clauses
-from luban.features.media import UnreadableCellError, is_missing, match_files, sampled_cells
+from luban.features.media import match_files, sampled_cells
 
-SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
-MAGICS = (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")  # the last three: an MP3 without a tag
 SAMPLED_CLIPS = 1_000
 WINDOW_SECONDS, HOP_SECONDS = 0.025, 0.010
-LOWEST_RATE, HIGHEST_RATE, HIGHEST_GUESS = 1_000, 192_000, 16_000  # Hz
+HIGHEST_GUESS = 16_000  # Hz
 FEWEST_MELS, MOST_MELS = 4, 256
 MOST_SECONDS = 600.0
-MAX_CHANNELS = 32
 SILENCE = 1e-10  # power added before the logarithm: about 20 dB under the rounding noise of 16 bits
 SMALLEST_STD = 1e-3
-UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what programs that stream a WAV write into its header
 
 Floats = npt.NDArray[np.float32]
 
@@ -50,75 +46,16 @@ class AudioConfig(FeatureConfig):
     frame. max_seconds: what is longer is cut off at the end.
     """
 
-    sample_rate: int | None = Field(default=None, ge=LOWEST_RATE, le=HIGHEST_RATE)
+    sample_rate: int | None = Field(default=None, ge=sound.LOWEST_RATE, le=sound.HIGHEST_RATE)
     num_mels: int = Field(default=40, ge=FEWEST_MELS, le=MOST_MELS)
     max_seconds: float = Field(default=10.0, gt=0, le=MOST_SECONDS)
 
 
-def is_audio(content: bytes) -> bool:
-    """Tell by the first bytes whether a file is a WAV, FLAC, Ogg or MP3 file."""
-    return content.startswith(MAGICS) or (content[:4] == b"RIFF" and content[8:12] == b"WAVE")
-
-
-def open_clip(content: bytes) -> soundfile.SoundFile:
-    """Read a clip's header; raises UnreadableCellError where it is no clip, or one beyond the limits."""
-    if not is_audio(content):
-        raise UnreadableCellError(sentence("sound.foreign", "the file is not a WAV, FLAC, Ogg or MP3 file"))
-    riff_bytes = int.from_bytes(content[4:8], "little")
-    # The library reads what is left of a WAV file that was cut off, and says nothing.
-    if content.startswith(b"RIFF") and riff_bytes not in UNKNOWN_SIZES and riff_bytes + 8 > len(content) + 1:
-        found = sentence(
-            "sound.cut_bytes",
-            "the file is cut off: {size:,} of {whole:,} bytes",
-            size=len(content),
-            whole=riff_bytes + 8,
-        )
-        raise UnreadableCellError(found)
-    clip = soundfile.SoundFile(io.BytesIO(content))
-    if not LOWEST_RATE <= clip.samplerate <= HIGHEST_RATE:
-        found = sentence(
-            "sound.rate",
-            "the sample rate is {rate:,} Hz, not {low:,} to {high:,}",
-            rate=clip.samplerate,
-            low=LOWEST_RATE,
-            high=HIGHEST_RATE,
-        )
-        raise UnreadableCellError(found)
-    if clip.channels > MAX_CHANNELS:
-        found = sentence(
-            "sound.channels",
-            "the clip has {channels} channels, the limit is {limit}",
-            channels=clip.channels,
-            limit=MAX_CHANNELS,
-        )
-        raise UnreadableCellError(found)
-    if clip.frames == 0:
-        raise UnreadableCellError(sentence("sound.empty", "the clip has no samples"))
-    return clip
-
-
 def decode_clip(content: bytes, sample_rate: int, max_seconds: float) -> Floats:
-    """Decode a clip's first seconds, mixed to mono and resampled, into (samples,) float32 within -1 to 1."""
-    with open_clip(content) as clip:
-        wanted = min(clip.frames, math.ceil(max_seconds * clip.samplerate))
-        samples = clip.read(wanted, dtype="float32", always_2d=True)
-        if len(samples) < wanted:
-            found = sentence(
-                "sound.cut_samples",
-                "the file is cut off: {size:,} of {whole:,} samples",
-                size=len(samples),
-                whole=wanted,
-            )
-            raise UnreadableCellError(found)
-        mono = samples.mean(axis=1)
-        if not np.isfinite(mono).all():
-            raise UnreadableCellError(sentence("sound.not_finite", "the clip has samples that are not finite numbers"))
-        divisor = math.gcd(sample_rate, clip.samplerate)
-        if clip.samplerate != sample_rate:
-            from scipy.signal import resample_poly
-
-            mono = resample_poly(mono, sample_rate // divisor, clip.samplerate // divisor).astype(np.float32)
-    return np.asarray(mono[: math.ceil(max_seconds * sample_rate)])
+    """Decode a clip's first seconds, mixed to mono and resampled, into (samples,) float32 within -1 to 1; raises
+    UnreadableCellError."""
+    mono, rate = sound.decode(content, max_seconds)
+    return np.asarray(sound.resampled(mono, rate, sample_rate)[: math.ceil(max_seconds * sample_rate)])
 
 
 def mel_filters(num_mels: int, fft_size: int, sample_rate: int) -> Floats:
@@ -186,7 +123,7 @@ class AudioFeature(Feature):
 
     name: str
     columns: tuple[str, ...]
-    sample_rate: Annotated[int, Field(ge=LOWEST_RATE, le=HIGHEST_RATE)]
+    sample_rate: Annotated[int, Field(ge=sound.LOWEST_RATE, le=sound.HIGHEST_RATE)]
     max_seconds: Annotated[float, Field(gt=0, le=MOST_SECONDS)]
     mean: Annotated[list[float], Field(min_length=FEWEST_MELS, max_length=MOST_MELS)]
     std: list[Positive]
@@ -195,7 +132,7 @@ class AudioFeature(Feature):
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
         """Return how surely the cells are sound files, or relative paths of some."""
-        return match_files(profile, is_audio, SUFFIXES)
+        return match_files(profile, cls.kind)
 
     @classmethod
     def fit(
@@ -275,8 +212,7 @@ def _headers(cells: Sequence[object], folder: Path | None) -> list[tuple[int, fl
     found: dict[int, tuple[int, float]] = {}
 
     def measure(position: int, content: bytes) -> None:
-        with open_clip(content) as clip:
-            found[position] = clip.samplerate, clip.frames / clip.samplerate
+        found[position] = sound.measure(content)
 
     decode_cells(cells, range(len(cells)), folder, measure)
     return list(found.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import time
 import zlib
@@ -23,6 +24,8 @@ from luban.core.errors import ArtifactError
 from luban.core.resources import num_cores
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.core.version import VERSION
+from luban.data.media.cells import locate
+from luban.data.media.unreadable import UnreadableCellError
 from luban.data.table import Table
 from luban.features.base import Feature
 from luban.features.schema import Schema
@@ -203,12 +206,21 @@ def _files_stamp(schema: Schema, table: Table) -> str:
         digest.update(str(table.folder.resolve()).encode())
         for cell in table.frame[feature.columns[0]].to_list():
             if isinstance(cell, str) and cell:
-                try:
-                    state = (table.folder / cell).stat()
-                    digest.update(f"{cell}\0{state.st_size}\0{state.st_mtime_ns}".encode())
-                except (OSError, ValueError):
-                    digest.update(b"-")
+                state = _state(table.folder, cell)
+                digest.update(f"{cell}\0{state.st_size}\0{state.st_mtime_ns}".encode() if state else b"-")
     return digest.hexdigest()
+
+
+def _state(folder: Path, cell: str) -> os.stat_result | None:
+    """Return the state of the file that a cell names; None where there is none."""
+    try:
+        return (folder / cell).stat()
+    except (OSError, ValueError):  # most names are as written, and looking for others takes longer
+        pass
+    try:
+        return locate(cell, folder).stat()
+    except (OSError, UnreadableCellError):
+        return None
 
 
 def _key(schema: Schema, fingerprint: str, files_on_disk: str) -> str:

@@ -17,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from luban.core.resources import num_cores
-from luban.core.sentence import PARTS, restored, said, sentence, with_parts
-from luban.features.media import UnreadableCellError, read_cell
+from luban.core.sentence import PARTS, restored, said, with_parts
+from luban.data.media.cells import read_cell
+from luban.data.media.pictures import quiet
+from luban.data.media.unreadable import UnreadableCellError, damaged
 
 NUM_SPANS = 64  # parts of a column that threads take in turn
 THREADED_BYTES = 3_000  # measured: from this mean size of a file on, two threads beat one
@@ -52,18 +54,18 @@ def decode_cells(
             except UnreadableCellError as error:
                 bad[position] = said(error)
             except Exception as error:  # noqa: BLE001  # decoders of damaged files raise whatever they stumble over
-                why = str(error) or type(error).__name__
-                bad[position] = sentence("cell.damaged", "the file cannot be decoded ({error})", error=why)
+                bad[position] = said(damaged(error))
         return bad
 
     wanted = list(positions)
-    if _threads_pay(cells, wanted):
-        with ThreadPoolExecutor() as pool:
-            found = list(pool.map(run, [wanted[start::NUM_SPANS] for start in range(NUM_SPANS)]))
-    elif is_shared and len(wanted) >= FORKED_CELLS and sys.platform == "linux":
-        found = _in_processes(run, [wanted[start :: num_cores()] for start in range(num_cores())])
-    else:
-        found = [run(wanted)]
+    with quiet():
+        if _threads_pay(cells, wanted):
+            with ThreadPoolExecutor() as pool:
+                found = list(pool.map(run, [wanted[start::NUM_SPANS] for start in range(NUM_SPANS)]))
+        elif is_shared and len(wanted) >= FORKED_CELLS and sys.platform == "linux":
+            found = _in_processes(run, [wanted[start :: num_cores()] for start in range(num_cores())])
+        else:
+            found = [run(wanted)]
     return dict(sorted((position, reason) for bad in found for position, reason in bad.items()))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -14,22 +12,22 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
 from luban.core.errors import DataError
 from luban.core.sentence import Sentence, sentence
-from luban.core.strict import Positive, same_length
+from luban.core.strict import Positive, Share, same_length
 from luban.core.tensors import EncodedColumn, InputSpec, Ragged, TensorKind
+from luban.data.media import pictures
+from luban.data.media.cells import is_missing
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.decoding import decode_cells, shared_zeros
-from luban.features.media import UnreadableCellError, is_missing, match_files, sampled_cells
+from luban.features.learned import clauses
+from luban.features.levels import see
+from luban.features.media import match_files, sampled_cells
 
-# Only these decoders are ever tried: others call external programs (EPS) or see less care.
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"})
-MAGICS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
 SAMPLED_IMAGES = 5_000
 SAMPLED_AT_ONCE = 256
 SMALLEST_GUESS, LARGEST_GUESS = 32, 224
@@ -51,64 +49,21 @@ class ImageConfig(FeatureConfig):
 
     size: int | None = Field(default=None, ge=1, le=LARGEST_SIZE)
     channels: Literal[1, 3] | None = None
-    max_pixels: int = Field(default=64_000_000, ge=1)
+    max_pixels: int = Field(default=pictures.MAX_PIXELS, ge=1)
 
 
-def is_image(content: bytes) -> bool:
-    """Tell by the first bytes whether a file is a PNG, JPEG, GIF, WebP, BMP or TIFF image."""
-    return content.startswith(MAGICS) or (content[:4] == b"RIFF" and content[8:12] == b"WEBP")
-
-
-def open_image(content: bytes, max_pixels: int) -> Image.Image:
-    """Read an image's header; raises UnreadableCellError where it is no image, has no pixels or too many."""
-    try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        found = sentence("image.too_many", "the image has too many pixels, the limit is {limit:,}", limit=max_pixels)
-        raise UnreadableCellError(found) from error
-    except UnidentifiedImageError as error:
-        damaged = sentence("image.damaged", "the header of the image is damaged, or it has no pixels")
-        foreign = sentence("image.foreign", "the file is not a PNG, JPEG, GIF, WebP, BMP or TIFF image")
-        raise UnreadableCellError(damaged if is_image(content) else foreign) from error
-    width, height = image.size
-    if width * height > max_pixels:
-        raise UnreadableCellError(
-            sentence(
-                "image.large",
-                "the image has {pixels:,} pixels, the limit is {limit:,}",
-                pixels=width * height,
-                limit=max_pixels,
-            )
-        )
-    return image
-
-
-def decode_image(content: bytes, size: int, channels: int, max_pixels: int) -> Pixels:
+def decode_image(
+    content: bytes, size: int, channels: int, max_pixels: int, ranges: pictures.Ranges = pictures.NO_RANGES
+) -> Pixels:
     """Decode an image upright, the first frame of an animated one, into (channels, size, size) uint8.
 
     Transparency is laid on white. The image is resized with antialiasing: whole where its sides differ by up to 10 %,
-    else its central square. Raises UnreadableCellError, and whatever Pillow raises for damaged files.
+    else its central square. ranges: of pixels deeper than 8 bits. Raises UnreadableCellError.
     """
-    image = open_image(content, max_pixels)
-    image.draft(None, (DRAFT_MARGIN * size, DRAFT_MARGIN * size))
-    ImageOps.exif_transpose(image, in_place=True)
-    pixels = np.asarray(_resized(_opaque(image, "L" if channels == 1 else "RGB"), size))
+    mode = "L" if channels == 1 else "RGB"
+    image = pictures.decode(content, mode, max_pixels, ranges=ranges, draft=DRAFT_MARGIN * size)
+    pixels = np.asarray(_resized(image, size))
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
-
-
-def _opaque(image: Image.Image, mode: str) -> Image.Image:
-    """Convert any mode to 'L' or 'RGB'."""
-    if image.mode.startswith("I;16"):
-        # Pillow's own conversion clips to 255 in some releases and shifts in others.
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert(mode)
-    if image.mode in ("I", "F"):
-        raise UnreadableCellError(
-            sentence("image.range", "the image has 32-bit pixels of unknown range; save it with 8 or 16 bits")
-        )
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return image if image.mode == mode else image.convert(mode)
 
 
 def _resized(image: Image.Image, size: int) -> Image.Image:
@@ -127,7 +82,8 @@ class ImageFeature(Feature):
     """One column of images as squares of uint8; `prepare` normalises each channel.
 
     mean, std: of each channel over the training images, in units where white is 1. A missing image is of the mean
-    colour, which `prepare` turns into zeros.
+    colour, which `prepare` turns into zeros. ranges: by depth, the levels that are black and white where pixels are
+    deeper than 8 bits. frames: the share of the files with several frames or pages, of which the first is read.
     """
 
     kind: ClassVar[str] = "image"
@@ -141,11 +97,13 @@ class ImageFeature(Feature):
     max_pixels: Annotated[int, Field(ge=1)]
     mean: list[float]
     std: list[Positive]
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    frames: Share = 0.0
 
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
         """Return how surely the cells are image files, or relative paths of some."""
-        return match_files(profile, is_image, SUFFIXES)
+        return match_files(profile, cls.kind)
 
     @classmethod
     def fit(
@@ -153,11 +111,12 @@ class ImageFeature(Feature):
     ) -> Self:
         """Learn size, channels and normalisation from up to 5,000 images; raises DataError where none is readable."""
         cells = sampled_cells(frame[columns[0]], SAMPLED_IMAGES)
-        size = config.size or _common_size(cells, config.max_pixels, context.folder)
+        seen = see(cells, context.folder, config.max_pixels)
+        size = config.size or _common_size(seen.sizes)
         moments, reason = _Moments(config.channels or 3), "only missing cells"
         for start in range(0, len(cells), SAMPLED_AT_ONCE):
             part = cells[start : start + SAMPLED_AT_ONCE]
-            pixels, bad = _decode_all(part, size, moments.channels, config.max_pixels, context.folder)
+            pixels, bad = _decode_all(part, size, moments.channels, config.max_pixels, seen.ranges, context.folder)
             moments.add(np.delete(pixels, list(bad), axis=0))
             reason = next(iter(bad.values()), reason)
         if moments.count == 0:
@@ -169,12 +128,12 @@ class ImageFeature(Feature):
             )
         channels = config.channels or (1 if moments.all_grey else 3)
         mean, std = moments.normalisation(channels)
-        return cls(name, columns, size, channels, config.max_pixels, mean, std)
+        return cls(name, columns, size, channels, config.max_pixels, mean, std, seen.ranges, seen.frames)
 
     def encode(self, frame: pl.DataFrame, folder: Path | None = None) -> Encoded:
         """Decode the images on all cores into uint8 (rows, C, size, size)."""
         cells = frame[self.columns[0]].to_list()
-        pixels, bad = _decode_all(cells, self.size, self.channels, self.max_pixels, folder)
+        pixels, bad = _decode_all(cells, self.size, self.channels, self.max_pixels, self.ranges, folder)
         blank = [position for position, cell in enumerate(cells) if is_missing(cell)] + list(bad)
         pixels[blank] = np.round(np.array(self.mean) * 255).astype(np.uint8)[:, None, None]
         return Encoded(EncodedColumn(TensorKind.GRID, pixels), bad)
@@ -205,41 +164,49 @@ class ImageFeature(Feature):
 
     def describe(self) -> Sentence:
         if self.channels == 1:
-            return sentence("learned.images_grey", "images, {size} x {size}, grey", size=self.size)
-        return sentence("learned.images_colour", "images, {size} x {size}, colour", size=self.size)
+            size = sentence("learned.images_grey", "images, {size} x {size}, grey", size=self.size)
+        else:
+            size = sentence("learned.images_colour", "images, {size} x {size}, colour", size=self.size)
+        deep = [
+            sentence(
+                "learned.images_levels",
+                "{depth} levels {low:g} to {high:g} are black to white",
+                depth=depth,
+                low=low,
+                high=high,
+            )
+            for depth, (low, high) in self.ranges.items()
+        ]
+        frames = sentence(
+            "learned.images_frames",
+            "{share:.0%} of the files have several frames, of which the first is read",
+            share=self.frames,
+        )
+        return clauses([size, *deep, frames if self.frames else None]) if deep or self.frames else size
 
 
-def _common_size(cells: Sequence[object], max_pixels: int, folder: Path | None) -> int:
+def _common_size(sizes: Sequence[tuple[int, int]]) -> int:
     """Return the side that all images share, else the median of the shorter sides within bounds."""
-    sizes: dict[int, tuple[int, int]] = {}
-
-    def measure(position: int, content: bytes) -> None:
-        sizes[position] = open_image(content, max_pixels).size
-
-    decode_cells(cells, range(len(cells)), folder, measure)
-    found = set(sizes.values())
+    found = set(sizes)
     if len(found) == 1:
         width, height = found.pop()
         if width == height:
             return min(width, LARGEST_GUESS)
-    shorter = [min(size) for size in sizes.values()] or [SMALLEST_GUESS]
+    shorter = [min(size) for size in sizes] or [SMALLEST_GUESS]
     return int(np.clip(np.median(shorter), SMALLEST_GUESS, LARGEST_GUESS))
 
 
 def _decode_all(
-    cells: Sequence[object], size: int, channels: int, max_pixels: int, folder: Path | None
+    cells: Sequence[object], size: int, channels: int, max_pixels: int, ranges: pictures.Ranges, folder: Path | None
 ) -> tuple[Pixels, dict[int, str]]:
     """Decode all cells that are not missing into (rows, channels, size, size); the others stay black."""
     pixels = shared_zeros((len(cells), channels, size, size), np.uint8)
 
     def decode(position: int, content: bytes) -> None:
-        pixels[position] = decode_image(content, size, channels, max_pixels)
+        pixels[position] = decode_image(content, size, channels, max_pixels, ranges)
 
     present = [position for position, cell in enumerate(cells) if not is_missing(cell)]
-    with warnings.catch_warnings():
-        # What Pillow finds odd but can read (a damaged EXIF tag, say) is nothing a user could act on.
-        warnings.filterwarnings("ignore", module="PIL")
-        return pixels, decode_cells(cells, present, folder, decode, is_shared=True)
+    return pixels, decode_cells(cells, present, folder, decode, is_shared=True)
 
 
 @dataclass

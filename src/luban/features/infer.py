@@ -11,10 +11,12 @@ import polars as pl
 from luban.core.errors import ConfigError, SchemaError, listed, nearest
 from luban.core.sentence import Sentence, sentence, several
 from luban.core.tensors import TensorKind
+from luban.data.media.formats import SUFFIXES
 from luban.data.table import Table
 from luban.features import FEATURES, identifier
 from luban.features.base import ColumnProfile, Feature
 from luban.features.cells import cjk_share, hashes, quoted, strings
+from luban.features.media import path_note
 from luban.features.number import PARSED_SHARE, parse_numbers
 
 SAMPLED_CELLS = 10_000
@@ -160,7 +162,7 @@ def _infer(table: Table, column: str, missing_values: Collection[str]) -> Column
         return ColumnPlan(column, kind, identifier.explain(raw))
     values = {"cells": _named(raw.sample.dtype), "unique": raw.num_unique}
     reason = sentence("why.different", "{cells}, {unique:,} different", **values)
-    return ColumnPlan(column, kind, reason, _mixed(cleaned, kind))
+    return ColumnPlan(column, kind, reason, path_note(raw) if kind in SUFFIXES else _mixed(cleaned, kind))
 
 
 def _named(dtype: pl.DataType) -> str:

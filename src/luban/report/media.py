@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 
 from luban.data import samples
-from luban.features.media import UnreadableCellError, read_cell
+from luban.data.media.cells import read_cell
+from luban.data.media.unreadable import UnreadableCellError
 from luban.report.content import Content
 from luban.report.figures import Figures
 from luban.report.pictures import PICTURES
@@ -49,8 +50,10 @@ class Media:
         return [(name, piece) for name, piece in found.items() if piece is not None]
 
     def piece(self, cell: Cell) -> Piece | None:
-        """Return a cell's picture, sound or chart; None where it cannot be had, or the page is full."""
+        """Return a cell's picture, sound or chart; None where there is no file, or the page is full."""
         piece = next((piece for draw in PICTURES.values() if (piece := draw(cell)) is not None), None)
+        if piece is None and cell.content is not None:
+            return Piece("left out")
         if piece is None or piece.size > self.left:
             return None
         self.left -= piece.size

@@ -23,7 +23,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Piece:
-    """kind: `image` or `audio`, of which source is the data URI, or `chart`."""
+    """kind: `image` or `audio`, of which source is the data URI, `chart`, or `left out` (it cannot be
+    decoded)."""
 
     kind: str
     source: str = ""
