@@ -16,6 +16,7 @@ from luban.evaluation.config import EvaluateConfig
 from luban.features.schema import FeaturesConfig
 from luban.models.network import NetworkConfig, expand_name
 from luban.report.tracking import TrackerName
+from luban.tasks.positive import TaskConfig
 from luban.training.recipe import TrainConfig
 
 
@@ -32,6 +33,7 @@ class RunConfig(BaseModel):
     track: list[TrackerName] = []
     lang: Literal["en", "zh"] = "en"
     data: DataConfig = DataConfig()
+    task: TaskConfig = TaskConfig()
     features: FeaturesConfig = FeaturesConfig()
     model: NetworkConfig = NetworkConfig()
     train: TrainConfig = TrainConfig()

@@ -121,7 +121,8 @@ def build(run: Run, prepared: Prepared, *, resume: bool) -> Job:
 def write_config(run: Run, prepared: Prepared, settings: recipe.TrainConfig) -> None:
     """Write the configuration with everything that was decided, so that it repeats the run."""
     data = run.config.data.model_copy(update=prepared.decided)
-    resolved = run.config.model_copy(update={"data": data, "model": prepared.model, "train": settings})
+    task = run.config.task.model_copy(update={"positive": prepared.positive})
+    resolved = run.config.model_copy(update={"data": data, "task": task, "model": prepared.model, "train": settings})
     artifact.write_bytes(run.directory / artifact.CONFIG, dump(resolved).encode())
 
 

@@ -33,6 +33,7 @@ from luban.run import Run
 from luban.tasks import infer_task
 from luban.tasks.base import Task
 from luban.tasks.deciding import deciding_metric
+from luban.tasks.positive import with_positive
 from luban.tasks.targets import unseen_labels
 
 FIT_ROWS = 500_000  # features are fitted on at most so many training rows, drawn at random
@@ -64,7 +65,7 @@ class Parts:
 class Prepared:
     """All that a training needs of the data. model: completed; checkpoint: the folder of its pretrained weights.
 
-    decided: settings of the data that were inferred.
+    decided: settings of the data that were inferred. positive: what the positive class of two is called.
     """
 
     parts: Parts
@@ -77,6 +78,7 @@ class Prepared:
     model: NetworkConfig
     checkpoint: Path | None
     decided: dict[str, object]
+    positive: str | None = None
 
 
 def prepare(run: Run, tables: dict[str, object]) -> Prepared:
@@ -115,7 +117,10 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         )
     with run.stage("fit"):
         fitting = parts.train.materialize(FIT_ROWS, config.seed)
-        task = task_type.fit(table.frame[target][parts.train.rows])
+        task, positive, notes = with_positive(
+            task_type.fit(table.frame[target][parts.train.rows]), config.task.positive
+        )
+        run.note("fit", *notes)
         deciding_metric(task, config.train.metric)
         require_test_rows(parts)
         model_config, checkpoint = choose_model(run, plans, fitting)
@@ -127,7 +132,7 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         run.tell(events.SplitMade(len(parts.train.rows), len(parts.validation.rows), len(parts.test.rows)))
     kinds = {plan.name: plan.kind for plan in plans}
     decided: dict[str, object] = {"target": target, "task": task.name, "columns": kinds, "decimal": table.decimal}
-    return Prepared(parts, train, validation, test, fitted, plans, task, model_config, checkpoint, decided)
+    return Prepared(parts, train, validation, test, fitted, plans, task, model_config, checkpoint, decided, positive)
 
 
 def read(run: Run, role: str, source: object, decimal: Decimal | None) -> Table:

@@ -200,6 +200,13 @@ def check_question(a: RunDirectory, one: Task, b: RunDirectory, other: Task) -> 
             action="Compare runs that answer the same question",
         )
     mine, theirs = (list(map(str, getattr(task, "labels", ()))) for task in (one, other))
+    if mine != theirs and sorted(mine) == sorted(theirs):
+        raise ConfigError(
+            where,
+            expected="two runs with the same positive class",
+            found=f"'{mine[-1]}' and '{theirs[-1]}'",
+            action="Train one of them again with task.positive set to the other's",
+        )
     if mine != theirs:
         alone = [label for label in [*mine, *theirs] if (label in mine) != (label in theirs)]
         raise ConfigError(

@@ -47,7 +47,8 @@ def _of_one_type(labels: list[Label]) -> list[Label]:
 class Classification(Task):
     """Labels and their probabilities; softmax and cross-entropy, if a task does not say otherwise.
 
-    labels: sorted, of the target's own type; strings that are numbers sort as numbers. counts: training rows of each.
+    labels: sorted, of the target's own type; strings that are numbers sort as numbers; of two the positive one is last.
+    counts: training rows of each.
     A cell belongs to a label by what it is called, so that the string '1' of a CSV file is the number 1 of another
     table.
     """
@@ -161,7 +162,7 @@ class Classification(Task):
 
 
 class Binary(Classification):
-    """Two classes; the positive one is the second of the sorted labels (1 of 0 and 1, 'yes' of 'no' and 'yes').
+    """Two classes; the positive one is the second label: of sorted labels (1 of 0 and 1), until another is chosen.
 
     threshold: from which probability on the positive one is said; where there is none, the more probable one is.
     """
@@ -205,6 +206,11 @@ class Binary(Classification):
         task.threshold = np.float32(threshold)
         task.metrics = metrics.of_answers(type(self).metrics, lambda outputs: np.eye(2)[task.decide(outputs)])
         return task
+
+    def with_positive(self, place: int) -> Self:
+        """Return the same task with the label at a place as the positive one."""
+        order = [1 - place, place]
+        return type(self)(self.target, [self.labels[p] for p in order], [self.counts[p] for p in order])
 
     @classmethod
     def check_labels(cls, target: str, names: list[str]) -> None:
