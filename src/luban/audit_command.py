@@ -15,7 +15,8 @@ from luban.data import samples, sources
 from luban.data.config import DataConfig
 from luban.data.table import Table
 from luban.features import schema
-from luban.interface import CONFIG_SUFFIXES, check_output, required_source, settings_of, write_table
+from luban.interface import CONFIG_SUFFIXES, required_source, settings_of
+from luban.outputs import Formulas, check_output, write_table
 from luban.prepare import guess_target
 from luban.report.audit_table import show_audit
 from luban.report.wrapping import open_console, safe
@@ -36,20 +37,23 @@ def run_audit(
     settings: Sequence[str] = (),
     overwrite: bool,
     strict: bool,
+    which: Formulas = "added",
 ) -> int:
     """Audit a source, or the data of a configuration file, and return the exit code.
 
-    others: sources by role, `validation`, `test` and `against`. settings: NAME=VALUE, as of a training.
+    others: sources by role, `validation`, `test` and `against`. settings: NAME=VALUE, as of a training. which: cells of
+    the copy that are written as text where a spreadsheet would run them.
     """
+    inputs = [source]
     data = data_config(source, settings)
     source, target = str(data.train), target or data.target
     others = {role: path or getattr(data, role, None) for role, path in others.items()}
+    inputs += [path for path in (source, *others.values(), data.validation, data.test) if path is not None]
     _check_fixes(fixes, output)
     if output is not None:
-        check_output(output, overwrite)
-        _keep_original(source, output)
+        output = check_output(output, inputs, overwrite=overwrite)
     if json is not None:
-        check_output(json, overwrite, (".json",))
+        json = check_output(json, inputs, overwrite=overwrite, endings=(".json",))
     console = open_console()
     subject, notes = prepare_subject(source, target, others, data)
     report = audit(subject)
@@ -58,7 +62,8 @@ def run_audit(
         write_json(json, report.to_json())
     if output is not None:
         frame, done = apply_fixes(subject, fixes)
-        write_table(frame, output)
+        for note in write_table(frame, output, which=which):
+            console.print(safe(note), soft_wrap=True)
         console.print(safe(f"fixed: {', '.join(done)}"), soft_wrap=True)
         console.print(safe(f"{frame.height:,} of {len(subject):,} rows written to {output}"), soft_wrap=True)
     if report.count("error"):
@@ -119,15 +124,4 @@ def _check_fixes(fixes: list[str], output: Path | None) -> None:
             expected="a file for the cleaned copy, -o FILE" if fixes else "--fix NAME beside -o",
             found="none",
             action="Add -o FILE: the original is never changed" if fixes else "Say what to fix, or leave -o out",
-        )
-
-
-def _keep_original(source: str, output: Path) -> None:
-    """Raise ConfigError where the copy would take the place of the data."""
-    if Path(source).exists() and output.exists() and output.samefile(source):
-        raise ConfigError(
-            str(output),
-            expected="another file than the data",
-            found="the data",
-            action="Rename the output: the original is never changed",
         )

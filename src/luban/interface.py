@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +20,7 @@ from luban.core.paths import as_path
 from luban.data import samples
 from luban.model import Model
 from luban.models.network import expand_name
+from luban.outputs import Formulas, check_output, for_text_file, free_names, read_by, write_table
 from luban.report.history import History
 from luban.report.rate_plot import show
 from luban.report.terminal import Terminal
@@ -129,32 +128,37 @@ def place(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def predict_file(
-    run: Path, data: Path, output: Path | None, *, overwrite: bool, level: float | None = None
+    run: Path,
+    data: Path,
+    output: Path | None,
+    *,
+    overwrite: bool,
+    level: float | None = None,
+    which: Formulas = "added",
 ) -> tuple[pl.DataFrame, list[str]]:
     """Predict every row of a source and write all its columns with the predictions beside them.
 
-    level: of the prediction sets or intervals that are added. Returns the rows as written, and what was unusual or
-    chosen.
+    level: of the prediction sets or intervals that are added. which: cells that are written as text where a spreadsheet
+    would run them. Returns the rows, as a text file has them where there is no output, and what was unusual or chosen.
     Raises ConfigError where the output exists, or the run has no sets of that level.
     """
     if output is not None:
-        check_output(output, overwrite)
+        output = check_output(output, [data, *read_by(run)], overwrite=overwrite)
     model = Model.load(run)
     sets = None if level is None else stored_sets(model, level)
     table = model.read(str(data))
     prediction = model.prediction(table)
+    added = prediction.frame
     if sets is not None:
-        added = sets.columns(model.predictor.task, prediction.outputs)
-        prediction = replace(prediction, frame=prediction.frame.hstack(added))
-    taken = set(table.columns)
-    frame = table.frame.hstack(
-        prediction.frame.rename({name: free_name(name, taken) for name in prediction.frame.columns})
-    )
+        added = added.hstack(sets.columns(model.predictor.task, prediction.outputs))
+    added = added.rename(free_names(added.columns, table.columns))
+    frame = table.frame.hstack(added)
     decision = model.predictor.decision
     notes = [*prediction.notes, *([] if decision is None else [decision])]
     if output is not None:
-        write_table(frame, output)
-    return frame, notes
+        return frame, [*notes, *write_table(frame, output, added.columns, which)]
+    frame, told = for_text_file(frame, added.columns, which)
+    return frame, [*notes, *told]
 
 
 def compare_runs(run_a: Path, run_b: Path, data: Path | None) -> RunComparison:
@@ -195,66 +199,6 @@ def positions_of(text: str, count: int) -> list[int]:
             action="Write them like 1,6,10",
         )
     return positions
-
-
-def free_name(name: str, taken: set[str]) -> str:
-    """Return the name, lengthened where the user's data have a column of that name."""
-    return name if name not in taken else free_name(f"{name}_2", taken)
-
-
-WRITERS = {
-    ".csv": lambda frame, path: frame.write_csv(path),
-    ".tsv": lambda frame, path: frame.write_csv(path, separator="\t"),
-    ".parquet": lambda frame, path: frame.write_parquet(path),
-    ".jsonl": lambda frame, path: frame.write_ndjson(path),
-}
-
-
-def check_output(output: Path, overwrite: bool, endings: Iterable[str] = tuple(WRITERS)) -> None:
-    """Raise ConfigError where the output cannot be written as asked."""
-    if output.suffix not in endings:
-        raise ConfigError(
-            str(output),
-            expected=f"an ending of {listed(endings)}",
-            found=f"'{output.suffix}'",
-            action="Rename the output",
-        )
-    if not output.parent.is_dir() or output.is_dir():
-        raise ConfigError(
-            str(output),
-            expected="a file in a folder that exists",
-            found="none",
-            action="Make the folder, or check the path",
-        )
-    if output.exists() and not overwrite:
-        raise ConfigError(
-            str(output),
-            expected="a file that does not exist yet",
-            found="one",
-            action="Rename the output, or add --overwrite",
-        )
-
-
-def flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Turn cells that a text file cannot hold into text: labels joined, other lists as JSON, bytes as base64."""
-    cells = {}
-    for name, dtype in frame.schema.items():
-        if dtype == pl.Binary:
-            cells[name] = frame[name].bin.encode("base64")
-        elif dtype == pl.List(pl.String):
-            cells[name] = frame[name].list.join(";")
-        elif dtype.is_nested():
-            texts = [None if cell is None else json.dumps(cell, default=str) for cell in frame[name].to_list()]
-            cells[name] = pl.Series(name, texts, dtype=pl.String)
-    return frame.with_columns(**cells)
-
-
-def write_table(frame: pl.DataFrame, output: Path) -> None:
-    """Write a table in the format of the file's ending, whole or not at all."""
-    if output.suffix != ".parquet":
-        frame = flat(frame)
-    with artifact.atomic(output) as temporary:
-        WRITERS[output.suffix](frame, temporary)
 
 
 def start(config: RunConfig, tables: dict[str, object], *, quiet: bool, more: Sequence[Listener] = ()) -> Model:

@@ -29,6 +29,7 @@ from luban.features.schema import ColumnPlan, Schema
 from luban.models import network as networks
 from luban.models import pretrained
 from luban.models.network import NetworkConfig
+from luban.outputs import write_table
 from luban.run import Run
 from luban.tasks import infer_task
 from luban.tasks.base import Task
@@ -325,7 +326,7 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
         encoded[id(table)] = Dataset.of(fitted, inputs, targets), kept
     if rejected:
         frame = pl.DataFrame([vars(row) for row in rejected])
-        artifact.write_bytes(run.directory / artifact.REJECTED, frame.write_csv().encode())
+        write_table(frame, run.directory / artifact.REJECTED, frame.columns)
         set_aside = sentence(
             "rejected.rows",
             "{rows:count row} cannot be read and {rows:do are} set aside: see {file}",

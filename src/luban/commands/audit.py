@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from luban.commands.options import EscapeFormulas
+
 
 def audit(
     source: Annotated[str, typer.Argument(metavar="DATA|CONFIG.yaml", help="A file, a folder, a sample, or a config.")],
@@ -20,6 +22,7 @@ def audit(
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the findings, as JSON.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the outputs if they exist.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 4 where there are warnings.")] = False,
+    escape_formulas: EscapeFormulas = None,
 ) -> None:
     """Find what is wrong with data, and mend it in a copy.
 
@@ -27,9 +30,19 @@ def audit(
     4 warnings with --strict.
     """
     from luban.audit_command import run_audit
+    from luban.outputs import formulas_of
 
     others = {"validation": validation, "test": test, "against": against}
     code = run_audit(
-        source, target, others, fix or [], output, json_, settings=set_ or [], overwrite=overwrite, strict=strict
+        source,
+        target,
+        others,
+        fix or [],
+        output,
+        json_,
+        settings=set_ or [],
+        overwrite=overwrite,
+        strict=strict,
+        which=formulas_of(escape_formulas),
     )
     raise typer.Exit(code)

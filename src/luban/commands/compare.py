@@ -18,12 +18,14 @@ def compare(
     """Compare two models on the same rows: paired tests, the rows that changed, the cost of each, a verdict."""
     from luban.core.artifact import write_json
     from luban.core.shown import shown
-    from luban.interface import check_output, compare_runs
+    from luban.interface import compare_runs
+    from luban.outputs import check_output, read_by
     from luban.report.comparison_table import comparison_lines
     from luban.report.wrapping import say, wrapped
 
     if output is not None:
-        check_output(output, overwrite, (".json",))
+        inputs = [data, *read_by(run_a), *read_by(run_b)]
+        output = check_output(output, inputs, overwrite=overwrite, endings=(".json",))
     comparison = compare_runs(run_a, run_b, data).to_json()
     *lines, verdict = comparison_lines(comparison)
     say("\n".join([*map(shown, lines), wrapped(verdict)]))

@@ -19,14 +19,14 @@ def evaluate(
 ) -> None:
     """Score a trained model on labelled rows."""
     from luban.core.artifact import write_json
-    from luban.interface import check_output
     from luban.model import Model
+    from luban.outputs import check_output, read_by
     from luban.report.judgement_table import judgement_lines
     from luban.report.terminal import score_table
     from luban.report.wrapping import open_console, say, show_table, tell, wrapped
 
     if output is not None:
-        check_output(output, overwrite, (".json",))
+        output = check_output(output, [data, *read_by(run)], overwrite=overwrite, endings=(".json",))
     judged, notes = Model.load(run).judged(str(data), by)
     evaluation = judged.to_json()
     for note in notes:

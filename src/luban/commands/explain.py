@@ -22,13 +22,14 @@ def explain(
     """Say why the model predicts what it does, with a check of each explanation."""
     from luban.core.artifact import write_json
     from luban.explain.explain import DEFAULT_ROWS
-    from luban.interface import check_output, positions_of
+    from luban.interface import positions_of
     from luban.model import Model
+    from luban.outputs import check_output, read_by
     from luban.report.explanations import show_explanations
     from luban.report.wrapping import open_console
 
     if json is not None:
-        check_output(json, overwrite, (".json",))
+        json = check_output(json, [data, *read_by(run)], overwrite=overwrite, endings=(".json",))
     model = Model.load(run)
     table = model.read(str(data))
     which = range(min(DEFAULT_ROWS, len(table))) if rows is None else positions_of(rows, len(table))

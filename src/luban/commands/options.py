@@ -11,4 +11,12 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but er
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting, as train.epochs=3; may repeat.")
 ]
+EscapeFormulas = Annotated[
+    bool | None,
+    typer.Option(
+        "--escape-formulas/--keep-formulas",
+        help="Whether cells of a CSV or TSV file that a spreadsheet would run get a ' before them: all or none, else "
+        "those that Luban adds.",
+    ),
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from luban.commands.options import RunPath
+from luban.commands.options import EscapeFormulas, RunPath
 
 
 def predict(
@@ -20,16 +20,18 @@ def predict(
     sets: Annotated[
         float | None, typer.Option(metavar="LEVEL", help="Add sets or intervals that hold the truth so often: 0.9.")
     ] = None,
+    escape_formulas: EscapeFormulas = None,
 ) -> None:
     """Predict every row: all columns are kept, in their order, and predictions are added."""
     from luban.core.printing import deliver
-    from luban.interface import flat, predict_file
+    from luban.interface import predict_file
+    from luban.outputs import formulas_of
     from luban.report.wrapping import tell
 
-    frame, notes = predict_file(run, data, output, overwrite=overwrite, level=sets)
+    frame, notes = predict_file(run, data, output, overwrite=overwrite, level=sets, which=formulas_of(escape_formulas))
     for note in notes:
         tell(note)
     if output is None:
-        deliver(flat(frame).write_csv())
+        deliver(frame.write_csv())
     else:
         tell(f"{frame.height:,} rows written to {output}", None)

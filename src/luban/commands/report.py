@@ -21,14 +21,14 @@ def report(
     """Write what is known of a run as one self-contained page, and its model card."""
     from luban.core import artifact
     from luban.core.artifact import RunDirectory
-    from luban.interface import check_output
+    from luban.outputs import check_output, read_by
     from luban.report.card import write_card
     from luban.report.page import language_of, write_report
     from luban.report.wrapping import say
 
     directory = RunDirectory.open(run)
-    place = output or directory / artifact.REPORT
-    check_output(place, overwrite, (".html",))
+    own = directory / artifact.REPORT
+    place = check_output(output or own, read_by(run), overwrite=overwrite, endings=(".html",), own=own)
     say(str(write_report(directory, lang or language_of(directory), place)))
     if not (directory / artifact.CARD).exists():
         write_card(directory)

@@ -19,16 +19,17 @@ def runs(
     overwrite: Annotated[bool, typer.Option(help="Replace the page if it exists.")] = False,
 ) -> None:
     """List the runs in a folder, sorted and filtered, and compare them on one page."""
-    from luban.interface import check_output
+    from luban.outputs import check_output
     from luban.report.runs import listing, select, table, write_comparison
     from luban.report.wrapping import open_console, say, show_table, wrapped
 
+    if html is not None:
+        html = check_output(html, overwrite=overwrite, endings=(".html",))
     listed = listing(folder)
     found = select(listed.runs, sort, filter_ or [])
     show_table(open_console(), table(found, sort))
     for note in listed.notes():
         say(wrapped(note), "yellow")
     if html is not None:
-        check_output(html, overwrite, (".html",))
         write_comparison(found, html, lang)
         say(str(html))

@@ -27,15 +27,16 @@ def trace(
     from luban.core.errors import ConfigError
     from luban.core.shown import as_page
     from luban.explain.trace_row import trace_row
-    from luban.interface import check_output
+    from luban.outputs import check_output, read_by
     from luban.report.trace_page import render, summary
     from luban.report.wrapping import say, wrapped
 
     if lang not in ("en", "zh"):
         raise ConfigError("--lang", expected="en or zh", found=f"'{lang}'", action="Choose one of these")
-    check_output(output, overwrite, (".html",))
+    inputs = [data, *read_by(run)]
+    output = check_output(output, inputs, overwrite=overwrite, endings=(".html",))
     if json is not None:
-        check_output(json, overwrite, (".json",))
+        json = check_output(json, inputs, overwrite=overwrite, endings=(".json",))
     found = trace_row(run, row, data, optimizer=optimizer, learning_rate=learning_rate, steps=steps)
     write_bytes(output, as_page(render(found, lang)))
     if json is not None:
