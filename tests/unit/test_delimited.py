@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luban.core.errors import ConfigError, DataError, SchemaError
-from luban.data import delimited, encodings
+from luban.data import delimited, dialects, encodings
 from luban.data.encodings import UTF8
 from luban.data.sources import read
 from luban.data.table import Table
@@ -66,7 +66,7 @@ def test_any_table_in_any_dialect_reads_back_equal(
     written = io.StringIO(newline="")
     writer = csv.writer(
         written,
-        delimiter=data.draw(st.sampled_from(delimited.SEPARATORS)),
+        delimiter=data.draw(st.sampled_from(dialects.SEPARATORS)),
         quoting=quoting,
         lineterminator=data.draw(st.sampled_from(ends)),
     )
@@ -95,7 +95,7 @@ def test_any_bytes_give_a_table_or_one_clear_error(
         assert len(read(write(tmp_path_factory.mktemp("bytes"), content, f"data{suffix}"))) > 0
 
 
-@pytest.mark.parametrize("separator", delimited.SEPARATORS)
+@pytest.mark.parametrize("separator", dialects.SEPARATORS)
 def test_separator_is_recognised_and_noted(tmp_path: Path, separator: str) -> None:
     table = read(write(tmp_path, f'a{separator}b\n1{separator}"x,;|\ty"\n2{separator}z\n'))
     assert table.frame.rows() == [("1", "x,;|\ty"), ("2", "z")]
@@ -228,7 +228,7 @@ def test_open_quote_before_quoted_cells_costs_one_row(tmp_path: Path) -> None:
 
 
 def test_oversize_cell_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "MAX_CELL", 50)
+    monkeypatch.setattr(dialects, "MAX_CELL", 50)
     path = write(tmp_path, with_bad_row("150," + "x" * 60))
     assert_one_rejected(read(path), "", "a cell is longer than 50 characters")
     path = write(tmp_path, with_bad_row('150,"x'))
@@ -237,7 +237,7 @@ def test_oversize_cell_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_oversize_line_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encodings, "MAX_LINE", 50)
-    monkeypatch.setattr(delimited, "MAX_LINE", 50)
+    monkeypatch.setattr(dialects, "MAX_LINE", 50)
     assert_one_rejected(read(write(tmp_path, with_bad_row("150," + "x" * 120))), "", "a line is longer than 50")
 
 
@@ -285,10 +285,10 @@ def test_real_tables_survive_another_dialect(shared_data: Path, tmp_path: Path, 
 
 
 def test_plain_text_is_no_table(tmp_path: Path, shared_data: Path) -> None:
-    assert not delimited.is_table(write(tmp_path, "Hello, world.\nGood night, moon.\n"), UTF8)
-    assert not delimited.is_table(shared_data / "shakespeare" / "input.txt", UTF8)
-    assert not delimited.is_table(write(tmp_path, "| a | b |\n|---|---|\n| 1 | 2 |\n"), UTF8)
-    assert delimited.is_table(write(tmp_path, "id\ttext\n1\tyes, it is\n2\tno\n"), UTF8)
+    assert not dialects.is_table(write(tmp_path, "Hello, world.\nGood night, moon.\n"), UTF8)
+    assert not dialects.is_table(shared_data / "shakespeare" / "input.txt", UTF8)
+    assert not dialects.is_table(write(tmp_path, "| a | b |\n|---|---|\n| 1 | 2 |\n"), UTF8)
+    assert dialects.is_table(write(tmp_path, "id\ttext\n1\tyes, it is\n2\tno\n"), UTF8)
 
 
 class TestHeader:

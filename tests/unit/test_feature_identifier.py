@@ -19,6 +19,10 @@ def explain(name: str, cells: list[object]) -> str:
     [
         ("id", [9, 4, 7]),
         ("PassengerId", [9.0, 4.0, 7.0]),
+        ("Unnamed: 0", [9, 4, 7]),
+        ("Unnamed: 0.1", [9, 4, 7]),
+        ("__index_level_0__", ["a", "b", "c"]),
+        ("", [9, 4, 7]),
         ("订单编号", [1008, 1001, 1003]),
         ("anything", list(range(50))),
         ("n", [str(row) for row in range(1, 51)]),
@@ -36,6 +40,7 @@ def test_columns_that_only_name_their_rows(name: str, cells: list[object]) -> No
     [
         ("price", [0.5, 1.5, 2.5]),
         ("age", [9, 4, 7]),
+        ("Unnamed: 1", [9, 4, 7]),
         ("year", list(range(1990, 2020))),
         ("user_id", [1, 2, 1, 2]),
         ("paid", [10, 20, 30]),

@@ -1,9 +1,8 @@
-"""Text files as streams: compression, and the encoding, sniffed on the whole file or as the user says."""
+"""Text files as streams, and their encoding: sniffed on the whole file, or as the user says."""
 
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
 import re
 import unicodedata
@@ -11,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import BinaryIO, TextIO
 
 from luban.core.errors import ConfigError, DataError
-from luban.core.regular import open_regular
+from luban.data import code_pages
+from luban.data.compressed import open_bytes
 
 CHUNK_BYTES = 2**20
 MAX_LINE = 64 * 2**20  # characters or bytes
-GZIP_MAGIC = b"\x1f\x8b"
 BOMS = (  # the marks of UTF-32 begin like those of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),
     (codecs.BOM_UTF32_BE, "utf-32", "UTF-32"),
@@ -26,15 +25,14 @@ BOMS = (  # the marks of UTF-32 begin like those of UTF-16
     (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
 )
 MAGICS = {
-    b"PK\x03\x04": "an Excel workbook or a ZIP archive",
-    b"\xd0\xcf\x11\xe0": "an Excel workbook of the old kind",
+    b"PK\x03\x04": "a ZIP archive in a compressed file",
     b"PAR1\x15": "a Parquet file",
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
     b"%PDF-": "a PDF document",
     b"SQLite format 3\x00": "an SQLite database",
     b"(\xb5/\xfd": "a file compressed with zstd",
-    b"\xfd7zXZ": "a file compressed with xz",
+    b"\x1f\x8b": "a file compressed twice",
 }
 CONTROL_BYTES = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\x1b")
 CONTROL_SHARE, CONTROL_SAMPLE = 0.05, 256  # a higher share of control characters in so many bytes is no text
@@ -50,27 +48,18 @@ class Encoding:
     """How the bytes of a file become text.
 
     codec: the name in Python. label: the name in messages. is_damaged: some bytes cannot be decoded; they become lone
-    surrogates, so that the reader sets aside the rows that hold them. is_sniffed: not set by the user.
+    surrogates, so that the reader sets aside the rows that hold them. is_sniffed: not set by the user. is_guess: other
+    encodings would give text, too.
     """
 
     codec: str
     label: str
     is_damaged: bool = False
     is_sniffed: bool = True
+    is_guess: bool = False
 
 
 UTF8 = Encoding("utf-8-sig", "UTF-8")
-
-
-def open_bytes(path: Path) -> BinaryIO:
-    """Open a file, decompressing it where it begins like a gzip file."""
-    stream = open_regular(path)
-    is_gzip = stream.read(2) == GZIP_MAGIC
-    stream.seek(0)
-    if not is_gzip:
-        return stream
-    stream.close()
-    return cast(BinaryIO, gzip.open(path, "rb"))
 
 
 def open_text(path: Path, encoding: Encoding) -> io.TextIOWrapper:
@@ -91,8 +80,8 @@ def detect(path: Path, name: str, setting: str | None = None) -> Encoding:
     """Return the encoding that is set, or the one that the whole file agrees with.
 
     UTF-16 and UTF-32 are known by their byte-order mark, UTF-8 by itself; GB18030 must decode and look like Chinese;
-    what is left is Windows-1252 or Latin-1. Raises DataError where the file is not text or does not decode as set, and
-    ConfigError where the setting is no encoding.
+    what is left is one of the code pages, by statistics of its letters. Raises DataError where the file is not text or
+    does not decode as set, and ConfigError where the setting is no encoding.
     """
     with open_bytes(path) as stream:
         head = stream.read(2**16)
@@ -181,15 +170,25 @@ def _without_strict_utf8(path: Path) -> Encoding:
     if looks_utf8 and not _mixes_scripts(sample):
         return Encoding("utf-8-sig", "UTF-8", is_damaged=True)
     chinese_lines, other_lines, sample = _lines_beyond_ascii(path, "gb18030")
-    if other_lines <= DAMAGED_SHARE * chinese_lines and _looks_chinese(sample):
+    is_chinese = other_lines <= DAMAGED_SHARE * chinese_lines and _looks_chinese(sample)
+    pages = _code_pages(path)
+    if is_chinese and (other_lines or next(iter(pages), "gb18030") not in code_pages.EAST_ASIAN):
         return Encoding("gb18030", "GB18030", is_damaged=other_lines > 0)
-    if looks_utf8:
+    if looks_utf8 and not is_chinese:
         return Encoding("utf-8-sig", "UTF-8", is_damaged=True)
+    found = next((page for page in pages if undecodable_at(path, page) is None), "latin-1")
+    if found in ("latin-1", "cp1252"):
+        with open_bytes(path) as stream:
+            has_c1 = any(len(chunk.translate(None, C1_BYTES)) < len(chunk) for chunk in _chunks(stream))
+        if found == "latin-1" or not has_c1:
+            return Encoding("latin-1", "Latin-1", is_guess=True)
+    return Encoding(found, code_pages.LABELS[found], is_guess=True)
+
+
+def _code_pages(path: Path) -> list[str]:
+    """Return the code pages that the cells beyond ASCII may be in, the likeliest first."""
     with open_bytes(path) as stream:
-        has_c1 = any(len(chunk.translate(None, C1_BYTES)) < len(chunk) for chunk in _chunks(stream))
-    if has_c1 and undecodable_at(path, "cp1252") is None:
-        return Encoding("cp1252", "Windows-1252")
-    return Encoding("latin-1", "Latin-1")
+        return code_pages.guess(code_pages.sample(iter(partial(stream.readline, MAX_LINE), b"")))
 
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +16,17 @@ from luban.core.cache import cache_folder
 from luban.core.errors import DataError, listed
 from luban.core.paths import as_path
 from luban.core.regular import check_regular, open_regular
+from luban.core.sentence import sentence
 from luban.core.system_errors import read_errors, system_error
-from luban.data import batches, delimited, folders, frames, lines
+from luban.data import batches, delimited, dialects, folders, frames, lines
 from luban.data.batches import Reading
+from luban.data.compressed import content_name, is_compressed, open_bytes
 from luban.data.decimals import Decimal
-from luban.data.encodings import GZIP_MAGIC, detect
+from luban.data.encodings import detect
 from luban.data.table import Table
 
 IN_MEMORY_BYTES = 512 * 2**20  # a larger file is copied to the cache and read from there
-GZIP_RATIO = 8  # what a compressed file is taken to expand by
+EXPANSION = 8  # what a compressed file is taken to expand by
 PARQUET_BATCH_BYTES = 128 * 2**20
 FINGERPRINT_ROWS = 2**20
 FINGERPRINT_SEED = 20
@@ -121,7 +124,7 @@ def _table(frame: pl.DataFrame, reading: Reading, folder: Path | None) -> Table:
 def _open(path: Path, text: Text, reading: Reading) -> Iterator[pl.DataFrame]:
     """Yield the batches of a file, read as its suffix says; a .txt file may hold a table or prose."""
     with _readable(path):
-        suffix = _suffix(path)
+        suffix = Path(content_name(path)).suffix.lower()
         if path.stat().st_size == 0:
             raise DataError(
                 reading.name, expected="data", found="an empty file", action="Check how the file was written"
@@ -132,7 +135,7 @@ def _open(path: Path, text: Text, reading: Reading) -> Iterator[pl.DataFrame]:
         found = detect(path, reading.name, text.encoding)
         if suffix in JSON:
             yield from lines.read_json(path, found, reading)
-        elif suffix in DELIMITED or text.separator is not None or delimited.is_table(path, found):
+        elif suffix in DELIMITED or text.separator is not None or dialects.is_table(path, found):
             yield from delimited.read(path, found, text.separator, reading, text.decimal)
         elif suffix in PROSE:
             yield from lines.read_text(path, found, reading)
@@ -143,24 +146,35 @@ def _open(path: Path, text: Text, reading: Reading) -> Iterator[pl.DataFrame]:
                 found=f"'{path.suffix}', and not a table in text",
                 action="Save it as CSV or Parquet, or set data.separator where it is a table in text",
             )
+        if found.is_guess:
+            guessed = sentence(
+                "read.guess",
+                "{name}: {encoding} is a guess from its letters; where they look wrong, set data.encoding",
+                name=reading.name,
+                encoding=found.label,
+            )
+            reading.notes.append(guessed)
 
 
 def _parquet(path: Path) -> Iterator[pl.DataFrame]:
     """Yield batches of about PARQUET_BATCH_BYTES of the file."""
-    scan = frames.without_file_structs(pl.scan_parquet(path, glob=False))
+    source: Path | io.BytesIO = path
+    if _is_compressed(path):
+        with open_bytes(path) as stream:
+            source = io.BytesIO(stream.read())
+    scan = frames.without_file_structs(pl.scan_parquet(source, glob=False))
     num_rows = scan.select(pl.len()).collect().item()
     batch_rows = max(1, num_rows * PARQUET_BATCH_BYTES // path.stat().st_size)
     yield from scan.collect_batches(chunk_size=batch_rows, maintain_order=True)
 
 
-def _suffix(path: Path) -> str:
-    return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
-
-
 def _is_large(path: Path) -> bool:
+    return (EXPANSION if _is_compressed(path) else 1) * path.stat().st_size > IN_MEMORY_BYTES
+
+
+def _is_compressed(path: Path) -> bool:
     with open_regular(path) as stream:
-        expansion = GZIP_RATIO if stream.read(2) == GZIP_MAGIC else 1
-    return expansion * path.stat().st_size > IN_MEMORY_BYTES
+        return is_compressed(stream.read(8))
 
 
 def _check_exists(path: Path) -> None:

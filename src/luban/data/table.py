@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from luban.core.errors import DataError, SchemaError, listed, nearest
 from luban.data.decimals import Decimal
 
 REJECTED_LIMIT = 0.01  # the share of rows that may be set aside before training refuses
+MOST = 0.5  # of the rows: not they are wrong, but how they are read
 
 
 @dataclass(frozen=True)
@@ -84,5 +86,16 @@ class Table:
                 self.name,
                 expected=f"at most {REJECTED_LIMIT:.0%} of the rows to be unreadable",
                 found=f"{len(self.rejected)} of {total} (the first: row {first.row}, {first.reason})",
-                action="Mend these rows or remove them",
+                action=self._likely_cause() if len(self.rejected) > MOST * total else "Mend these rows or remove them",
             )
+
+    def _likely_cause(self) -> str:
+        """Say what to look at where most rows cannot be read: the same is then wrong with all of them."""
+        columns = Counter(row.column for row in self.rejected)
+        column, _ = columns.most_common(1)[0]
+        if column:
+            return f"Most rows fail alike: look at how column '{column}' is written, and whether it is the one you mean"
+        return (
+            "Most rows fail alike, so the layout is another one: look at the separator (data.separator), the quotes "
+            "and the first line"
+        )

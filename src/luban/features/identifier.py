@@ -13,10 +13,11 @@ from luban.features.number import NumberFeature, parse_numbers
 
 KIND = "identifier"
 
-# `user_id`, `ID`, `PassengerId`, `Unnamed: 0`, 订单编号; not `paid` or `valid`.
+# `user_id`, `ID`, `PassengerId`, 订单编号; not `paid` or `valid`. `Unnamed: 0`, `__index_level_0__` and no name are
+# what pandas and R make of the numbers of rows.
 NAME = re.compile(
     r"(^|[\W_])(id|ids|uuid|guid|uid|ID|Id|UUID|GUID|UID)$|[a-z](Id|ID)$|(?i:^(index|key|rowid|row_number)$)"
-    r"|^Unnamed: 0$|编号|序号|主键|学号|工号|单号"
+    r"|^(Unnamed: 0(\.\d+)?|__index_level_\d+__)?$|编号|序号|主键|学号|工号|单号"
 )
 UUID = r"^(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$"
 TOKEN = r"^[A-Za-z0-9_:.#/\-]*\d[A-Za-z0-9_:.#/\-]*$"  # 'AB-1234', 'user17': no spaces, and a digit
