@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, TrainingError, listed, typed
 from luban.core.events import Event, Listener
 from luban.core.paths import as_path
+from luban.core.removal import remove_folder
 from luban.data import samples
 from luban.model import Model
 from luban.models.network import expand_name
@@ -209,10 +209,14 @@ def start(config: RunConfig, tables: dict[str, object], *, quiet: bool, more: Se
     try:
         return supervised(new_run(config, directory, quiet=quiet, more=more), tables, resume=False)
     except BaseException as error:
-        never_began = {file.name for file in directory.path.iterdir()} <= BEFORE_TRAINING
-        if never_began and not isinstance(error.__cause__, KeyboardInterrupt):
-            shutil.rmtree(directory.path)
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            forget(directory)
         raise
+
+
+def forget(directory: RunDirectory) -> None:
+    """Remove a directory that this process made, where it holds no more than what is written before a training."""
+    remove_folder(directory.path, lambda file: file.name in BEFORE_TRAINING)
 
 
 def find_learning_rate(settings: dict[str, Any], where: str) -> None:
@@ -227,8 +231,7 @@ def find_learning_rate(settings: dict[str, Any], where: str) -> None:
     try:
         curve = pipeline.find_learning_rate(Run(config, directory, [terminal]), tables)
     except BaseException:
-        if {file.name for file in directory.path.iterdir()} <= BEFORE_TRAINING:
-            shutil.rmtree(directory.path)
+        forget(directory)
         raise
     show(terminal.console, curve)
     terminal.line("curve", str(directory / artifact.RATE_PLOT), "bold")

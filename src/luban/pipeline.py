@@ -65,6 +65,7 @@ def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model
     facts = manifest(run, prepared)  # once: the page says what the sealed file does
     page = report(run, facts)
     with run.stage("save"):
+        run.note("save", *job.strangers(), warning=True)
         run.directory.seal({**facts, "report_seconds": run.seconds["report"]})
         job.clear_checkpoints()
     run.tell(events.RunSaved(str(run.directory.path), page))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "src").rglob("*.py"))
 HEAVY = ("torch", "polars", "numpy", "transformers", "sklearn", "pydantic")
 LIMIT = 400  # lines; a longer file has more than one purpose
+DELETING = {"unlink", "rmdir", "rmtree", "removedirs", "TemporaryDirectory", "NamedTemporaryFile", "mkdtemp"}
+DELETING_OF = {"os": {"remove", "replace", "rename", "renames"}, "shutil": {"move"}}
 VAGUE = {"utils.py", "helpers.py", "common.py", "misc.py"}
 
 
@@ -25,6 +28,29 @@ def test_module_is_small_named_and_documented(path: Path) -> None:
     assert source.count("\n") <= LIMIT
     assert path.name not in VAGUE
     assert source.startswith('"""')
+
+
+def deletions(source: str) -> list[str]:
+    """Return the names of what a module calls that can remove files, or can put others in their place unseen."""
+    calls = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    found = []
+    for call in calls:
+        name = call.attr if isinstance(call, ast.Attribute) else call.id if isinstance(call, ast.Name) else ""
+        owner = call.value.id if isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name) else ""
+        if name in DELETING or (name in DELETING_OF.get(owner, ())):
+            found.append(f"{owner}.{name}".strip("."))
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_one_module_deletes(path: Path) -> None:
+    found = deletions(path.read_text("utf-8"))
+    assert bool(found) == (path.name == "removal.py"), found
+
+
+def test_deletions_are_found() -> None:
+    source = "import os, shutil\nos.remove(a)\np.unlink()\nwords.remove('x')\nshutil.move(a, b)\nrmtree(c)"
+    assert deletions(source) == ["os.remove", "p.unlink", "shutil.move", "rmtree"]
 
 
 def loaded_by(code: str) -> set[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from luban.core.cache import claim
 from luban.core.errors import ArtifactError
 from luban.core.tensors import EncodedColumn, Ragged
 from luban.data.table import Table
@@ -228,12 +229,42 @@ def test_room_for_other_files_is_made_beside_what_is_in_use(
     monkeypatch.setattr(cache, "_in_use", set())
     cache.encode(fitted, table(), tmp_path, "data")
     (mapped,) = tmp_path.iterdir()
-    for name in ("old", "new"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "vectors.npz").write_bytes(b"0" * 100)
+    old, new = (tmp_path / f"vectors-{digit * 40}" for digit in "01")
+    for folder in (old, new):
+        folder.mkdir()
+        claim(folder, "vectors", folder.name)
+        (folder / "vectors.npz").write_bytes(b"0" * 100)
     monkeypatch.setenv("LUBAN_CACHE_GB", "0")
-    cache.make_room(tmp_path / "new")
-    assert set(tmp_path.iterdir()) == {mapped, tmp_path / "new"}
+    assert cache.make_room(new) == []
+    assert set(tmp_path.iterdir()) == {mapped, new}
+
+
+def test_what_somebody_else_put_into_a_full_cache_is_told_and_stays(
+    fitted: Schema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "_in_use", set())
+    photos = tmp_path / "my_photos"
+    photos.mkdir()
+    (photos / "a").write_text("x")
+    notes: list[str] = []
+    cache.encode(fitted, table(), tmp_path, "data", notes.append)
+    assert not notes  # there is room
+    monkeypatch.setenv("LUBAN_CACHE_GB", "0")
+    cache.encode(fitted, table(), tmp_path, "other data", notes.append)
+    assert notes == [f"left in {tmp_path}, since Luban did not write it: 'my_photos'"]
+    assert (photos / "a").read_text() == "x"
+
+
+def test_a_folder_of_somebody_else_under_the_name_of_an_entry_gets_another_name(fitted: Schema, tmp_path: Path) -> None:
+    cache.encode(fitted, table(), tmp_path, "data")
+    (folder,) = tmp_path.iterdir()
+    (folder / "notes.txt").write_text("mine")
+    (folder / cache.INDEX).unlink()
+    mapped, _ = cache.encode(fitted, table(), tmp_path, "data")
+    assert_same(mapped, cache.encode(fitted, table(), None, None)[0])
+    kept = tmp_path / f"{folder.name}.kept"
+    assert set(tmp_path.iterdir()) == {folder, kept}
+    assert (kept / "notes.txt").read_text() == "mine"
 
 
 def test_a_hit_is_a_use(fitted: Schema, tmp_path: Path) -> None:

@@ -257,6 +257,7 @@ def test_epochs_rank_by_score_then_by_loss_and_undefined_scores_last() -> None:
     accuracy = Binary.metrics[0]
     assert ranked({"accuracy": 0.8, "log_loss": 0.3}, accuracy) > ranked({"accuracy": 0.8, "log_loss": 0.4}, accuracy)
     assert ranked({"accuracy": 0.9, "log_loss": 0.9}, accuracy) > ranked({"accuracy": 0.8, "log_loss": 0.1}, accuracy)
+    assert ranked({"accuracy": 0.0, "log_loss": math.nan}, accuracy) == (0.0, -1e300)
     assert ranked({"accuracy": math.nan}, accuracy) < ranked({"accuracy": 0.0, "log_loss": 9e9}, accuracy)
 
 

@@ -14,9 +14,9 @@ from typing import Any
 from uuid import uuid4
 
 import safetensors
-import safetensors.torch
 import torch
 
+from luban.core import removal, weights
 from luban.core.errors import ArtifactError, typed
 from luban.core.system_errors import disk_errors
 
@@ -45,7 +45,7 @@ def atomic(path: Path) -> Iterator[Path]:
                 os.fsync(written.fileno())
             temporary.replace(path)
         finally:
-            temporary.unlink(missing_ok=True)
+            removal.discard(temporary)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -57,10 +57,10 @@ def write_json(path: Path, content: object) -> None:
     write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
-def write_weights(path: Path, weights: dict[str, torch.Tensor]) -> None:
-    """Save tensors that may share memory or lie on any device."""
+def write_weights(path: Path, tensors: dict[str, torch.Tensor], owner: str = "") -> None:
+    """Save tensors that may share memory or lie on any device. owner: kept in the header."""
     with atomic(path) as temporary:
-        safetensors.torch.save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, temporary)
+        weights.save(temporary, tensors, owner)
 
 
 def sha256(path: Path) -> str:
@@ -189,7 +189,7 @@ class RunDirectory:
         """Write the manifest, with the hashes of all files that are not derived; from here on the run is finished."""
         unsealed = (MANIFEST, *DERIVED)
         files = sorted(
-            p for p in self.path.iterdir() if p.is_file() and p.name not in unsealed and p.suffix != ".partial"
+            p for p in self.path.iterdir() if p.is_file() and p.name not in unsealed and not p.name.startswith(".")
         )
         hashes = {file.name: sha256(file) for file in files}
         write_json(self.path / MANIFEST, {"format": FORMAT, **manifest, "files": hashes})
@@ -201,7 +201,7 @@ class RunDirectory:
         try:
             if sha256(path) != expected:
                 raise ValueError("a file that was changed or cut short since")
-            return safetensors.torch.load_file(path)
+            return weights.load(path)
         except (OSError, ValueError, safetensors.SafetensorError) as error:
             raise ArtifactError(
                 str(path),

@@ -6,7 +6,6 @@ import hashlib
 import importlib
 import importlib.util
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from luban.core.cache import claim, remove_entry, replace_entry
 from luban.core.errors import DataError
+from luban.core.removal import fresh_folder, left
 from luban.core.sentence import PARTS, restored, sentence, with_parts
 from luban.data.decimals import Decimal
 from luban.data.table import RejectedRow
@@ -87,20 +88,14 @@ def entry(path: Path, cache: Path, *settings: object) -> Path:
 
 def on_disk(batches: Iterable[pl.DataFrame], reading: Reading, folder: Path) -> None:
     """Write the batches, and what `reading` has learnt, to `folder`, which appears only when it is whole."""
-    temporary = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.partial")
     try:
-        temporary.mkdir(parents=True)
-        schemas = [_write_part(part, temporary, place) for place, part in enumerate(_parts(batches))]
-        with clashing_columns(reading.name):
-            _unify(temporary, schemas)
-        np.save(temporary / "rows.npy", reading.row_numbers(sum(height for _, height in schemas)))
-        learnt = {"rejected": [asdict(row) for row in reading.rejected_in_order()], "decimal": reading.decimal}
-        learnt |= with_parts({"notes": reading.notes})
-        (temporary / "reading.json").write_text(json.dumps(learnt), "utf-8")
-        for sibling in folder.parent.iterdir():  # the same path in an earlier state
-            if not sibling.name.startswith("."):
-                shutil.rmtree(sibling, ignore_errors=True)
-        temporary.rename(folder)
+        with fresh_folder(folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.partial")) as temporary:
+            claim(temporary, "table", folder.name)
+            _write(batches, reading, temporary)
+            before = [path for path in sorted(folder.parent.iterdir()) if not path.name.startswith(".")]
+            stays = [path.name for path in before if not remove_entry(path)]  # of the same path in an earlier state
+            replace_entry(temporary, folder)
+        reading.notes += left(folder.parent, stays)
     except OSError as error:
         raise DataError(
             reading.name,
@@ -108,8 +103,16 @@ def on_disk(batches: Iterable[pl.DataFrame], reading: Reading, folder: Path) -> 
             found=f"'{error.strerror or error}'",
             action="Set the environment variable LUBAN_CACHE to a folder with enough room",
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write(batches: Iterable[pl.DataFrame], reading: Reading, folder: Path) -> None:
+    schemas = [_write_part(part, folder, place) for place, part in enumerate(_parts(batches))]
+    with clashing_columns(reading.name):
+        _unify(folder, schemas)
+    np.save(folder / "rows.npy", reading.row_numbers(sum(height for _, height in schemas)))
+    learnt = {"rejected": [asdict(row) for row in reading.rejected_in_order()], "decimal": reading.decimal}
+    learnt |= with_parts({"notes": reading.notes})
+    (folder / "reading.json").write_text(json.dumps(learnt), "utf-8")
 
 
 def mapped(folder: Path, reading: Reading) -> pl.DataFrame:

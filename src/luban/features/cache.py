@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from luban.core.cache import cache_limit, evict, mark_used
+from luban.core.cache import CLAIM, cache_limit, claim, evict, mark_used, replace_entry
 from luban.core.errors import ArtifactError
+from luban.core.removal import fresh_folder, left
 from luban.core.resources import num_cores
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.core.version import VERSION
@@ -73,7 +73,10 @@ def encode(
                 note(f"encoded columns of {table.name} taken from the cache")
             return found
         encoded = _on_disk(folder, schema, table)
-        evict(cache, limit, _in_use)
+        _, foreign = evict(cache, limit, _in_use)
+        if note is not None:
+            for text in left(cache, (path.name for path in foreign)):
+                note(text)
     seconds = time.monotonic() - start
     if note is not None and seconds > TOLD_SECONDS:
         rate = f"{len(table) / seconds:,.0f} rows/s, {num_cores()} cores"
@@ -81,9 +84,13 @@ def encode(
     return encoded
 
 
-def make_room(folder: Path) -> None:
-    """Keep the cache that a folder is in within its limit, by others than that and those whose files are mapped."""
-    evict(folder.parent, cache_limit(), _in_use | {folder})
+def make_room(folder: Path) -> list[str]:
+    """Keep the cache that a folder is in within its limit, by others than that and those whose files are mapped.
+
+    Returns a sentence where something stays that Luban did not write.
+    """
+    _, foreign = evict(folder.parent, cache_limit(), _in_use | {folder})
+    return left(folder.parent, (path.name for path in foreign))
 
 
 def _in_memory(schema: Schema, table: Table) -> Encoded:
@@ -271,15 +278,14 @@ class _ArrayFile:
 
 def _write(folder: Path, schema: Schema, table: Table) -> None:
     """Write all files into a folder beside, and move it into place at once."""
-    partial = folder.with_name(f".{folder.name[:16]}.{uuid4().hex[:8]}.partial")
     try:
-        partial.mkdir(parents=True)
-        bad = _write_columns(partial, schema, table)
-        index = {"bad": [[position, *why] for position, why in bad.items()], "checksums": _checksums(partial)}
-        (partial / INDEX).write_text(json.dumps(index), encoding="utf-8")
-        # Nothing is flushed to the disk first: what a power cut leaves behind fails its checksum and is written anew.
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+        with fresh_folder(folder.with_name(f".{folder.name[:16]}.{uuid4().hex[:8]}.partial")) as partial:
+            claim(partial, "encoded", folder.name)
+            bad = _write_columns(partial, schema, table)
+            index = {"bad": [[position, *why] for position, why in bad.items()], "checksums": _checksums(partial)}
+            (partial / INDEX).write_text(json.dumps(index), encoding="utf-8")
+            # Nothing is flushed to the disk first: what a power cut leaves fails its checksum and is written anew.
+            replace_entry(partial, folder)
     except OSError as error:
         if folder.is_dir():  # another process was faster
             return
@@ -289,8 +295,6 @@ def _write(folder: Path, schema: Schema, table: Table) -> None:
             found=f"'{error.strerror or error}'",
             action="Free some space there, or set the environment variable LUBAN_CACHE to another folder",
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_columns(folder: Path, schema: Schema, table: Table) -> Bad:
@@ -313,7 +317,7 @@ def _write_columns(folder: Path, schema: Schema, table: Table) -> Bad:
 
 
 def _checksums(folder: Path) -> dict[str, int]:
-    paths = sorted(path for path in folder.iterdir() if path.name != INDEX)
+    paths = sorted(path for path in folder.iterdir() if path.name not in (INDEX, CLAIM))
     with ThreadPoolExecutor(num_cores()) as pool:  # zlib releases the GIL
         return dict(zip((path.name for path in paths), pool.map(_checksum, paths), strict=True))
 

@@ -95,11 +95,15 @@ class Job:
 
     def check_facts(self) -> None:
         """Raise ArtifactError where this run cannot go on with the checkpoints that are there."""
-        Checkpoints(self.folder, self.facts).newest()
+        Checkpoints(self.folder, self.facts).check_facts()
+
+    def strangers(self) -> list[str]:
+        """Say what will stay beside the checkpoints, since this run did not write it."""
+        return Checkpoints(self.folder, self.facts).strangers()
 
     def clear_checkpoints(self) -> None:
         """Remove the checkpoints of a finished run."""
-        Checkpoints(self.folder).clear()
+        Checkpoints(self.folder, self.facts).clear()
 
 
 def settle(job: Job, asked: TrainConfig, tell: Tell) -> None:

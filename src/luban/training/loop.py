@@ -36,7 +36,7 @@ from luban.predictor import forward_all
 from luban.tasks.base import Metric, Task
 from luban.tasks.deciding import deciding_metric
 from luban.training.averaging import WeightAverage
-from luban.training.checkpoint import Checkpoints, Tensors
+from luban.training.checkpoint import Checkpoint, Checkpoints, Tensors
 from luban.training.clipping import clip_grad_norm
 from luban.training.combined import build_optimizer
 from luban.training.interrupt import Interrupt
@@ -104,7 +104,19 @@ class Loop:
 
     def can_resume(self) -> bool:
         """Whether a whole checkpoint is there to go on from."""
-        return self.resume and Checkpoints(self.folder, self.facts).newest() is not None
+        return self.resume and self.stored().newest() is not None
+
+    def stored(self) -> Checkpoints:
+        """Return the checkpoints that this training writes and can go on from."""
+        return Checkpoints(self.folder, self.facts, self.require_fit)
+
+    def require_fit(self, found: Checkpoint) -> None:
+        """Raise ValueError where a checkpoint's counters are none that this training can have."""
+        progress, config = Progress.from_json(found.state), self.config
+        assert config.epochs
+        assert isinstance(config.batch_size, int)
+        if progress.epoch > config.epochs + 1 or progress.batch > num_batches(len(self.train), config.batch_size):
+            raise ValueError(sentence("resume.beyond", "its counters are beyond the training's end"))
 
     def begin(self) -> None:
         """Set up everything that a checkpoint may overwrite."""
@@ -118,7 +130,7 @@ class Loop:
         self.optimizer = build_optimizer(self.network, config.optim, self.backbones)
         self.average = WeightAverage(self.network, config.ema) if config.ema or config.swa else None
         self.average_from = 0 if config.swa is None else min(round((1 - config.swa) * self.total), self.total - 1)
-        self.checkpoints = Checkpoints(self.folder, self.facts)
+        self.checkpoints = self.stored()
         self.progress = Progress(
             epoch=0 if self.validate_first else 1, parts=config.accumulate, watch=LossWatch(self.chance)
         )
@@ -134,10 +146,9 @@ class Loop:
     def resumed(self) -> Iterator[Event]:
         """Go on from the newest whole checkpoint, or from the start where there is none yet."""
         found = self.checkpoints.newest()
-        for note in self.checkpoints.notes:
-            yield Noted("resume", note, is_warning=True)
+        yield from self.told()
         if found is None:
-            self.checkpoints.clear()  # whatever is left is damaged
+            self.checkpoints.clear()  # whatever is left of this run is damaged
             yield Resumed(0, self.progress.epoch, "no checkpoint was written yet: starts from the beginning")
             return
         self.checkpoints.forget_after(found.state)  # what is newer is damaged
@@ -278,8 +289,15 @@ class Loop:
         """Write a checkpoint of this moment."""
         yield CheckpointDue()
         saved = self.checkpoints.save(*self.state(), self.best)
+        yield from self.told()
         self.saved_at, self.save_seconds = time.monotonic(), saved.seconds
         yield CheckpointSaved(self.progress.step, saved.path, saved.seconds, saved.size)
+
+    def told(self) -> Iterator[Event]:
+        """Tell what was unusual about the checkpoints since this was asked last."""
+        notes, self.checkpoints.notes = self.checkpoints.notes, []
+        for note in notes:
+            yield Noted("resume", note, is_warning=True)
 
     def state(self) -> tuple[dict[str, Any], Tensors]:
         """Return the counters and the tensors of this moment."""
@@ -326,4 +344,8 @@ def ranked(scores: dict[str, float], decider: Metric) -> tuple[float, float]:
     """Return what epochs are ranked by: the deciding score, then the loss; a score that is not defined ranks last."""
     score = scores[decider.name] if decider.higher_is_better else -scores[decider.name]
     loss = scores.get("log_loss", math.inf)
-    return (UNDEFINED if math.isnan(score) else max(round(score, 6), UNDEFINED)), max(-loss, UNDEFINED)
+    return _rank(round(score, 6)), _rank(-loss)
+
+
+def _rank(value: float) -> float:
+    return UNDEFINED if math.isnan(value) else max(value, UNDEFINED)

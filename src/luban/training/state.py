@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
-from luban.core.sentence import PARTS, restored, with_parts
+from luban.core.errors import ArtifactError
+from luban.core.sentence import restored, sentence, with_parts
 from luban.training.averaging import WeightAverage
 from luban.training.checkpoint import Checkpoint, Tensors
 from luban.training.combined import Combined
 from luban.training.optim_state import load_state_tensors, state_tensors
-from luban.training.recovery import LossWatch, Recovery
+from luban.training.recovery import FIRST, TRIES, WINDOW, LossWatch, Recovery
 
 NETWORK, AVERAGE = "network/", "average/"
 
@@ -40,17 +42,71 @@ class Progress:
 
     @classmethod
     def from_json(cls, state: dict[str, Any]) -> Progress:
-        state, score = dict(state), state["best_score"]
-        state["ended"] = restored(state["ended"], state.pop(f"ended{PARTS}", None))
-        nested = {"recovery": Recovery(**state["recovery"]), "watch": LossWatch(**state["watch"])}
-        return cls(**{**state, "best_score": None if score is None else (score[0], score[1]), **nested})
+        """Return the counters of a checkpoint. Raises ValueError where they are not what `to_json` makes."""
+        try:
+            stored = _Stored.model_validate(state)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise ValueError(sentence("resume.counter", "its counter '{name}' is none", name=name)) from error
+        ended = restored(stored.ended, None if stored.ended_parts is None else stored.ended_parts.model_dump())
+        recovery, watch = Recovery(**stored.recovery.model_dump()), LossWatch(**stored.watch.model_dump())
+        counters = stored.model_dump(exclude={"ended_parts", "ended", "recovery", "watch"})
+        return cls(**counters, ended=ended, recovery=recovery, watch=watch)
 
 
-def trained_weights(network: nn.Module) -> Tensors:
-    """Return copies of what training changes: weights that are trained, and buffers."""
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+PARSED = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Parts(BaseModel):
+    model_config = PARSED
+
+    id: str
+    values: dict[str, Any]
+
+
+class _Recovery(BaseModel):
+    model_config = PARSED
+
+    tries: int = Field(ge=0, le=TRIES)
+    rate_scale: float = Field(gt=0, le=1)
+    skipped: list[Count] = Field(max_length=TRIES)
+
+
+class _Watch(BaseModel):
+    model_config = PARSED
+
+    chance: Finite
+    first: list[Finite] = Field(max_length=FIRST)
+    window: list[Finite] = Field(max_length=WINDOW)
+
+
+class _Stored(BaseModel):
+    """`Progress` as a checkpoint holds it, with bounds."""
+
+    model_config = PARSED
+
+    epoch: Count
+    batch: Count
+    step: Count
+    best_epoch: Count
+    best_score: Annotated[tuple[Finite, Finite], Field(strict=False)] | None
+    parts: int = Field(ge=1, le=2**53)
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+    ended: str
+    ended_parts: _Parts | None = None
+    recovery: _Recovery
+    watch: _Watch
+
+
+def trained_weights(network: nn.Module, *, copied: bool = True) -> Tensors:
+    """Return what training changes, copied to the host: weights that are trained, and buffers."""
     trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
     trained |= {name for name, _ in network.named_buffers()}
-    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items() if name in trained}
+    found = {name: value.detach() for name, value in network.state_dict().items() if name in trained}
+    return {name: value.cpu().clone() for name, value in found.items()} if copied else found
 
 
 def capture(network: nn.Module, optimizer: Combined, average: WeightAverage | None) -> Tensors:
@@ -63,11 +119,31 @@ def capture(network: nn.Module, optimizer: Combined, average: WeightAverage | No
 
 
 def restore(found: Checkpoint, network: nn.Module, optimizer: Combined, average: WeightAverage | None) -> None:
-    """Put the tensors of a checkpoint back where they were captured."""
-    network.load_state_dict(_under(NETWORK, found.tensors), strict=False)
+    """Put the tensors of a checkpoint back where they were captured.
+
+    Raises ArtifactError where they are of another network, optimizer or average; nothing is changed then.
+    """
+    own = trained_weights(network, copied=False)
+    _require_like(_under(NETWORK, found.tensors), own, "weights")
+    _require_like(found.best or own, own, "best weights")
+    if average is not None:
+        _require_like(_under(AVERAGE, found.tensors), average.tensors(), "averages")
     load_state_tensors(optimizer, network, found.tensors)
+    network.load_state_dict(_under(NETWORK, found.tensors), strict=False)
     if average is not None:
         average.load(_under(AVERAGE, found.tensors))
+
+
+def _require_like(found: Tensors, own: Tensors, what: str) -> None:
+    for name in [*own, *found]:
+        shapes = [f"{tuple(side[name].shape)} {side[name].dtype}" if name in side else "none" for side in (own, found)]
+        if shapes[0] != shapes[1]:
+            raise ArtifactError(
+                f"the saved {what}, '{name}'",
+                expected=shapes[0].replace("torch.", ""),
+                found=shapes[1].replace("torch.", ""),
+                action="Resume with the settings and the data that the run was started with, or start again",
+            )
 
 
 def _under(prefix: str, tensors: Tensors) -> dict[str, Tensor]:

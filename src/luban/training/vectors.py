@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from luban.core import artifact
-from luban.core.cache import mark_used
+from luban.core.cache import claim, mark_used
 from luban.core.errors import ArtifactError
 from luban.core.tensors import EncodedColumn, Ragged, TensorKind
 from luban.core.version import VERSION
@@ -54,7 +54,8 @@ def with_vectors(
             found = forward_all(network, dataset, device, dtype, partial(_encode, encoder, name))
             vectors = found.numpy().astype(np.float32, copy=False)
             if file is not None:
-                _store(file, vectors)
+                for text in _store(file, vectors):
+                    note(text)
         else:
             note(f"vectors of the frozen encoder of '{name}' for {len(dataset):,} rows taken from the cache")
         values = np.zeros((len(column), encoder.output_dim), np.float32)
@@ -96,10 +97,12 @@ def _stored(file: Path, shape: tuple[int, int]) -> Floats | None:
     return None
 
 
-def _store(file: Path, vectors: Floats) -> None:
-    """Keep vectors; a full disk is no reason to stop, since they are needed here only."""
+def _store(file: Path, vectors: Floats) -> list[str]:
+    """Keep vectors; a full disk is no reason to stop, since they are needed here only. Returns what is to be told."""
     with contextlib.suppress(ArtifactError, OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
+        claim(file.parent, "vectors", file.parent.name)
         with artifact.atomic(file) as temporary, temporary.open("wb") as opened:
             np.savez(opened, vectors=vectors)
-        make_room(file.parent)
+        return make_room(file.parent)
+    return []

