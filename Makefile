@@ -1,5 +1,6 @@
-# make demo   sets everything up and trains on real data        make test    sets everything up and runs all tests
+# make demo   installs Luban alone and trains on real data      make test    installs the developers' tools, runs all tests
 # make check  format, lint, types, import contracts, sizes      make format  mends what can be mended
+# make slow   the tests that take longer                        make setup   Luban and the developers' tools
 # make bench  installs the peers and measures every claim, about two hours on two cores; make bench-full: a day
 
 PYTHON ?= python3
@@ -7,15 +8,19 @@ BIN := .venv/bin
 
 .PHONY: setup demo check test slow peers bench bench-full format clean
 
-setup: .venv/installed
-
-.venv/installed: pyproject.toml constraints.txt
+.venv/luban: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/developer: .venv/luban
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
-demo: setup
+setup: .venv/developer
+
+demo: .venv/luban
 	$(BIN)/luban demo
 
 check: setup

@@ -12,6 +12,7 @@ import typer
 from luban.commands.audit import audit
 from luban.commands.compare import compare
 from luban.commands.demo import demo
+from luban.commands.doctor import doctor
 from luban.commands.evaluate import evaluate
 from luban.commands.explain import explain
 from luban.commands.find_lr import find_lr
@@ -28,7 +29,7 @@ from luban.core.shown import LONGEST, shown
 from luban.core.system_errors import last_resort, means_memory
 from luban.core.version import VERSION
 
-COMMANDS = (train, audit, find_lr, predict, evaluate, trace, compare, report, runs, explain, samples, demo)
+COMMANDS = (train, audit, find_lr, predict, evaluate, trace, compare, report, runs, explain, samples, demo, doctor)
 """In the order of `luban --help`."""
 
 NO_MEMORY = b"luban: this process: expected enough memory, found too little. Close other programs.\n"
