@@ -7,7 +7,7 @@ import polars as pl
 from luban.audit.finding import Finding
 from luban.audit.subject import Subject
 from luban.core.sentence import sentence
-from luban.features.date import find_formats, parse_dates
+from luban.features.parsing.date_format import reader
 
 DISTINCT_SHARE = 0.9  # of the rows have a time of their own
 
@@ -48,8 +48,8 @@ def _times(cells: pl.Series) -> pl.Series:
     """Return cells that are ordered as the times are: numbers since 1970 are, strings need to be read."""
     if cells.dtype != pl.String:
         return cells
-    formats = find_formats(cells)
-    return parse_dates(cells, formats[0]) if formats else cells.clear()
+    read = reader(cells)
+    return cells.clear() if read is None else read(cells)
 
 
 def _is_ordered(times: pl.Series) -> bool:

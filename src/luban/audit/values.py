@@ -13,9 +13,9 @@ from luban.audit.subject import Subject
 from luban.core.sentence import sentence, several
 from luban.data.decimals import SIGNS, has_decimal_commas, pointed
 from luban.features.cells import strings
-from luban.features.date import find_formats, parse_dates
 from luban.features.infer import NUMBER_SIGNS
 from luban.features.number import PARSED_SHARE, parse_numbers
+from luban.features.parsing.date_format import reader
 
 MOSTLY = 0.5
 # By the name of a column: the values that there are, ends included.
@@ -159,16 +159,10 @@ def audit_future(subject: Subject) -> list[Finding]:
     findings = []
     for name in subject.of_kind("date"):
         cells = subject.frame[name]
-        formats = find_formats(cells) if cells.dtype == pl.String else ()
-        if cells.dtype == pl.String and not formats:
+        read = reader(cells)
+        if read is None:
             continue
-        times = (
-            parse_dates(cells, formats[0] if formats else None)
-            if cells.dtype == pl.String or cells.dtype.is_temporal()
-            else None
-        )
-        if times is None:
-            continue
+        times = read(cells)
         rows = (times > tomorrow).fill_null(False).arg_true().to_numpy().astype(np.int64)
         if not len(rows) or len(rows) > MOSTLY * len(times):  # a calendar of what is planned
             continue

@@ -56,7 +56,7 @@ def explain_table(
     positions = _positions(table, rows)
     chosen = choose(method, {feature.kind for feature in predictor.schema.features})
     deciding = {item.name: item for item in predictor.task.metrics}[metric or predictor.task.metrics[0].name]
-    inputs, bad = cache.encode(predictor.schema, table.take(np.array(positions)), None, None)
+    inputs, bad = cache.encode(predictor.schema.suited(table), table.take(np.array(positions)), None, None)
     _check_readable(table, positions, bad)
     dataset = Dataset.of(predictor.schema, inputs, None)
     near: list[tuple[Neighbour, ...]] = [()] * len(positions)
@@ -129,7 +129,7 @@ def _importance(predictor: Predictor, table: Table, metric: Metric, seed: int) -
         return ()
     _, unreadable = task.encode(table.frame[task.target])
     rows = drawn(np.setdiff1d(np.arange(len(table)), np.fromiter(unreadable, np.int64)), seed)
-    inputs, bad = cache.encode(predictor.schema, table.take(rows), None, None)
+    inputs, bad = cache.encode(predictor.schema.suited(table), table.take(rows), None, None)
     targets, _ = task.encode(table.frame[task.target][rows])
     kept = np.setdiff1d(np.arange(len(rows)), np.fromiter(bad, np.int64))
     if len(kept) < 2:

@@ -89,6 +89,15 @@ class Feature(ABC):
     def encode(self, frame: pl.DataFrame, folder: Path | None = None) -> Encoded:
         """Encode the rows of a frame that has the feature's columns; never raises for a bad cell."""
 
+    def suited(self, frame: pl.DataFrame) -> Self:
+        """Return the feature as it reads the cells of one table: what a table writes in its own way is found in all its
+        rows, before they are encoded in chunks. Twice is as once."""
+        return self
+
+    def remarks(self, frame: pl.DataFrame) -> list[Sentence]:
+        """Return what is unusual in the cells of a table, beside those of training, a sentence each."""
+        return []
+
     def prepare(self, stored: Tensor | Ragged) -> Tensor | Ragged:
         """Turn stored rows into what the network takes (uint8 pixels into floats, say)."""
         return stored

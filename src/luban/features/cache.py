@@ -60,6 +60,7 @@ def encode(
     the folder cannot be written, ConfigError where the limit is none.
     """
     start = time.monotonic()
+    schema = schema.suited(table)
     if cache is None or fingerprint is None:
         encoded = _in_memory(schema, table)
     else:

@@ -16,6 +16,7 @@ from luban.data.table import Table
 from luban.features import FEATURES, identifier
 from luban.features.base import ColumnProfile, Feature
 from luban.features.cells import cjk_share, hashes, quoted, strings
+from luban.features.date import doubt
 from luban.features.media import path_note
 from luban.features.number import PARSED_SHARE, parse_numbers
 
@@ -162,7 +163,8 @@ def _infer(table: Table, column: str, missing_values: Collection[str]) -> Column
         return ColumnPlan(column, kind, identifier.explain(raw))
     values = {"cells": _named(raw.sample.dtype), "unique": raw.num_unique}
     reason = sentence("why.different", "{cells}, {unique:,} different", **values)
-    return ColumnPlan(column, kind, reason, path_note(raw) if kind in SUFFIXES else _mixed(cleaned, kind))
+    note = path_note(raw) if kind in SUFFIXES else _mixed(cleaned, kind) or doubt(cleaned, kind)
+    return ColumnPlan(column, kind, reason, note)
 
 
 def _named(dtype: pl.DataType) -> str:

@@ -17,9 +17,9 @@ import torch
 from torch.nn import functional as F
 
 from luban.features.cells import cjk_share, strings
-from luban.features.date import find_formats, parse_dates
 from luban.features.labels import find_separator, split_labels
 from luban.features.number import parse_numbers
+from luban.features.parsing.date_format import find_numbers, parse_dates, reader
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import CountVectorizer
@@ -106,11 +106,11 @@ def fit_number(cells: pl.Series) -> Transform | None:
 
 def fit_date(cells: pl.Series) -> Transform | None:
     """As a number, the time since 1970."""
-    formats = find_formats(cells) if cells.dtype == pl.String else ()
+    numbers = find_numbers(cells) if cells.dtype.is_numeric() else None
+    read = reader(cells) or (lambda new: parse_dates(new, None if numbers is None else numbers.day_format))
 
     def seconds(new: pl.Series) -> npt.NDArray[np.float64]:
-        times = parse_dates(new, formats[0] if formats else None)
-        return times.to_physical().cast(pl.Float64).fill_null(np.nan).to_numpy() / 1e6
+        return read(new).to_physical().cast(pl.Float64).fill_null(np.nan).to_numpy() / 1e6
 
     return _fit_numbers(cells, seconds)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -128,6 +128,10 @@ class Schema:
             ) from error
         return cls(tuple(features), stored.set_aside, stored.target)
 
+    def suited(self, table: Table) -> Self:
+        """Return the schema as it reads the cells of one table, those of a part of its rows too."""
+        return replace(self, features=tuple(feature.suited(table.frame) for feature in self.features))
+
     def check(self, table: Table) -> list[str]:
         """Return what is unusual in a table, one sentence each. Raises SchemaError where an input column is not there;
         other columns are ignored, in any order."""
@@ -139,7 +143,8 @@ class Schema:
                 found=f"no {listed(missing)}",
                 action=f"{_nearest_unused(missing[0], table, self.columns)}Add or rename the columns",
             )
-        return [note for feature in self.features if (note := _unseen(feature, table))]
+        notes = [note for feature in self.features if (note := _unseen(feature, table))]
+        return [*notes, *(note for feature in self.features for note in feature.remarks(table.frame))]
 
 
 def fit(plans: Collection[ColumnPlan], table: Table, configs: FeaturesConfig, context: FitContext) -> Schema:
