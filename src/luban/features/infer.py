@@ -163,8 +163,8 @@ def _infer(table: Table, column: str, missing_values: Collection[str]) -> Column
         return ColumnPlan(column, kind, identifier.explain(raw))
     values = {"cells": _named(raw.sample.dtype), "unique": raw.num_unique}
     reason = sentence("why.different", "{cells}, {unique:,} different", **values)
-    note = path_note(raw) if kind in SUFFIXES else _mixed(cleaned, kind) or doubt(cleaned, kind)
-    return ColumnPlan(column, kind, reason, note)
+    doubts = path_note(raw) if kind in SUFFIXES else _mixed(cleaned, kind) or doubt(cleaned, kind)
+    return ColumnPlan(column, kind, reason, doubts)
 
 
 def _named(dtype: pl.DataType) -> str:
