@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from luban.core.errors import DataError, SchemaError
 from luban.core.sentence import with_parts
-from luban.data import batches, delimited, lines, sources
+from luban.data import batches, delimited, json_layouts, lines, sources
 from luban.data.sources import fingerprint, read
 
 JSON_VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=5))
@@ -121,8 +121,8 @@ def test_json_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read(write(tmp_path, "[]", "a.json"))
     with pytest.raises(DataError, match=r"expected cells of one kind in each column, found cells that have no type"):
         read(write(tmp_path, '[{"a": 1}, {"a": [1]}]', "a.json"))
-    monkeypatch.setattr(lines, "MAX_ARRAY_BYTES", 5)
-    with pytest.raises(DataError, match=r"a JSON array of at most 5 bytes, found 10. Write it as JSON Lines"):
+    monkeypatch.setattr(json_layouts, "MAX_CHARACTERS", 5)
+    with pytest.raises(DataError, match=r"expected JSON of at most 5 characters, found more. Write it as JSON Lines"):
         read(write(tmp_path, '[{"a": 1}]', "a.json"))
 
 

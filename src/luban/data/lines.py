@@ -1,10 +1,11 @@
-"""Files of one row a line: plain text and JSON Lines; and JSON arrays of objects."""
+"""Files of one row a line: plain text and JSON Lines; and JSON of other layouts."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from luban.core.errors import DataError
 from luban.core.sentence import sentence
 from luban.data.batches import BATCH_CHARACTERS, BATCH_ROWS, Reading, clashing_columns
 from luban.data.encodings import LONE_SURROGATE, MAX_LINE, Encoding, next_line, open_text
+from luban.data.json_layouts import decode, is_lines, read_rows
 
 TEXT_COLUMN = "text"
-INT64 = range(-(2**63), 2**63)
-MAX_DIGITS = 40  # a longer number is read as a float at once
-MAX_ARRAY_BYTES = 512 * 2**20  # an array is one JSON value, which is parsed as a whole
+LOOKED_LINES, LOOKED_CHARACTERS = 100, 2**20  # of a JSON file, that tell its layout
+MOST_CELLS, LEAST_SHARE = 10_000_000, 0.01  # of cells that objects with different keys may make, and that they fill
 Row = tuple[int, Any, int, str]  # its number, its content, its size in characters, why it cannot be read
 
 
@@ -41,18 +42,46 @@ def read_text(path: Path, encoding: Encoding, reading: Reading) -> Iterator[pl.D
 
 
 def read_json(path: Path, encoding: Encoding, reading: Reading) -> Iterator[pl.DataFrame]:
-    """Yield batches of the rows of a JSON Lines file or of a JSON array of objects.
+    """Yield batches of the rows of a JSON file: one object a line, or one of the layouts of `json_layouts`.
 
     The types of the columns are those of the values; a column of numbers and text is text. Raises DataError where the
-    file is one JSON value that is no array of objects.
+    file is of no such layout, and where nearly every object has keys of its own.
     """
-    with open_text(path, encoding) as stream:
-        is_array = stream.read(1024).lstrip("\ufeff \t\r\n").startswith("[")
-    objects = _array(path, encoding, reading.name) if is_array else _object_lines(path, encoding)
+    if is_lines(_first_lines(path, encoding)):
+        objects: Iterable[Row] = _object_lines(path, encoding)
+    else:
+        found, layout = read_rows(path, encoding, reading.name)
+        objects = ((number, row, 0, _not_a_row(row)) for number, row in enumerate(found, start=1))
+        if layout:
+            reading.notes.append(sentence("read.json", "{name}: read {how}", name=reading.name, how=layout))
+    keys: set[str] = set()
+    num_rows = num_cells = 0
     for numbers, rows in _batches(objects, reading, ""):
+        keys.update(*rows)
+        num_rows, num_cells = num_rows + len(rows), num_cells + sum(map(len, rows))
+        _check_keys(len(keys), num_rows, num_cells, reading.name)
         reading.accept(numbers)
         with clashing_columns(reading.name):
             yield pl.DataFrame(rows, infer_schema_length=None, strict=False)
+
+
+def _check_keys(num_keys: int, num_rows: int, num_cells: int, name: str) -> None:
+    if num_keys * num_rows > MOST_CELLS and num_cells < LEAST_SHARE * num_keys * num_rows:
+        raise DataError(
+            name,
+            expected="objects that share their keys, which are the columns",
+            found=f"{num_keys:,} keys in {num_rows:,} objects of {num_cells / num_rows:.1f} on average",
+            action="Write what differs from object to object as values, not as keys",
+        )
+
+
+def _first_lines(path: Path, encoding: Encoding) -> Iterator[str]:
+    size = 0
+    for _, line in islice(_lines(path, encoding), LOOKED_LINES):
+        yield line
+        size += len(line)
+        if size > LOOKED_CHARACTERS:
+            return
 
 
 def _lines(path: Path, encoding: Encoding) -> Iterator[tuple[int, str]]:
@@ -95,33 +124,10 @@ def _object_lines(path: Path, encoding: Encoding) -> Iterator[Row]:
         row: Any = None
         if not problem:
             try:
-                row = _decode(line)
+                row = decode(line[:-1] if line.endswith("},") else line)
             except (ValueError, RecursionError) as error:
                 problem = f"the line is not JSON ({error})"
         yield number, row, len(line), problem or _not_a_row(row)
-
-
-def _array(path: Path, encoding: Encoding, name: str) -> Iterator[Row]:
-    if path.stat().st_size > MAX_ARRAY_BYTES:
-        raise DataError(
-            name,
-            expected=f"a JSON array of at most {MAX_ARRAY_BYTES:,} bytes",
-            found=f"{path.stat().st_size:,}",
-            action="Write it as JSON Lines, one object a line",
-        )
-    with open_text(path, encoding) as stream:
-        content = stream.read().removeprefix("\ufeff")
-    try:
-        rows = _decode(content)
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            name,
-            expected="a JSON array of objects",
-            found=f"an error ({error})",
-            action="Mend the file, or write it as JSON Lines, one object a line",
-        ) from error
-    for number, row in enumerate(rows, start=1):
-        yield number, row, 0, _not_a_row(row)
 
 
 def _not_a_row(row: object) -> str:
@@ -132,14 +138,3 @@ def _not_a_row(row: object) -> str:
     except UnicodeEncodeError:
         return "a cell holds half of a surrogate pair"
     return ""
-
-
-def _decode(text: str) -> Any:
-    return json.loads(text, parse_int=_number)
-
-
-def _number(digits: str) -> int | float:
-    """Return a whole number, as a float where 64 bits do not hold it, as most readers of JSON do."""
-    if len(digits) < MAX_DIGITS and int(digits) in INT64:
-        return int(digits)
-    return float(digits)

@@ -95,6 +95,8 @@ class Table:
         column, _ = columns.most_common(1)[0]
         if column:
             return f"Most rows fail alike: look at how column '{column}' is written, and whether it is the one you mean"
+        if "JSON" in self.rejected[0].reason:
+            return "Most rows fail alike, so the layout is another one: write a JSON object a line, as json.dumps does"
         return (
             "Most rows fail alike, so the layout is another one: look at the separator (data.separator), the quotes "
             "and the first line"
