@@ -21,6 +21,7 @@ from luban.prepare import guess_target
 from luban.report.audit_table import show_audit
 from luban.report.wrapping import open_console, safe
 from luban.tasks import infer_task
+from luban.tasks.targets import profiled
 
 CLEAN, ERRORS, WARNINGS = 0, 3, 4  # exit codes
 AS_IT_IS = DataConfig()
@@ -91,7 +92,7 @@ def prepare_subject(
     data = data.model_copy(update={"decimal": table.decimal})
     tables = {role: _read(path, data) for role, path in others.items() if path is not None}
     plans = schema.plan(table, target=target, overrides=data.columns, missing_values=data.missing_values)
-    profile = schema.profile(table, target)
+    profile = profiled(table, target)
     task = infer_task(profile, data.task).name if len(profile.sample) else None
     inputs = [plan.name for plan in plans if plan.is_input]
     for other in tables.values():

@@ -16,7 +16,6 @@ from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, DataError, SchemaError, listed, nearest
 from luban.data import samples, sources
-from luban.data.decimals import Decimal
 from luban.data.table import Table
 from luban.evaluation.criteria import Criteria
 from luban.evaluation.evaluate import Evaluation, evaluate
@@ -31,14 +30,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Model:
     """A trained model. directory: its run directory. metrics: its scores on the test rows. separator, encoding: of the
-    training data, where they were set. decimal: of the training data."""
+    training data, where they were set."""
 
     predictor: Predictor
     directory: RunDirectory
     metrics: dict[str, Any]
     separator: str | None = None
     encoding: str | None = None
-    decimal: Decimal | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Model:
@@ -51,7 +49,6 @@ class Model:
             directory.read_json(artifact.METRICS),
             reading.get("separator"),
             reading.get("encoding"),
-            reading.get("decimal"),
         )
 
     def __repr__(self) -> str:
@@ -60,10 +57,10 @@ class Model:
         return f"Model('{self.directory.path}', {self.predictor.task.name}, {decider} {value:.4f})"
 
     def read(self, rows: object) -> Table:
-        """Read rows as the training data were read."""
+        """Read rows as the training data were read; what stands before decimals each file tells itself."""
         if isinstance(rows, str):
             rows = samples.resolve(rows) or rows
-        return sources.read(rows, separator=self.separator, encoding=self.encoding, decimal=self.decimal)
+        return sources.read(rows, separator=self.separator, encoding=self.encoding)
 
     def predict(self, rows: object) -> pl.DataFrame:
         """Predict every row of a table or path, in order; warns of what is unusual in it.
@@ -142,7 +139,7 @@ class Model:
 
     def labelled(self, rows: object) -> tuple[Table, Array]:
         """Return the rows whose target can be read, and their targets."""
-        table, task = self.read(rows), self.predictor.task
+        (table, _), task = self.predictor.as_trained(self.read(rows)), self.predictor.task
         if task.target not in table.columns:
             raise SchemaError(
                 table.name,
@@ -167,7 +164,7 @@ class Model:
         """
         from luban.explain.explain import explain_table
 
-        table = self.read(rows)
+        table, _ = self.predictor.as_trained(self.read(rows))
         return explain_table(
             self.predictor,
             table,
@@ -191,7 +188,7 @@ class Model:
                 found="none, since it was trained on a table in memory",
                 action="Leave out nearest",
             )
-        table = self.read(data["train"])
+        table, _ = self.predictor.as_trained(self.read(data["train"]))
         if data.get("test") is not None:
             return table
         tested = pl.read_parquet(self.directory / artifact.PREDICTIONS)["row"].to_numpy()

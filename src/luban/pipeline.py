@@ -69,8 +69,8 @@ def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model
         run.directory.seal({**facts, "report_seconds": run.seconds["report"]})
         job.clear_checkpoints()
     run.tell(events.RunSaved(str(run.directory.path), page))
-    data, decimal = run.config.data, prepared.parts.train.table.decimal
-    return Model(predictor, run.directory, evaluation.to_json(), data.separator, data.encoding, decimal)
+    data = run.config.data
+    return Model(predictor, run.directory, evaluation.to_json(), data.separator, data.encoding)
 
 
 def find_learning_rate(run: Run, tables: dict[str, object]) -> RateCurve:

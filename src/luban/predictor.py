@@ -26,6 +26,7 @@ from luban.models.network import Network, NetworkSpec
 from luban.models.packed import packed
 from luban.tasks import TASKS
 from luban.tasks.base import Floats, Task
+from luban.tasks.classification import Classification
 from luban.tasks.validated import Validated
 
 TOKEN_BUDGET = 2048  # packed tokens in one forward pass
@@ -76,7 +77,8 @@ class Predictor:
 
         Raises SchemaError where a column that the model needs is not there.
         """
-        notes = self.schema.check(table)
+        table, read = self.as_trained(table)
+        notes = [*read, *self.schema.check(table)]
         inputs, bad = cache.encode(self.schema, table, None, None)
         if bad:
             position, (column, reason) = next(iter(bad.items()))
@@ -87,6 +89,11 @@ class Predictor:
         dataset = Dataset.of(self.schema, inputs, None)
         outputs = self.outputs(dataset)
         return Prediction(self.task.decode(outputs), outputs, notes)
+
+    def as_trained(self, table: Table) -> tuple[Table, tuple[str, ...]]:
+        """Return rows with their cells written as those of the training were, and what was read otherwise than it
+        stands, a sentence each."""
+        return self.schema.as_trained(table, self.task.names if isinstance(self.task, Classification) else ())
 
     def outputs(self, dataset: Dataset) -> Floats:
         """Return the task's outputs for every row, in order: probabilities (rows, C), or values (rows,)."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from luban.audit import Subject, audit
-from luban.audit.subject import FILE_KINDS
+from luban.audit.subject import CLASSES, FILE_KINDS
 from luban.config import RunConfig
 from luban.core import artifact, events
 from luban.core.cache import cache_folder
@@ -24,7 +24,11 @@ from luban.data.split import drop_overlap, split
 from luban.data.table import RejectedRow, Table
 from luban.features import cache, schema
 from luban.features.base import FitContext
+from luban.features.cells import strings
 from luban.features.dataset import Dataset
+from luban.features.learned import clauses
+from luban.features.parsing import columns as written
+from luban.features.parsing.numbers import Writing
 from luban.features.schema import ColumnPlan, Schema
 from luban.models import network as networks
 from luban.models import pretrained
@@ -35,7 +39,7 @@ from luban.tasks import infer_task
 from luban.tasks.base import Task
 from luban.tasks.deciding import deciding_metric
 from luban.tasks.positive import with_positive
-from luban.tasks.targets import unseen_labels
+from luban.tasks.targets import profiled, unseen_labels
 
 FIT_ROWS = 500_000  # features are fitted on at most so many training rows, drawn at random
 Positions = npt.NDArray[np.int64]
@@ -91,7 +95,8 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         read_tables = {"train": table} | {role: read(run, role, others[role], table.decimal) for role in others}
     with run.stage("infer"):
         target = choose_target(run, table)
-        task_type = infer_task(schema.profile(table, target), config.data.task)
+        profile = profiled(table, target)
+        task_type = infer_task(profile, config.data.task)
         check_judgement(run, read_tables.get("test", table), task_type)
         plans = plan_columns(run, table, target)
         run.note("infer", *(plan.note for plan in plans if plan.note))
@@ -111,11 +116,11 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
                 seed=config.seed,
             ),
         )
+        read_tables, writings = write_alike(run, read_tables, plans, target, task_type)
+        table = read_tables["train"]
     with run.stage("split"):
         files = [plan.name for plan in plans if plan.kind in FILE_KINDS]
-        parts = divide(
-            run, read_tables, target, inputs, files=files, stratify=task_type.name in ("binary", "multiclass")
-        )
+        parts = divide(run, read_tables, target, inputs, files=files, stratify=task_type.name in CLASSES)
     with run.stage("fit"):
         fitting = parts.train.materialize(FIT_ROWS, config.seed)
         task, positive, notes = with_positive(
@@ -125,7 +130,8 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         deciding_metric(task, config.train.metric)
         require_test_rows(parts)
         model_config, checkpoint = choose_model(run, plans, fitting)
-        fitted = schema.fit(plans, fitting, config.features, fit_context(config, table, model_config, checkpoint))
+        context = fit_context(config, table, model_config, checkpoint)
+        fitted = schema.fit(plans, fitting, config.features, context, writings)
         describe_schema(run, fitted, plans, task, len(table))
         del fitting
     with run.stage("encode"):
@@ -231,6 +237,29 @@ def plan_columns(run: Run, table: Table, target: str) -> list[ColumnPlan]:
     return schema.plan(table, target=target, overrides=overrides, missing_values=run.config.data.missing_values)
 
 
+def write_alike(
+    run: Run, tables: dict[str, Table], plans: list[ColumnPlan], target: str, task: type[Task]
+) -> tuple[dict[str, Table], dict[str, Writing]]:
+    """Write the numbers of all tables plainly and each value in one spelling, as the training rows have them most
+    often; return how the numbers were written, too."""
+    missing = run.config.data.missing_values
+    numbers = [plan.name for plan in plans if plan.kind == "number"]
+    values = [plan.name for plan in plans if plan.kind == "category"]
+    if task.name == "regression":
+        numbers.append(target)
+    elif task.name in CLASSES:
+        values.append(target)
+    train = written.in_one_writing(tables["train"], numbers, values, missing)
+    run.note("infer", *train.notes)
+    known = {name: strings(train.table.frame[name]).drop_nulls().unique().to_list() for name in values}
+    alike = {"train": train.table}
+    for role in tables.keys() - {"train"}:
+        others = written.as_trained(tables[role], train.numbers, known, missing)
+        run.note("infer", *others.notes)
+        alike[role] = others.table
+    return alike, train.numbers
+
+
 def divide(
     run: Run, tables: dict[str, Table], target: str, inputs: list[str], *, files: list[str], stratify: bool
 ) -> Parts:
@@ -302,6 +331,9 @@ def fit_context(config: RunConfig, table: Table, model: NetworkConfig, checkpoin
 
 def describe_schema(run: Run, fitted: Schema, plans: list[ColumnPlan], task: Task, rows: int) -> None:
     learned = {column: feature.describe() for feature in fitted.features for column in feature.columns}
+    for column, writing in fitted.writings.items():
+        if column in learned and (how := writing.describe()) is not None:
+            learned[column] = clauses([how, learned[column]])
     columns: list[tuple[str, str, str, str]] = [
         (plan.name, plan.kind, learned.get(plan.name, ""), plan.reason) for plan in plans
     ]

@@ -275,8 +275,9 @@ def test_decimal_commas_of_the_training_are_those_of_other_rows(luban, tmp_path:
     (tmp_path / "neu.csv").write_text("Wert;Zahl\n1,500;1\n49,250;0\n")  # alone, these may be thousands
     predicted = luban("predict", "runs/werte", "neu.csv")
     assert predicted.code == 0, predicted.err
-    assert predicted.out.splitlines()[1].startswith("1.500,1,nein")
-    assert predicted.err == ""
+    assert predicted.out.splitlines()[1].startswith('"1,500",1,nein')
+    told = "neu.csv: numbers are written otherwise than in training, and read as: Wert '1,500' = 1.5\n"
+    assert predicted.err == told
 
 
 def test_labels_that_are_missing_may_be_none(luban, tmp_path: Path) -> None:

@@ -109,7 +109,8 @@ def test_match() -> None:
     assert not NumberFeature.match(profile(pl.Series(["1", "two"])))
     assert not NumberFeature.match(profile(pl.Series(["02139", "10001"])))  # a code, whose zero counts
     assert not NumberFeature.match(profile(pl.Series([True, False])))
-    assert not NumberFeature.match(profile(pl.Series(["1,234", "5,678"])))
+    assert NumberFeature.match(profile(pl.Series(["1,234", "$5,678"])))
+    assert not NumberFeature.match(profile(pl.Series(["0２１３９", "１０００１"])))
 
 
 @given(st.lists(st.floats(width=64) | st.integers(-(2**60), 2**60) | st.none() | st.text(max_size=5), max_size=20))

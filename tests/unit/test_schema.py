@@ -113,12 +113,21 @@ def test_missing_values_do_not_hide_numbers() -> None:
     )
 
 
-def test_numbers_with_signs_are_noted() -> None:
+def test_several_units_are_noted() -> None:
     (price,) = schema.plan(table(pl.DataFrame({"price": ["$1,200.50", "€ 30", "17%", "$1,200.50"]})), target=None)
     assert price.kind == "category"
     assert price.note == (
-        "column 'price': the cells are numbers with signs ('$1,200.50'); it is taken as category. "
-        "Write them like 1234.5 if their size matters"
+        "column 'price': the cells are numbers in several units ('$', '€', '%'); it is taken as category. "
+        "Write them in one unit if their size matters"
+    )
+
+
+def test_what_holds_digits_is_never_advised_to_be_missing() -> None:
+    cells = ["1.5", "2", "7", "3-4", "12/5", "9"] * 3
+    (size,) = schema.plan(table(pl.DataFrame({"size": cells})), target=None)
+    assert size.note == (
+        "column 'size': 67% of the cells are numbers, but not '12/5', '3-4'; it is taken as category. "
+        "Write these like 1234.5 if the size matters"
     )
 
 

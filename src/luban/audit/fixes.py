@@ -19,7 +19,7 @@ from luban.audit.spelling import audit_spelling, spellings
 from luban.audit.subject import Subject, counted
 from luban.audit.target import audit_missing, audit_rare
 from luban.audit.unreadable import audit_unreadable
-from luban.audit.values import audit_future, audit_impossible, audit_number_text, unsigned
+from luban.audit.values import audit_future, audit_impossible, audit_number_text, plain_numbers
 from luban.core.errors import DataError
 from luban.features.labels import find_separator, split_labels
 
@@ -56,10 +56,8 @@ def _blank(subject: Subject, finding: Finding) -> pl.DataFrame:
 
 
 def _unsign(subject: Subject, finding: Finding) -> pl.DataFrame:
-    assert finding.column is not None
-    # The finding knows, since the columns that told it may be mended by now.
-    has_commas = finding.message.id == "audit.number-text.found_commas"
-    return subject.frame.with_columns(unsigned(subject.frame[finding.column], decimal_commas=has_commas))
+    # All columns at once: what stands before decimals in one of them may be told by another.
+    return plain_numbers(subject)
 
 
 def _mend(subject: Subject, finding: Finding) -> pl.DataFrame:

@@ -8,16 +8,17 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from luban.audit.finding import NO_ROWS, Finding
+from luban.audit.finding import Finding
 from luban.audit.subject import Subject
 from luban.core.sentence import sentence, several
-from luban.data.decimals import SIGNS, has_decimal_commas, pointed
-from luban.features.cells import strings
-from luban.features.infer import NUMBER_SIGNS
-from luban.features.number import PARSED_SHARE, parse_numbers
+from luban.features.cells import commonest, quoted, strings
+from luban.features.number import parse_numbers
+from luban.features.parsing.columns import in_one_writing
 from luban.features.parsing.date_format import reader
+from luban.features.parsing.numbers import may_be_numbers, reads, several_units
 
 MOSTLY = 0.5
+LOOKED_AT = 1000  # first cells of a column, of which most have to be numbers
 # By the name of a column: the values that there are, ends included.
 RANGES: tuple[tuple[str, float, float], ...] = (
     (r"(^|[\W_])age([\W_]|$)|年龄", 0, 130),
@@ -35,65 +36,87 @@ MARKERS = (*(sign * float("9" * digits) for digits in range(2, 8) for sign in (-
 MARKER_ROWS = 3
 
 
-def unsigned(cells: pl.Series, *, decimal_commas: bool) -> pl.Series:
-    """Return numbers that are written with signs like 1234.5."""
-    bare = strings(cells).str.replace_all(SIGNS, "")
-    return pointed(bare) if decimal_commas else bare.str.replace_all(",", "", literal=True)
-
-
 def audit_number_text(subject: Subject) -> list[Finding]:
-    """Find columns of numbers that are written as text: with signs, or with words among them."""
+    """Find columns of numbers that are written as text: with signs and units, in several units, with words among
+    them."""
     findings = []
-    for name in subject.of_kind("category", "text"):
+    for name in subject.of_kind("number", "category", "text"):
         if subject.frame[name].dtype != pl.String:
             continue
-        cells = strings(subject.frame[name])
-        head = cells.drop_nulls().head(1000)
-        if not len(head) or np.isfinite(parse_numbers(head.str.replace_all(NUMBER_SIGNS, ""))[0]).mean() < MOSTLY:
-            continue
-        _, is_word = parse_numbers(cells.str.replace_all(NUMBER_SIGNS, ""))
-        _, is_other = parse_numbers(cells)
-        is_missing = cells.is_in(list(subject.missing_values)).fill_null(False).to_numpy()
-        present = int(len(cells) - cells.null_count())
-        if is_word.sum() - (is_word & is_missing).sum() <= (1 - PARSED_SHARE) * present and is_other.any():
-            rows = np.flatnonzero(is_other & ~is_missing)
-            if not len(rows):
-                continue
-            if has_decimal_commas(subject.frame, name):
-                message = sentence(
-                    "audit.number-text.found_commas",
-                    "{rows:count row} {rows:do hold} numbers with decimal commas, so that it is taken as {kind}",
-                    rows=len(rows),
-                    kind=subject.kinds[name],
-                )
-            else:
-                message = sentence(
-                    "audit.number-text.found",
-                    "{rows:count row} {rows:do hold} numbers written with signs, so that it is taken as {kind}",
-                    rows=len(rows),
-                    kind=subject.kinds[name],
-                )
-            action = sentence("audit.number-text.action", "Write them like 1234.5")
-            setting = "--fix number-text"
-        elif is_word.sum() < (1 - MOSTLY) * present and not bool((head.str.contains(r"^0\d")).any()):
-            rows = np.flatnonzero(is_word)
-            words = cells.gather(rows).value_counts(sort=True)[name].head(3)
-            message = sentence(
-                "audit.number-text.found_words",
-                "most cells are numbers, but not {words}: it is taken as {kind}",
-                words=several(words),
-                kind=subject.kinds[name],
-            )
-            action = sentence(
-                "audit.number-text.action_words", "If these mean 'missing', add them to data.missing_values"
-            )
-            setting = f"data.missing_values: [{', '.join(map(repr, words))}]"
-        else:
-            continue
-        seen = subject.examples(rows, (name,))
-        fixed = rows if setting.startswith("--fix") else NO_ROWS
-        findings.append(Finding("warning", "number-text", message, action, name, len(rows), seen, setting, fixed))
+        cells = _unmarked(subject, name)
+        if subject.kinds[name] == "number":
+            findings += _written_with_signs(subject, name, cells)
+        elif may_be_numbers(cells.drop_nulls().head(LOOKED_AT), MOSTLY):
+            findings += _not_all_numbers(subject, name, cells)
     return findings
+
+
+def _unmarked(subject: Subject, name: str) -> pl.Series:
+    """Return the cells of a column that do not mean 'missing'."""
+    cells = strings(subject.frame[name])
+    return cells.set(cells.is_in(list(subject.missing_values)).fill_null(False), None)
+
+
+def _written_with_signs(subject: Subject, name: str, cells: pl.Series) -> list[Finding]:
+    if subject.budget is not None:  # a training says itself how it reads them
+        return []
+    rewritten = strings(plain_numbers(subject)[name])
+    rows = np.flatnonzero(strings(subject.frame[name]).ne_missing(rewritten).to_numpy())
+    if not len(rows):
+        return []
+    first = int(rows[0])
+    message = sentence(
+        "audit.number-text.found",
+        "{rows:count row} {rows:do hold} numbers written otherwise than 1234.5; {cell} is read as {number}",
+        rows=len(rows),
+        cell=quoted(cells[first]),
+        number=str(rewritten[first]),
+    )
+    action = sentence("audit.number-text.action", "Write them like 1234.5, if that is not what is meant")
+    seen = subject.examples(rows, (name,))
+    return [Finding("note", "number-text", message, action, name, len(rows), seen, "--fix number-text", rows)]
+
+
+def _not_all_numbers(subject: Subject, name: str, cells: pl.Series) -> list[Finding]:
+    if units := several_units(cells):
+        rows = cells.is_not_null().arg_true().to_numpy().astype(np.int64)
+        message = sentence(
+            "audit.number-text.found_units",
+            "the cells are numbers in several units, {units}: it is taken as {kind}",
+            units=several(units),
+            kind=subject.kinds[name],
+        )
+        action = sentence("audit.number-text.action_units", "Write them in one unit, if their size matters")
+        seen = subject.examples(rows, (name,))
+        return [Finding("warning", "number-text", message, action, name, len(rows), seen)]
+    found = reads(cells, least=MOSTLY)
+    rows = np.flatnonzero(found.is_other)
+    if not len(rows) or found.share < MOSTLY or bool(cells.head(LOOKED_AT).str.contains(r"^0\d").any()):
+        return []
+    others = commonest(cells.gather(rows))
+    words = others.filter(~others.str.contains(r"\d")).head(3).to_list()
+    message = sentence(
+        "audit.number-text.found_words",
+        "most cells are numbers, but not {words}: it is taken as {kind}",
+        words=several(words or others.head(3)),
+        kind=subject.kinds[name],
+    )
+    if words:
+        action = sentence("audit.number-text.action_words", "If these mean 'missing', add them to data.missing_values")
+        setting = f"data.missing_values: [{', '.join(map(repr, words))}]"
+    else:  # what holds digits says something: it is not to be thrown away
+        action, setting = sentence("audit.number-text.action_others", "Write these like 1234.5, if size matters"), None
+    seen = subject.examples(rows, (name,))
+    return [Finding("warning", "number-text", message, action, name, len(rows), seen, setting)]
+
+
+def plain_numbers(subject: Subject) -> pl.DataFrame:
+    """Return the columns with all numbers as a training would read them, written like 1234.5."""
+    if "plain numbers" not in subject.cache:
+        rewritten = in_one_writing(subject.table, subject.of_kind("number"), (), subject.missing_values)
+        subject.cache["plain numbers"] = rewritten.table.frame
+    frame: pl.DataFrame = subject.cache["plain numbers"]
+    return frame
 
 
 def audit_impossible(subject: Subject) -> list[Finding]:

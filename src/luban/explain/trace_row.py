@@ -100,8 +100,8 @@ def trace_row(
     if optimizer is None:
         check_optimizer(own, f"{run}, its optimizer", "Add --optimizer adamw, or another of these")
     name = optimizer or own
-    table, notes = _one_row(str(run), settings["data"], data, row)
     predictor = Predictor.load(run, "cpu")
+    table, notes = _one_row(predictor, str(run), settings["data"], data, row)
     task = predictor.task
     table.require(task.target, "target")
     targets, bad = task.encode(table.frame[task.target])
@@ -159,7 +159,9 @@ def trace_row(
     )
 
 
-def _one_row(run: str, reading: dict[str, Any], data: str | Path | None, row: int) -> tuple[Table, list[str]]:
+def _one_row(
+    predictor: Predictor, run: str, reading: dict[str, Any], data: str | Path | None, row: int
+) -> tuple[Table, list[str]]:
     source = str(data) if data is not None else reading.get("train")
     if source is None:
         raise DataError(
@@ -177,8 +179,9 @@ def _one_row(run: str, reading: dict[str, Any], data: str | Path | None, row: in
         source,
         separator=reading.get("separator"),
         encoding=reading.get("encoding"),
-        decimal=reading.get("decimal"),
+        decimal=reading.get("decimal") if data is None else None,
     )
+    table, notes = predictor.as_trained(table)
     positions = np.flatnonzero(table.row_numbers == row)
     if not len(positions):
         rejected = [each.reason for each in table.rejected if each.row == row]
@@ -188,7 +191,7 @@ def _one_row(run: str, reading: dict[str, Any], data: str | Path | None, row: in
             found=f"row {row}, which cannot be read ({rejected[0]})" if rejected else f"{row}",
             action="Choose another row",
         )
-    return table.take(positions[:1]), []
+    return table.take(positions[:1]), list(notes)
 
 
 def _input(feature: Feature, encoder: str, value: torch.Tensor | Ragged) -> InputTrace:

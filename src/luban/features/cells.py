@@ -27,6 +27,12 @@ def strings(series: pl.Series) -> pl.Series:
     return stripped.set(stripped == "", None)
 
 
+def commonest(cells: pl.Series) -> pl.Series:
+    """Return the different strings that are there, the most frequent first, those that are as frequent by name."""
+    counts = cells.drop_nulls().alias("cell").value_counts(name="count")
+    return counts.sort(["count", "cell"], descending=[True, False])["cell"]
+
+
 def hashes(series: pl.Series) -> pl.Series:
     """Return a 64-bit hash of what each cell reads as text, null where missing; equal texts have equal ones.
 

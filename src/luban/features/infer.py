@@ -15,17 +15,18 @@ from luban.data.media.formats import SUFFIXES
 from luban.data.table import Table
 from luban.features import FEATURES, identifier
 from luban.features.base import ColumnProfile, Feature
-from luban.features.cells import cjk_share, hashes, quoted, strings
+from luban.features.cells import cjk_share, commonest, hashes, quoted, strings
 from luban.features.date import doubt
 from luban.features.media import path_note
-from luban.features.number import PARSED_SHARE, parse_numbers
+from luban.features.number import PARSED_SHARE
+from luban.features.parsing.numbers import reads, several_units
 
 SAMPLED_CELLS = 10_000
 IGNORE = "ignore"
 SET_ASIDE = (identifier.KIND, IGNORE)
 KINDS: dict[str, type[Feature]] = {feature.kind: feature for feature in FEATURES}
 MOSTLY_NUMBERS = 0.5  # from this share of numbers on, the other cells are worth a note
-NUMBER_SIGNS = r"[\p{Sc}%,\s]"  # currencies, per cent, thousands
+SHOWN_WORDS = 3
 MOSTLY_CJK = 0.5
 
 
@@ -181,32 +182,39 @@ def _named(dtype: pl.DataType) -> str:
 
 def _mixed(found: ColumnProfile, kind: str) -> str:
     """Say so where most cells of a column of another kind are numbers: a marker of missing cells is the usual cause, or
-    a way of writing them."""
+    several units."""
     if kind not in ("category", "text") or found.sample.dtype != pl.String or not len(found.sample):
         return ""
-    _, is_other = parse_numbers(found.sample)
-    numbers = 1 - float(is_other.mean())
-    if numbers < MOSTLY_NUMBERS:
-        _, is_word = parse_numbers(found.sample.str.replace_all(NUMBER_SIGNS, ""))
-        if 1 - float(is_word.mean()) >= PARSED_SHARE:
-            return sentence(
-                "infer.signs",
-                "column '{column}': the cells are numbers with signs ({cell}); it is taken as {kind}. Write them like "
-                "1234.5 if their size matters",
-                column=found.name,
-                cell=quoted(found.sample[0]),
-                kind=kind,
-            )
-    if not MOSTLY_NUMBERS <= numbers < PARSED_SHARE:
+    if units := several_units(found.sample):
+        return sentence(
+            "infer.units",
+            "column '{column}': the cells are numbers in several units ({units}); it is taken as {kind}. Write them in "
+            "one unit if their size matters",
+            column=found.name,
+            units=several(units),
+            kind=kind,
+        )
+    read = reads(found.sample, least=MOSTLY_NUMBERS)
+    if not MOSTLY_NUMBERS <= read.share < PARSED_SHARE:
         return ""
-    others = found.sample.filter(pl.Series(is_other)).value_counts(sort=True)[found.sample.name].head(3)
+    others = commonest(found.sample.filter(pl.Series(read.is_other)))
+    if words := others.filter(~others.str.contains(r"\d")).head(SHOWN_WORDS).to_list():
+        return sentence(
+            "infer.words",
+            "column '{column}': {share:.0%} of the cells are numbers, but not {others}; it is taken as {kind}. If "
+            "these mean 'missing', add them to data.missing_values",
+            column=found.name,
+            share=read.share,
+            others=several(words),
+            kind=kind,
+        )
     return sentence(
-        "infer.words",
-        "column '{column}': {share:.0%} of the cells are numbers, but not {others}; it is taken as {kind}. If these "
-        "mean 'missing', add them to data.missing_values",
+        "infer.others",
+        "column '{column}': {share:.0%} of the cells are numbers, but not {others}; it is taken as {kind}. Write these "
+        "like 1234.5 if the size matters",
         column=found.name,
-        share=numbers,
-        others=several(others),
+        share=read.share,
+        others=several(others.head(SHOWN_WORDS)),
         kind=kind,
     )
 

@@ -19,6 +19,7 @@ from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.cells import quoted, share, strings
 from luban.features.learned import clauses, missing
+from luban.features.parsing.numbers import reads
 
 Scaling = Literal["auto", "standard", "quantile", "none"]
 
@@ -41,18 +42,29 @@ class NumberConfig(FeatureConfig):
 def parse_numbers(
     series: pl.Series, missing_values: frozenset[str] = frozenset()
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return (rows,) numbers, NaN where there is none, and (rows,) whether the cell is there but is not a number."""
+    """Return (rows,) numbers, NaN where there is none, and (rows,) whether the cell is there but is not a number.
+
+    Strings are read however the column writes its numbers; durations, and times of the day, are seconds.
+    """
     dtype = series.dtype
     if isinstance(dtype, pl.Duration):
         series = series.dt.total_microseconds() / 1e6
+    elif dtype == pl.Time:
+        series = series.cast(pl.Int64) / 1e9
     elif not (dtype.is_numeric() or dtype == pl.Boolean):
         cells = strings(series)
-        cells = cells.set(cells.is_in(list(missing_values)), None)
-        parsed = cells.cast(pl.Float64, strict=False)
-        return parsed.fill_null(math.nan).to_numpy(), (cells.is_not_null() & parsed.is_null()).to_numpy()
+        found = reads(cells.set(cells.is_in(list(missing_values)), None))
+        return found.values, found.is_other
     numbers = series.cast(pl.Float64).fill_null(math.nan).to_numpy()
     codes = pl.Series(list(missing_values), dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls().to_numpy()
     return np.where(np.isin(numbers, codes), math.nan, numbers), np.zeros(len(series), np.bool_)
+
+
+def _advice(cell: str) -> str:
+    """Return what to do about a cell that is no number: what holds digits says something, and is not missing."""
+    if any(letter.isdigit() for letter in cell):
+        return "Write it like 1234.5"
+    return "Add it to data.missing_values"
 
 
 def _kurtosis(values: npt.NDArray[np.float64]) -> float:
@@ -90,12 +102,12 @@ class NumberFeature(Feature):
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
         dtype = profile.sample.dtype
-        if dtype.is_numeric() or isinstance(dtype, pl.Duration):
+        if dtype.is_numeric() or isinstance(dtype, pl.Duration) or dtype == pl.Time:
             return 0.9
         if dtype != pl.String or not len(profile.sample):
             return 0.0
         numbers, bad = parse_numbers(profile.sample)
-        is_code = share(strings(profile.sample).str.contains(r"^0\d+$")) >= LEADING_ZERO_SHARE
+        is_code = share(strings(profile.sample).str.contains(r"^[0０]\d+$")) >= LEADING_ZERO_SHARE
         return 0.9 if not is_code and bad.mean() <= 1 - PARSED_SHARE and np.isfinite(numbers).any() else 0.0
 
     @classmethod
@@ -160,7 +172,7 @@ class NumberFeature(Feature):
         return Encoded(
             EncodedColumn(self.tensor_kind, np.stack(parts, axis=1).astype(np.float32)),
             {
-                int(row): f"expected a number, found {quoted(series[int(row)])}. Add it to data.missing_values"
+                int(row): f"expected a number, found {quoted(series[int(row)])}. {_advice(str(series[int(row)]))}"
                 for row in np.flatnonzero(bad)
             },
         )

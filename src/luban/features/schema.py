@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -13,6 +13,7 @@ from luban.core.errors import ArtifactError, SchemaError, listed, nearest
 from luban.core.sentence import sentence
 from luban.core.strict import Strict, checked
 from luban.core.tensors import InputSpec
+from luban.data.decimals import Decimal
 from luban.data.table import Table
 from luban.features.audio import AudioConfig
 from luban.features.base import Feature, FeatureConfig, FitContext
@@ -29,7 +30,9 @@ from luban.features.infer import (
     tensor_kinds,
 )
 from luban.features.labels import LabelsConfig, LabelsFeature
-from luban.features.number import NumberConfig
+from luban.features.number import NumberConfig, NumberFeature
+from luban.features.parsing import columns as written
+from luban.features.parsing.numbers import Writing
 from luban.features.sequence import SequenceConfig
 from luban.features.text import TextConfig
 
@@ -74,21 +77,30 @@ class StoredFeature(Strict):
     state: dict[str, Any]
 
 
+class StoredWriting(Strict):
+    decimal: Decimal
+    unit: str
+    example: str
+
+
 class StoredSchema(Strict):
     """What features.json holds."""
 
     features: Annotated[list[StoredFeature], Field(min_length=1)]
     set_aside: dict[str, str]
     target: str | None
+    writings: dict[str, StoredWriting] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Schema:
-    """features: one an input of the network. set_aside: column -> reason."""
+    """features: one an input of the network. set_aside: column -> reason. writings: how the numbers of each column
+    were written, those of the target among them."""
 
     features: tuple[Feature, ...]
     set_aside: dict[str, str]
     target: str | None
+    writings: dict[str, Writing] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -100,7 +112,8 @@ class Schema:
 
     def state(self) -> dict[str, Any]:
         features = [{"kind": feature.kind, "state": feature.state()} for feature in self.features]
-        return {"features": features, "set_aside": self.set_aside, "target": self.target}
+        writings = {column: writing.state() for column, writing in self.writings.items()}
+        return {"features": features, "set_aside": self.set_aside, "target": self.target, "writings": writings}
 
     def files(self) -> dict[str, bytes]:
         files: dict[str, bytes] = {}
@@ -126,11 +139,28 @@ class Schema:
                 found=f"something else ({place}{error})",
                 action="Use the version of Luban that wrote the run, or copy the run directory again",
             ) from error
-        return cls(tuple(features), stored.set_aside, stored.target)
+        writings = {column: Writing(**own.model_dump()) for column, own in stored.writings.items()}
+        return cls(tuple(features), stored.set_aside, stored.target, writings)
 
     def suited(self, table: Table) -> Self:
         """Return the schema as it reads the cells of one table, those of a part of its rows too."""
         return replace(self, features=tuple(feature.suited(table.frame) for feature in self.features))
+
+    def as_trained(self, table: Table, labels: Sequence[str] = ()) -> tuple[Table, tuple[str, ...]]:
+        """Return other rows with their cells written as those of the training were, and what was read otherwise than it
+        stands, a sentence each. labels: of the target, if it has any."""
+        numbers = [feature for feature in self.features if isinstance(feature, NumberFeature)]
+        categories = [feature for feature in self.features if isinstance(feature, CategoryFeature)]
+        values = {feature.columns[0]: feature.values for feature in categories}
+        if self.target is not None and labels:
+            values[self.target] = tuple(labels)
+        found = written.as_trained(
+            table,
+            {feature.columns[0]: Writing() for feature in numbers} | self.writings,
+            values,
+            {marker for feature in numbers for marker in feature.missing_values},
+        )
+        return found.table, found.notes
 
     def check(self, table: Table) -> list[str]:
         """Return what is unusual in a table, one sentence each. Raises SchemaError where an input column is not there;
@@ -147,8 +177,16 @@ class Schema:
         return [*notes, *(note for feature in self.features for note in feature.remarks(table.frame))]
 
 
-def fit(plans: Collection[ColumnPlan], table: Table, configs: FeaturesConfig, context: FitContext) -> Schema:
+def fit(
+    plans: Collection[ColumnPlan],
+    table: Table,
+    configs: FeaturesConfig,
+    context: FitContext,
+    writings: Mapping[str, Writing] | None = None,
+) -> Schema:
     """Fit features on training rows: all text columns are one input, every other column is one of its own.
+
+    writings: that the columns of numbers had before they were written plainly.
 
     Raises SchemaError where no column is left to learn from.
     """
@@ -167,7 +205,7 @@ def fit(plans: Collection[ColumnPlan], table: Table, configs: FeaturesConfig, co
     planned = {column.name for column in plans}
     targets = [name for name in table.columns if name not in planned]  # a plan covers every column but the target
     set_aside: dict[str, str] = {column.name: column.reason for column in plans if not column.is_input}
-    return Schema(tuple(features), set_aside, targets[0] if targets else None)
+    return Schema(tuple(features), set_aside, targets[0] if targets else None, dict(writings or {}))
 
 
 def _input_name(column: str, table: Table, has_text: bool) -> str:

@@ -14,7 +14,9 @@ from luban.core.sentence import Sentence, sentence
 from luban.data.table import REJECTED_LIMIT, Table
 from luban.features.base import ColumnProfile
 from luban.features.cells import quoted, shortened
+from luban.features.infer import profile
 from luban.features.number import parse_numbers
+from luban.features.parsing.columns import in_one_writing
 from luban.tasks.base import Floats, LossConfig
 
 MISSING = "the target is missing"
@@ -75,9 +77,19 @@ def unseen_labels(table: Table, target: str, bad: Mapping[int, str]) -> tuple[se
     return set(unseen), notes
 
 
+def profiled(table: Table, target: str) -> ColumnProfile:
+    """Look at a target as its values are meant: several spellings of one are one."""
+    return profile(in_one_writing(table, (), (target,)).table, target)
+
+
 def is_scalar(dtype: pl.DataType) -> bool:
     """Tell whether cells of this type can be labels or numbers."""
     return dtype.is_numeric() or isinstance(dtype, pl.Boolean | pl.String | pl.Categorical | pl.Enum | pl.Null)
+
+
+def is_measured(dtype: pl.DataType) -> bool:
+    """Tell whether cells of this type can be numbers: a duration is one of seconds."""
+    return is_scalar(dtype) or isinstance(dtype, pl.Duration)
 
 
 def sampled_numbers(profile: ColumnProfile) -> Floats | None:
