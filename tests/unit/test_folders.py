@@ -30,7 +30,7 @@ def test_class_folders_give_image_and_label(tmp_path: Path) -> None:
 def test_recordings_give_audio_and_label(tmp_path: Path) -> None:
     table = read(make(tmp_path, "yes/1.wav", "no/1.flac", "readme.txt"))
     assert table.frame.to_dict(as_series=False) == {"audio": ["no/1.flac", "yes/1.wav"], "label": ["no", "yes"]}
-    assert table.notes == (f"{tmp_path.name}: left out, not audio files: 'readme.txt'",)
+    assert table.notes == (f"{tmp_path.name}: left out: 1 file is no audio ('readme.txt')",)
 
 
 def test_images_without_class_folders_have_no_label(tmp_path: Path) -> None:
@@ -71,6 +71,143 @@ def test_folder_without_data_raises(tmp_path: Path) -> None:
         read(tmp_path)
     with pytest.raises(DataError, match=r"found only 'notes.pdf'"):
         read(make(tmp_path, "notes.pdf"))
+
+
+def linked(link: Path, target: Path) -> Path:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(target)
+    return link
+
+
+def test_a_link_to_a_folder_inside_is_followed(tmp_path: Path) -> None:
+    make(tmp_path, "bar/1.png", ".store/noise/2.png", ".store/noise/deep/3.png")
+    linked(tmp_path / "noise", tmp_path / ".store" / "noise")
+    table = read(tmp_path)
+    assert table.frame.rows() == [("bar/1.png", "bar"), ("noise/2.png", "noise"), ("noise/deep/3.png", "noise")]
+    assert table.notes == ()
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.png", "b/2.png")
+    linked(tmp_path / "a" / "up", tmp_path)
+    linked(tmp_path / "b" / "a", tmp_path / "a")
+    linked(tmp_path / "self", tmp_path / "self")
+    table = read(tmp_path)
+    assert table.frame.rows() == [("a/1.png", "a"), ("b/2.png", "b")]
+    assert table.notes == (
+        f"{tmp_path.name}: left out: 1 link leads to nothing ('self'), "
+        "2 folders are the same as another that is read ('a/up', 'b/a')",
+    )
+
+
+def test_the_name_that_lies_least_deep_is_the_class(tmp_path: Path) -> None:
+    make(tmp_path, "all/cats/1.png", "dog/2.png")
+    linked(tmp_path / "cat", tmp_path / "all" / "cats")
+    table = read(tmp_path)
+    assert table.frame.rows() == [("cat/1.png", "cat"), ("dog/2.png", "dog")]
+    assert "('all/cats')" in table.notes[0]
+
+
+def test_links_out_of_the_folder_are_named_with_what_to_do(tmp_path: Path) -> None:
+    data = make(tmp_path / "data", "bar/1.png", "row/2.png")
+    make(tmp_path / "else", "noise/3.png", "4.png")
+    linked(data / "noise", tmp_path / "else" / "noise")
+    linked(data / "bar" / "4.png", tmp_path / "else" / "4.png")
+    table = read(data)
+    assert table.frame["image"].to_list() == ["bar/1.png", "row/2.png"]
+    assert table.notes == (
+        "data: left out: 2 links lead out of the folder and are not followed ('bar/4.png', 'noise'): copy into the "
+        "folder what they lead to, or make hard links (cp -rL, cp -rl)",
+    )
+
+
+def test_only_links_out_of_the_folder(tmp_path: Path) -> None:
+    make(tmp_path / "else", "1.png")
+    linked(tmp_path / "data" / "bar" / "1.png", tmp_path / "else" / "1.png")
+    with pytest.raises(
+        DataError, match=r"none: 1 link leads out .*\('bar/1.png'\).* Copy into the folder what the links"
+    ):
+        read(tmp_path / "data")
+
+
+def test_a_class_folder_may_be_a_link_while_the_folder_itself_is_one(tmp_path: Path) -> None:
+    make(tmp_path / "real", "a/1.png", "b/2.png")
+    assert read(linked(tmp_path / "data", tmp_path / "real")).frame["label"].to_list() == ["a", "b"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_in_a_class_folder_is_named(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.png", "b/2.png")
+    os.mkfifo(tmp_path / "a" / "x.png")
+    table = read(tmp_path)
+    assert len(table) == 2
+    assert table.notes == (f"{tmp_path.name}: left out: 1 pipe, socket or device is no file ('a/x.png')",)
+
+
+@pytest.mark.parametrize("wrapper", ["pets", "pets/images"])
+def test_class_folders_may_be_wrapped(tmp_path: Path, wrapper: str) -> None:
+    make(tmp_path, f"{wrapper}/bar/1.png", f"{wrapper}/row/2.png", f"{wrapper}/row/deep/3.png", "README.md")
+    table = read(tmp_path)
+    assert table.frame["label"].to_list() == ["bar", "row", "row"]
+    assert table.frame["image"].to_list()[0] == f"{wrapper}/bar/1.png"
+    assert table.notes[0] == f"{tmp_path.name}: the class folders are in '{wrapper}'"
+
+
+def test_a_folder_with_files_of_its_own_wraps_nothing(tmp_path: Path) -> None:
+    table = read(make(tmp_path, "bar/1.png", "bar/deep/2.png", "bar/deeper/3.png"))
+    assert set(table.frame["label"]) == {"bar"}
+    one = read(make(tmp_path / "one", "bar/deep/2.png"))
+    assert set(one.frame["label"]) == {"bar"}
+
+
+def test_the_parts_of_a_split_may_be_wrapped(tmp_path: Path) -> None:
+    make(tmp_path, "pets/train/cat/1.png", "pets/test/cat/2.png")
+    with pytest.raises(DataError, match=rf"the parts of a split, 'test', 'train'.* {tmp_path}/pets/test"):
+        read(tmp_path)
+
+
+PNG, WAV = b"\x89PNG\r\n\x1a\n" + bytes(9), b"RIFF\0\0\0\0WAVE"
+
+
+def test_names_that_say_nothing_are_read_by_the_content(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.jfif", "a/2.JPE", "b/3.png")
+    for name, content in {"a/4": PNG, "b/5.0": PNG, "b/6.png.bak": PNG, "b/7": WAV, "b/8": b"text"}.items():
+        (tmp_path / name).write_bytes(content)
+    table = read(tmp_path)
+    assert table.frame["image"].to_list() == ["a/1.jfif", "a/2.JPE", "a/4", "b/3.png", "b/5.0"]
+    assert table.notes == (
+        f"{tmp_path.name}: 2 files are taken for image by the content, not by the name ('a/4', 'b/5.0')",
+        f"{tmp_path.name}: left out: 3 files are no image ('b/6.png.bak', 'b/7', 'b/8')",
+    )
+
+
+def test_formats_that_are_not_decoded_are_called_by_their_names(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.wav", "b/2.aiff", "b/3.opus", "b/4.w64")
+    for name, brand in {"a/5.m4a": b"M4A ", "a/6.m4a": b"M4A "}.items():
+        (tmp_path / name).write_bytes(b"\0\0\0\x20ftyp" + brand)
+    table = read(tmp_path)
+    assert table.frame["audio"].to_list() == ["a/1.wav", "b/2.aiff", "b/3.opus", "b/4.w64"]
+    assert table.notes == (f"{tmp_path.name}: left out: 2 files are M4A, which is not decoded ('a/5.m4a', 'a/6.m4a')",)
+
+
+def test_only_formats_that_are_not_decoded(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.heic")
+    (tmp_path / "a" / "1.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(DataError, match=r"1 file is HEIC, which is not decoded .* Convert pictures to PNG or JPEG"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(("limit", "what"), [("MAX_ENTRIES", "files"), ("MAX_TOTAL_BYTES", "bytes")])
+def test_a_folder_has_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, what: str) -> None:
+    make(tmp_path, "a/1.png", "b/2.png")
+    monkeypatch.setattr(f"luban.data.media.tree.{limit}", 3)
+    with pytest.raises(DataError, match=f"expected at most 3 {what}, found more. Give the folder of the data alone"):
+        read(tmp_path)
+
+
+def test_a_single_picture_needs_no_suffix(tmp_path: Path) -> None:
+    (tmp_path / "photo").write_bytes(PNG)
+    assert read(tmp_path / "photo").frame.to_dict(as_series=False) == {"image": ["photo"]}
 
 
 @pytest.mark.parametrize("name", ["metadata.csv", "Manifest.csv", "labels.csv", "index.csv", "anything.tsv"])

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from luban.core.errors import DataError, listed, typed
-from luban.core.sentence import sentence, several
+from luban.core.sentence import Sentence, sentence, several
 from luban.data.batches import Reading
+from luban.data.media.formats import NOT_DECODED
+from luban.data.media.tree import OTHER, SHOWN, Tree, class_prefix, is_visible, walk
 
 MANIFESTS = ("metadata.csv", "manifest.csv", "labels.csv", "index.csv")
 TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
-MEDIA = {
-    "image": frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"}),
-    "audio": frozenset({".wav", ".flac", ".ogg", ".mp3"}),
-}
 SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
 LABEL_COLUMN = "label"
-
-
-@dataclass(frozen=True)
-class Files:
-    """The files of a folder, as relative POSIX paths in order. others: neither of the kind nor hidden."""
-
-    kind: str
-    paths: list[str]
-    others: list[str]
 
 
 def find_manifest(folder: Path, reading: Reading) -> Path | None:
@@ -39,7 +26,7 @@ def find_manifest(folder: Path, reading: Reading) -> Path | None:
     """
     by_name = {entry.name.lower(): entry for entry in sorted(folder.iterdir()) if entry.is_file()}
     named = [by_name[name] for name in MANIFESTS if name in by_name]
-    tables = [entry for entry in by_name.values() if _is_visible(entry.name) and entry.suffix.lower() in TABLE_SUFFIXES]
+    tables = [entry for entry in by_name.values() if is_visible(entry.name) and entry.suffix.lower() in TABLE_SUFFIXES]
     found = named[0] if named else tables[0] if tables else None
     if not named and len(tables) > 1:
         raise DataError(
@@ -72,33 +59,27 @@ def read_class_folders(folder: Path, reading: Reading) -> Iterator[pl.DataFrame]
     Where no file is in a class folder there is no column `label`. Raises DataError where there are no such files, or
     where the folders are the parts of a split and not classes.
     """
-    files = _files(folder)
-    _check_found(folder, files)
-    classes = sorted({path.partition("/")[0] for path in files.paths if "/" in path})
-    _check_not_a_split(folder, classes)
-    if files.others:
-        reading.notes.append(
-            sentence(
-                "read.others",
-                "{name}: left out, not {kind} files: {others}",
-                name=reading.name,
-                kind=files.kind,
-                others=several(files.others, limit=3),
-            )
-        )
+    tree = walk(folder)
+    kind, paths = tree.kind, tree.paths[tree.kind]
+    _check_found(folder, tree)
+    prefix = class_prefix(paths)
+    inside = [path.removeprefix(prefix) for path in paths]
+    classes = sorted({path.partition("/")[0] for path in inside if "/" in path})
+    _check_not_a_split(folder / prefix, classes)
+    reading.notes += _notes(tree, reading.name, prefix)
     numbers: list[int] = []
     rows: list[tuple[str, str | None]] = []
-    for number, path in enumerate(files.paths, start=1):
-        label, slash, _ = path.partition("/")
-        if classes and not slash:
+    for number, (path, own) in enumerate(zip(paths, inside, strict=True), start=1):
+        label, slash, _ = own.partition("/")
+        if classes and (not slash or not path.startswith(prefix)):
             reading.reject(number, LABEL_COLUMN, f"'{path}' is in no class folder")
         elif not _is_text(path):
-            reading.reject(number, files.kind, "the name of the file is not valid text")
+            reading.reject(number, kind, "the name of the file is not valid text")
         else:
             numbers.append(number)
             rows.append((path, label if slash else None))
     reading.accept(numbers)
-    frame = pl.DataFrame(rows, schema={files.kind: pl.String, LABEL_COLUMN: pl.String}, orient="row")
+    frame = pl.DataFrame(rows, schema={kind: pl.String, LABEL_COLUMN: pl.String}, orient="row")
     if not classes:
         reading.notes.append(
             sentence(
@@ -112,28 +93,22 @@ def read_class_folders(folder: Path, reading: Reading) -> Iterator[pl.DataFrame]
     yield frame
 
 
-def media_kind(name: str) -> str | None:
-    """Return whether a file is an `image` or `audio` by its name; None for another."""
-    suffix = Path(name).suffix.lower()
-    return next((kind for kind, suffixes in MEDIA.items() if suffix in suffixes), None)
-
-
-def _files(folder: Path) -> Files:
-    paths: list[str] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if _is_visible(name))
-        paths += [(Path(parent) / name).relative_to(folder).as_posix() for name in names if _is_visible(name)]
-    by_kind = {
-        kind: sorted(path for path in paths if Path(path).suffix.lower() in suffixes)
-        for kind, suffixes in MEDIA.items()
-    }
-    kind = max(by_kind, key=lambda kind: len(by_kind[kind]))
-    chosen = set(by_kind[kind])
-    return Files(kind, by_kind[kind], sorted(path for path in paths if path not in chosen))
-
-
-def _is_visible(name: str) -> bool:
-    return not name.startswith((".", "__MACOSX")) and name not in ("Thumbs.db", "desktop.ini")
+def _notes(tree: Tree, name: str, prefix: str) -> Iterator[Sentence]:
+    """Yield what was chosen for the user, and in one sentence what is left out."""
+    if prefix:
+        yield sentence("read.wrapped", "{name}: the class folders are in '{prefix}'", name=name, prefix=prefix[:-1])
+    unnamed = sorted(tree.unnamed.intersection(tree.paths[tree.kind]))
+    if unnamed:
+        yield sentence(
+            "read.unnamed",
+            "{name}: {files:count file} {files:do are} taken for {kind} by the content, not by the name ({names})",
+            name=name,
+            files=len(unnamed),
+            kind=tree.kind,
+            names=several(unnamed, SHOWN),
+        )
+    if left_out := tree.left_out():
+        yield sentence("read.left_out", "{name}: left out: {reasons}", name=name, reasons=left_out)
 
 
 def _is_text(path: str) -> bool:
@@ -144,14 +119,23 @@ def _is_text(path: str) -> bool:
     return True
 
 
-def _check_found(folder: Path, files: Files) -> None:
-    if not files.paths:
-        raise DataError(
-            str(folder),
-            expected="a CSV or TSV file that describes the data, or images or recordings in class folders",
-            found=f"only {listed(files.others, limit=3)}" if files.others else "an empty folder",
-            action="Give the file that holds the table, or put the files of each class into a folder of its own",
-        )
+def _check_found(folder: Path, tree: Tree) -> None:
+    if tree.paths[tree.kind]:
+        return
+    left_out = f"none: {'; '.join(tree.left_out())}" if tree.left_out() else "an empty folder"
+    if tree.others.keys() == {OTHER} and len(tree.left_out()) == 1:
+        left_out = f"only {listed(sorted(tree.others[OTHER]), limit=3)}"
+    advice = "Give the file that holds the table, or put the files of each class into a folder of its own"
+    if tree.outside:
+        advice = "Copy into the folder what the links lead to (cp -rL), or make hard links (cp -rl)"
+    elif any(name in NOT_DECODED for name in tree.others):
+        advice = "Convert pictures to PNG or JPEG, and sound to WAV or FLAC"
+    raise DataError(
+        str(folder),
+        expected="a CSV or TSV file that describes the data, or images or recordings in class folders",
+        found=left_out,
+        action=advice,
+    )
 
 
 def _check_not_a_split(folder: Path, classes: list[str]) -> None:

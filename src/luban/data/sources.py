@@ -23,6 +23,7 @@ from luban.data.batches import Reading
 from luban.data.compressed import content_name, is_compressed, open_bytes
 from luban.data.decimals import Decimal
 from luban.data.encodings import detect
+from luban.data.media.formats import HEAD_BYTES, kind_by_name, kind_of
 from luban.data.table import Table
 
 IN_MEMORY_BYTES = 512 * 2**20  # a larger file is copied to the cache and read from there
@@ -100,7 +101,7 @@ def _from_folder(folder: Path, text: Text, cache: Path | None) -> Table:
 
 
 def _from_file(path: Path, text: Text, cache: Path | None, reading: Reading) -> Table:
-    if (kind := folders.media_kind(path.name)) is not None:
+    if (kind := _media_kind(path)) is not None:
         return _table(pl.DataFrame({kind: [path.name]}), reading, path.parent)
     if not _is_large(path):
         return _table(batches.in_memory(_open(path, text, reading), reading), reading, path.parent)
@@ -166,6 +167,17 @@ def _parquet(path: Path) -> Iterator[pl.DataFrame]:
     num_rows = scan.select(pl.len()).collect().item()
     batch_rows = max(1, num_rows * PARQUET_BATCH_BYTES // path.stat().st_size)
     yield from scan.collect_batches(chunk_size=batch_rows, maintain_order=True)
+
+
+def _media_kind(path: Path) -> str | None:
+    """Return whether a file is an `image` or `audio`, by its name, or by its content where the name says nothing."""
+    if path.suffix.lower() in DELIMITED | JSON | PARQUET | PROSE:
+        return None
+    kind = kind_by_name(path.name)
+    if kind is None:
+        with open_regular(path) as stream:
+            kind = kind_of(stream.read(HEAD_BYTES))
+    return kind
 
 
 def _is_large(path: Path) -> bool:

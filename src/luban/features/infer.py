@@ -17,7 +17,7 @@ from luban.features import FEATURES, identifier
 from luban.features.base import ColumnProfile, Feature
 from luban.features.cells import cjk_share, commonest, hashes, quoted, strings
 from luban.features.date import doubt
-from luban.features.media import path_note
+from luban.features.media import elsewhere, path_note
 from luban.features.number import PARSED_SHARE
 from luban.features.parsing.numbers import reads, several_units
 
@@ -28,6 +28,7 @@ KINDS: dict[str, type[Feature]] = {feature.kind: feature for feature in FEATURES
 MOSTLY_NUMBERS = 0.5  # from this share of numbers on, the other cells are worth a note
 SHOWN_WORDS = 3
 MOSTLY_CJK = 0.5
+WHAT_KIND = "Say in data.columns what kind a column is, or add a column"
 
 
 @dataclass(frozen=True)
@@ -161,11 +162,12 @@ def _infer(table: Table, column: str, missing_values: Collection[str]) -> Column
         reason = sentence("why.no_kind", "no kind takes cells of type {dtype}", dtype=str(raw.sample.dtype))
         return ColumnPlan(column, IGNORE, reason)
     if kind == identifier.KIND:
-        return ColumnPlan(column, kind, identifier.explain(raw))
+        return ColumnPlan(column, kind, identifier.explain(raw), elsewhere(raw))
     values = {"cells": _named(raw.sample.dtype), "unique": raw.num_unique}
     reason = sentence("why.different", "{cells}, {unique:,} different", **values)
-    doubts = path_note(raw) if kind in SUFFIXES else _mixed(cleaned, kind) or doubt(cleaned, kind)
-    return ColumnPlan(column, kind, reason, doubts)
+    if kind in SUFFIXES:
+        return ColumnPlan(column, kind, reason, path_note(raw) or elsewhere(raw))
+    return ColumnPlan(column, kind, reason, _mixed(cleaned, kind) or doubt(cleaned, kind) or elsewhere(raw))
 
 
 def _named(dtype: pl.DataType) -> str:
@@ -227,5 +229,5 @@ def require_inputs(table: Table, plans: Collection[ColumnPlan]) -> None:
             table.name,
             expected="at least one column to learn from",
             found=f"none: set aside are {reasons}" if plans else "none",
-            action="Say in data.columns what kind a column is, or add a column",
+            action=" ".join([*(f"{plan.note}." for plan in plans if plan.note), WHAT_KIND]),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ SURE_WITH_FILES, SURE_BY_NAME = 0.99, 0.9
 PROBED_PATHS = 5  # cells whose file is looked for on the disk
 PROBED_NAMES = 20  # of names without a suffix: all of them must be files
 LONGEST_NAME = 255  # characters
+MAX_PROBED_ENTRIES, MAX_PROBED_FOLDERS = 10_000, 32  # of the folder of the data, among which names are looked for
 
 
 def sampled_cells(column: pl.Series, limit: int) -> list[object]:
@@ -77,6 +80,49 @@ def path_note(profile: ColumnProfile) -> str:
             "infer.backslashes", "column '{column}': backslashes are read as slashes, '{cell}' as '{file}'", **values
         )
     return ""
+
+
+def elsewhere(profile: ColumnProfile) -> str:
+    """Say so where the cells of a column are the names of pictures or sound in a folder below that of the data, and how
+    they must be written to be read; nothing where they are not."""
+    cells = profile.sample.drop_nulls()
+    is_many = profile.num_unique >= MATCHING_SHARE * (profile.num_rows - profile.num_missing)
+    if (
+        profile.folder is None
+        or not len(cells)
+        or not is_many
+        or not (cells.dtype == pl.String or cells.dtype.is_integer())
+    ):
+        return ""
+    names = [str(cell) for cell in cells.head(PROBED_PATHS).to_list()]
+    if not all(0 < len(name) <= LONGEST_NAME and "/" not in name and "\0" not in name for name in names):
+        return ""
+    if any(_found(profile.folder, name) for name in names):
+        return ""
+    for below in _folders(profile.folder):
+        files = [_found(below, name) for name in names]
+        kinds = {None if file is None else kind_by_name(file.name) for file in files}
+        if files[0] is not None and len(kinds) == 1 and None not in kinds:
+            return sentence(
+                "infer.elsewhere",
+                "column '{column}': its cells are the names of files in '{folder}'; to learn from these, write them as "
+                "paths, '{path}' for '{cell}'",
+                column=profile.name,
+                folder=below.name,
+                path=f"{below.name}/{files[0].name}",
+                cell=names[0],
+            )
+    return ""
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return the first folders in a folder, in order of their names."""
+    try:
+        with os.scandir(folder) as found:
+            names = [entry.name for entry in islice(found, MAX_PROBED_ENTRIES) if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    return [folder / name for name in sorted(names)[:MAX_PROBED_FOLDERS] if not name.startswith(".")]
 
 
 def _is_path(cell: str) -> bool:

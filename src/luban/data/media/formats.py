@@ -27,9 +27,12 @@ PICTURES = (
 )
 SOUND = (
     (b"fLaC", "FLAC"),
-    (b"OggS", "Ogg"),
-    (b".snd", "AU"),
-    (b"caff", "CAF"),
+    (b"OggS\x00", "Ogg"),
+    (b".snd\x00", "AU"),
+    (b"caff\x00\x01", "CAF"),
+    (b"ID3\x02", "MP3"),
+    (b"ID3\x03", "MP3"),
+    (b"ID3\x04", "MP3"),
     (b"riff.\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00", "W64"),
 )
 CONTAINED = {  # what begins with these four bytes says in bytes 8 to 12 what it holds
@@ -79,6 +82,10 @@ BRANDS = {  # of files in the ISO base media format
     **dict.fromkeys((b"M4A ", b"M4B ", b"M4P "), "M4A"),
     b"qt  ": "QuickTime",
 }
+NOT_DECODED = frozenset(
+    {"EPS", "PDF", "PSD", "ICNS", "ICO", "SVG", "JPEG 2000", "JPEG XL", "QOI", "XCF", "FITS", "DICOM", "HEIC", "AVIF"}
+    | {"AMR", "WMA", "WavPack", "APE", "DSD", "AAC", "M4A", "MP4", "QuickTime", "Matroska", "AVI"}
+)
 MARKUP = ((b"<svg", "SVG"), (b"<!doctype html", "HTML"), (b"<html", "HTML"), (b"<?xml", "XML"))
 
 
@@ -118,7 +125,7 @@ def _decoded(content: bytes) -> str | None:
         return CONTAINED[content[:4]].get(content[8:12])
     if content.startswith(b"BM") and int.from_bytes(content[14:18], "little") in BMP_HEADERS:
         return "BMP"
-    return "MP3" if content.startswith(b"ID3") or _is_mp3_frame(content) else None
+    return "MP3" if _is_mp3_frame(content) else None
 
 
 def _is_mp3_frame(content: bytes) -> bool:
