@@ -105,7 +105,12 @@ def prepare_subject(
 def _read(source: str, data: DataConfig) -> Table:
     path = samples.resolve(source) or source
     return sources.read(
-        path, separator=data.separator, encoding=data.encoding, decimal=data.decimal, cache=cache_folder()
+        path,
+        separator=data.separator,
+        encoding=data.encoding,
+        decimal=data.decimal,
+        sheet=data.sheet,
+        cache=cache_folder(),
     )
 
 

@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model. directory: its run directory. metrics: its scores on the test rows. separator, encoding: of the
-    training data, where they were set."""
+    """A trained model. directory: its run directory. metrics: its scores on the test rows. separator, encoding,
+    sheet: of the training data, where they were set."""
 
     predictor: Predictor
     directory: RunDirectory
     metrics: dict[str, Any]
     separator: str | None = None
     encoding: str | None = None
+    sheet: str | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Model:
@@ -49,6 +50,7 @@ class Model:
             directory.read_json(artifact.METRICS),
             reading.get("separator"),
             reading.get("encoding"),
+            reading.get("sheet"),
         )
 
     def __repr__(self) -> str:
@@ -60,7 +62,7 @@ class Model:
         """Read rows as the training data were read; what stands before decimals each file tells itself."""
         if isinstance(rows, str):
             rows = samples.resolve(rows) or rows
-        return sources.read(rows, separator=self.separator, encoding=self.encoding)
+        return sources.read(rows, separator=self.separator, encoding=self.encoding, sheet=self.sheet)
 
     def predict(self, rows: object) -> pl.DataFrame:
         """Predict every row of a table or path, in order; warns of what is unusual in it.

@@ -70,7 +70,7 @@ def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model
         job.clear_checkpoints()
     run.tell(events.RunSaved(str(run.directory.path), page))
     data = run.config.data
-    return Model(predictor, run.directory, evaluation.to_json(), data.separator, data.encoding)
+    return Model(predictor, run.directory, evaluation.to_json(), data.separator, data.encoding, data.sheet)
 
 
 def find_learning_rate(run: Run, tables: dict[str, object]) -> RateCurve:

@@ -149,7 +149,12 @@ def read(run: Run, role: str, source: object, decimal: Decimal | None) -> Table:
         announce_download(run, source)
         source = samples.resolve(source) or source
     table = sources.read(
-        source, separator=config.separator, encoding=config.encoding, decimal=decimal, cache=cache_folder()
+        source,
+        separator=config.separator,
+        encoding=config.encoding,
+        decimal=decimal,
+        sheet=config.sheet,
+        cache=cache_folder(),
     )
     run.note("read", *table.notes)
     if role == "train" and config.max_rows and config.max_rows < len(table):

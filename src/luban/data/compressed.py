@@ -37,8 +37,12 @@ def open_bytes(path: Path) -> BinaryIO:
     except BaseException:
         stream.close()
         raise
-    limit = max(ALWAYS_ALLOWED, MAX_EXPANSION * path.stat().st_size)
-    return cast(BinaryIO, io.BufferedReader(_Limited(content, stream, path, limit), 2**18))
+    return cast(BinaryIO, io.BufferedReader(_Limited(content, stream, path, most_bytes(path)), 2**18))
+
+
+def most_bytes(path: Path) -> int:
+    """Return how many bytes a compressed file may expand to."""
+    return max(ALWAYS_ALLOWED, MAX_EXPANSION * path.stat().st_size)
 
 
 def _unpacked(stream: BinaryIO, head: bytes, path: Path) -> BinaryIO:

@@ -17,6 +17,7 @@ class DataConfig(BaseModel):
 
     train, validation, test: a path, or `sample:NAME/FILE`; relative paths start at the configuration file.
     decimal: what stands before the decimals of numbers in text; recognised, as separator and encoding are, if None.
+    sheet: of a workbook of several; the first that is not empty if None.
     columns: kind by column, over what would be inferred; `ignore` leaves a column out. task: likewise.
     missing_values: cells that mean 'missing' in columns of numbers and dates, beside the empty cell and those that
     usually do, which are always among them.
@@ -36,6 +37,7 @@ class DataConfig(BaseModel):
     separator: str | None = None
     decimal: Decimal | None = None
     encoding: str | None = None
+    sheet: str | None = None
     audit_seconds: float = Field(5.0, ge=0)
     max_rows: int | None = Field(None, ge=1)
     split: SplitConfig = SplitConfig()
@@ -49,3 +51,9 @@ class DataConfig(BaseModel):
             str(item) if isinstance(item, (int, float)) and not isinstance(item, bool) else item for item in values
         ]
         return (*MISSING_VALUES, *(item for item in texts if item not in MISSING_VALUES))
+
+    @field_validator("sheet", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """Take a number for the name of a sheet, as YAML reads 2024."""
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

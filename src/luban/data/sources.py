@@ -7,7 +7,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +18,7 @@ from luban.core.paths import as_path
 from luban.core.regular import check_regular, open_regular
 from luban.core.sentence import sentence
 from luban.core.system_errors import read_errors, system_error
-from luban.data import batches, delimited, dialects, folders, frames, lines
+from luban.data import batches, delimited, dialects, folders, frames, lines, workbooks
 from luban.data.batches import Reading
 from luban.data.compressed import content_name, is_compressed, open_bytes
 from luban.data.decimals import Decimal
@@ -35,15 +35,17 @@ DELIMITED = frozenset({".csv", ".tsv", ".tab"})
 JSON = frozenset({".jsonl", ".ndjson", ".json"})
 PARQUET = frozenset({".parquet", ".pq"})
 PROSE = frozenset({".txt", ".md", ".text"})
+KINDS = sorted(DELIMITED | JSON | PARQUET | PROSE | workbooks.SUFFIXES)
 
 
 @dataclass(frozen=True)
 class Text:
-    """How tables in text are read, over what is recognised."""
+    """How tables in text, and workbooks, are read, over what is recognised."""
 
     separator: str | None = None
     encoding: str | None = None
     decimal: Decimal | None = None
+    sheet: str | None = None
 
 
 def read(
@@ -52,14 +54,15 @@ def read(
     separator: str | None = None,
     encoding: str | None = None,
     decimal: Decimal | None = None,
+    sheet: str | None = None,
     cache: Path | None = None,
 ) -> Table:
     """Read a source into a table.
 
-    source: a path to a CSV, TSV, Parquet, JSON Lines, JSON or text file (text also compressed with gzip), an image or a
+    source: a path to a CSV, TSV, Parquet, JSON Lines, JSON or text file (also compressed), a workbook, an image or a
     recording, or to a folder with a manifest or with class folders; or a DataFrame of pandas or Polars, an Arrow table,
-    a dict of columns, a list of dicts. separator, encoding, decimal: of tables in text, over what is recognised. cache:
-    where a working copy of a large file is kept.
+    a dict of columns, a list of dicts. separator, encoding, decimal: of tables in text, over what is recognised. sheet:
+    of a workbook; None reads the first that is not empty. cache: where a working copy of a large file is kept.
     Cells of text files stay strings, null where empty. Rows that cannot be read are in `Table.rejected`. Raises
     DataError where there is nothing to read or more than 1 % of the rows cannot be read, SchemaError where two columns
     have one name.
@@ -70,11 +73,12 @@ def read(
         return _from_memory(source)
     path = as_path(source, DataError)
     _check_exists(path)
+    text = Text(separator, encoding, decimal, sheet)
     with _readable(path):
         if path.is_dir():
-            return _from_folder(path, Text(separator, encoding, decimal), cache)
+            return _from_folder(path, text, cache)
         check_regular(path)
-        return _from_file(path, Text(separator, encoding, decimal), cache, Reading(path.name))
+        return _from_file(path, text, cache, Reading(path.name))
 
 
 def fingerprint(table: Table) -> str:
@@ -105,7 +109,7 @@ def _from_file(path: Path, text: Text, cache: Path | None, reading: Reading) -> 
         return _table(pl.DataFrame({kind: [path.name]}), reading, path.parent)
     if not _is_large(path):
         return _table(batches.in_memory(_open(path, text, reading), reading), reading, path.parent)
-    kept = batches.entry(path, cache or cache_folder(), text.separator, text.encoding, text.decimal)
+    kept = batches.entry(path, cache or cache_folder(), *astuple(text))
     if not kept.is_dir():
         batches.on_disk(_open(path, text, reading), reading, kept)
     return _table(batches.mapped(kept, reading), reading, path.parent)
@@ -125,6 +129,9 @@ def _table(frame: pl.DataFrame, reading: Reading, folder: Path | None) -> Table:
 def _open(path: Path, text: Text, reading: Reading) -> Iterator[pl.DataFrame]:
     """Yield the batches of a file, read as its suffix says; a .txt file may hold a table or prose."""
     with _readable(path):
+        if workbooks.is_workbook(path):
+            yield workbooks.read(path, text.sheet, reading)
+            return
         suffix = Path(content_name(path)).suffix.lower()
         if path.stat().st_size == 0:
             raise DataError(
@@ -143,7 +150,7 @@ def _open(path: Path, text: Text, reading: Reading) -> Iterator[pl.DataFrame]:
         else:
             raise DataError(
                 reading.name,
-                expected=f"a file of one of the kinds {listed(sorted(DELIMITED | JSON | PARQUET | PROSE), limit=20)}",
+                expected=f"a file of one of the kinds {listed(KINDS, limit=len(KINDS))}",
                 found=f"'{path.suffix}', and not a table in text",
                 action="Save it as CSV or Parquet, or set data.separator where it is a table in text",
             )

@@ -180,6 +180,7 @@ def _one_row(
         separator=reading.get("separator"),
         encoding=reading.get("encoding"),
         decimal=reading.get("decimal") if data is None else None,
+        sheet=reading.get("sheet"),
     )
     table, notes = predictor.as_trained(table)
     positions = np.flatnonzero(table.row_numbers == row)
