@@ -61,7 +61,8 @@ class InputSpec:
     """What a model must know of one input to be built for it.
 
     size: DENSE and FRAMES: D; IDS: number of ids; TOKENS: V; GRID: channels.
-    height, width: GRID only. max_length: the longest row of TOKENS or FRAMES, separators included.
+    height, width: GRID only. max_length: the longest row of TOKENS or FRAMES, separators included. unknown: of IDS, the
+    shares of the ids that a training step replaces by the ids 0 and 1, which stand for missing and unseen.
     """
 
     name: str
@@ -70,6 +71,7 @@ class InputSpec:
     height: int = 0
     width: int = 0
     max_length: int = 0
+    unknown: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import polars as pl
 from pydantic import Field
 
 from luban.core.sentence import Sentence, sentence
-from luban.core.strict import Count
+from luban.core.strict import Count, Share
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.cells import strings
 from luban.features.identifier import is_identifier_name, is_nearly_unique, is_whole
-from luban.features.learned import clauses, missing
+from luban.features.learned import clauses, lacking, missing
 from luban.features.number import NumberFeature, parse_numbers
 from luban.features.prose import Prose
 
@@ -23,11 +23,13 @@ MISSING, UNSEEN, NUM_RESERVED = 0, 1, 2
 
 
 class CategoryConfig(FeatureConfig):
-    """max_categories: the most frequent ones get an id each. min_count: rarer values share the id of unseen ones, so
-    that its embedding is trained."""
+    """max_categories: the most frequent ones get an id each. min_count: rarer values share the id of unseen ones.
+    unknown_share: of the cells, that each training step takes for missing, and as many for unseen, where the training
+    rows have fewer of these: so the model learns what to say of them."""
 
     max_categories: int = Field(default=10_000, ge=1)
     min_count: int = Field(default=2, ge=1)
+    unknown_share: float = Field(default=0.01, ge=0, le=0.25)
 
 
 def frequent(cells: pl.Series, limit: int, min_count: int) -> tuple[str, ...]:
@@ -39,7 +41,7 @@ def frequent(cells: pl.Series, limit: int, min_count: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class CategoryFeature(Feature):
-    """values: value i has id 2 + i; 0 is missing, 1 unseen or rare."""
+    """values: value i has id 2 + i; 0 is missing, 1 unseen or rare. unknown: as in `InputSpec`."""
 
     kind: ClassVar[str] = "category"
     tensor_kind: ClassVar[TensorKind] = TensorKind.IDS
@@ -51,6 +53,7 @@ class CategoryFeature(Feature):
     num_distinct: Count
     num_rows: Count
     num_missing: Count
+    unknown: tuple[Share, Share] = (0.0, 0.0)
 
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
@@ -76,13 +79,17 @@ class CategoryFeature(Feature):
         cls, name: str, columns: tuple[str, ...], frame: pl.DataFrame, config: CategoryConfig, context: FitContext
     ) -> Self:
         cells = strings(frame[columns[0]])
+        values = frequent(cells, config.max_categories, config.min_count)
+        num_missing, num_rare = cells.null_count(), int((~cells.drop_nulls().is_in(list(values))).sum())
+        shares = [max(0.0, config.unknown_share - count / max(len(cells), 1)) for count in (num_missing, num_rare)]
         return cls(
             name=name,
             columns=columns,
-            values=frequent(cells, config.max_categories, config.min_count),
+            values=values,
             num_distinct=cells.drop_nulls().n_unique(),
             num_rows=len(cells),
-            num_missing=cells.null_count(),
+            num_missing=num_missing,
+            unknown=(shares[0], shares[1]),
         )
 
     def _ids(self, frame: pl.DataFrame) -> pl.Series:
@@ -98,11 +105,18 @@ class CategoryFeature(Feature):
         """Return how many cells hold a value without an id of its own."""
         return int((self._ids(frame) == UNSEEN).sum())
 
+    def remarks(self, frame: pl.DataFrame) -> list[Sentence]:
+        cells = frame[self.columns[0]]
+        return lacking(
+            self.columns[0], strings(cells).null_count(), len(cells), self.num_missing / max(self.num_rows, 1)
+        )
+
     def spec(self) -> InputSpec:
-        return InputSpec(self.name, self.tensor_kind, NUM_RESERVED + len(self.values))
+        return InputSpec(self.name, self.tensor_kind, NUM_RESERVED + len(self.values), unknown=self.unknown)
 
     def state(self) -> dict[str, Any]:
-        return asdict(self) | {"columns": list(self.columns), "values": list(self.values)}
+        lists = {name: list(getattr(self, name)) for name in ("columns", "values", "unknown")}
+        return asdict(self) | lists
 
     def check_state(self) -> None:
         if len(set(self.values)) < len(self.values):

@@ -19,7 +19,7 @@ from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features import epoch
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.cells import quoted, strings
-from luban.features.learned import clauses, missing
+from luban.features.learned import clauses, lacking, missing
 from luban.features.parsing import dates
 from luban.features.parsing.date_format import (
     EPOCH,
@@ -144,6 +144,7 @@ class DateFeature(Feature):
                     there=example(self.day_format),
                 )
             )
+        found += lacking(self.columns[0], series.null_count(), len(series), self.missing_share)
         zones = set(dates.zones_of(series))
         if self.zones and zones - set(self.zones):
             found.append(_zones_differ(self.columns[0], sorted(zones), self.zones))

@@ -18,7 +18,7 @@ from luban.core.strict import Count, NotNegative
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
 from luban.features.cells import quoted, share, strings
-from luban.features.learned import clauses, missing
+from luban.features.learned import clauses, lacking, missing
 from luban.features.parsing.numbers import reads
 
 Scaling = Literal["auto", "standard", "quantile", "none"]
@@ -176,6 +176,11 @@ class NumberFeature(Feature):
                 for row in np.flatnonzero(bad)
             },
         )
+
+    def remarks(self, frame: pl.DataFrame) -> list[Sentence]:
+        cells = strings(frame[self.columns[0]])
+        count = cells.null_count() + int(cells.is_in(list(self.missing_values)).sum())
+        return lacking(self.columns[0], count, len(cells), self.num_missing / max(self.num_rows, 1))
 
     def spec(self) -> InputSpec:
         return InputSpec(self.name, self.tensor_kind, 1 + self.indicator)

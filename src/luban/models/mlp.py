@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -99,13 +100,17 @@ class Flatten(Encoder):
 
 
 class CategoryEmbedding(Encoder):
-    """IDS (B,) -> (B, dim)."""
+    """IDS (B,) -> (B, dim). learned: the ids that stand for no category, whose vectors begin at 0 and are learned from
+    ids that are replaced: what is left of a drawn vector would differ from one training to the next."""
 
-    def __init__(self, num_ids: int, dim: int) -> None:
+    def __init__(self, num_ids: int, dim: int, learned: Sequence[int] = ()) -> None:
         super().__init__()
         self.embedding = nn.Embedding(num_ids, dim)
         # Vectors of about length 1, so that a category weighs as much as one standardised number.
         nn.init.normal_(self.embedding.weight, std=dim**-0.5)
+        with torch.no_grad():
+            for id_ in learned:
+                self.embedding.weight[id_] = 0
         self.output_dim = dim
 
     def forward(self, inputs: Tensor | Ragged) -> Tensor:
@@ -129,4 +134,5 @@ def build_flatten(config: FlattenConfig, spec: InputSpec) -> Encoder:
 def build_embedding(config: EmbeddingConfig, spec: InputSpec) -> Encoder:
     """Build the embedding of an IDS input."""
     assert spec.kind is TensorKind.IDS
-    return CategoryEmbedding(spec.size, config.dim or min(LARGEST_EMBEDDING, round(1.6 * spec.size**0.56)))
+    learned = [id_ for id_, share in enumerate(spec.unknown) if share]
+    return CategoryEmbedding(spec.size, config.dim or min(LARGEST_EMBEDDING, round(1.6 * spec.size**0.56)), learned)

@@ -198,6 +198,7 @@ class Network(nn.Module):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.names = [item.name for item in spec.inputs]
+        self.unknown = {item.name: item.unknown for item in spec.inputs if any(item.unknown)}
         self.encoders = nn.ModuleList(
             ARCHITECTURES[spec.encoders[item.name].architecture].build(spec.encoders[item.name], item)
             for item in spec.inputs

@@ -1,15 +1,18 @@
-"""Random changes to whole batches of images, drawn from a given generator.
+"""Random changes to whole batches of images and of categories, drawn from a given generator.
 
 Legend: B rows · C channels · H, W height and width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from luban.core.errors import ConfigError
+from luban.core.tensors import Ragged
 
 
 class AugmentConfig(BaseModel):
@@ -38,6 +41,20 @@ def augment(images_BCHW: Tensor, config: AugmentConfig, generator: torch.Generat
     if config.cutout:
         images_BCHW = random_cutout(images_BCHW, config.cutout, generator)
     return images_BCHW
+
+
+def with_unknown(
+    inputs: dict[str, Tensor | Ragged], shares: Mapping[str, tuple[float, float]], generator: torch.Generator
+) -> dict[str, Tensor | Ragged]:
+    """Replace some ids (B,) of categories by those of a missing one, 0, and of an unseen one, 1, whose vectors are
+    learned so. shares: of both, by input."""
+    changed = dict(inputs)
+    for name, (missing, unseen) in shares.items():
+        ids_B = inputs[name]
+        assert isinstance(ids_B, Tensor)
+        draw_B = torch.rand(len(ids_B), generator=generator).to(ids_B.device)
+        changed[name] = ids_B.masked_fill(draw_B < missing + unseen, 1).masked_fill(draw_B < missing, 0)
+    return changed
 
 
 def random_flip(images_BCHW: Tensor, generator: torch.Generator) -> Tensor:

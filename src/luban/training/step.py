@@ -16,7 +16,7 @@ from luban.core.runtime import autocast, generator, is_out_of_memory, seeded
 from luban.core.tensors import Batch, Ragged
 from luban.models.network import Network
 from luban.tasks.base import Task
-from luban.training.augment import AugmentConfig, augment
+from luban.training.augment import AugmentConfig, augment, with_unknown
 from luban.training.compilation import compiled
 from luban.training.optim import l1_penalty
 from luban.training.recipe import TrainConfig
@@ -117,6 +117,8 @@ class TrainStep:
         return self.task.loss(logits.float(), batch.targets, self.config.loss)
 
     def augmented(self, inputs: dict[str, Tensor | Ragged], counter: int) -> dict[str, Tensor | Ragged]:
+        if self.network.unknown:
+            inputs = with_unknown(inputs, self.network.unknown, generator(self.seed, "unknown", counter))
         config = self.config.augment
         if not isinstance(config, AugmentConfig):
             return inputs
