@@ -21,6 +21,7 @@ from luban.data import samples
 from luban.model import Model
 from luban.models.network import expand_name
 from luban.outputs import Formulas, check_output, for_text_file, free_names, read_by, write_table
+from luban.predictor import check_finite, known
 from luban.report.history import History
 from luban.report.rate_plot import show
 from luban.report.terminal import Terminal
@@ -150,7 +151,7 @@ def predict_file(
     prediction = model.prediction(table)
     added = prediction.frame
     if sets is not None:
-        added = added.hstack(sets.columns(model.predictor.task, prediction.outputs))
+        added = added.hstack(known(sets.columns(model.predictor.task, prediction.outputs), prediction.outputs))
     added = added.rename(free_names(added.columns, table.columns))
     frame = table.frame.hstack(added)
     decision = model.predictor.decision
@@ -172,6 +173,7 @@ def compare_runs(run_a: Path, run_b: Path, data: Path | None) -> RunComparison:
         model = Model.load(path)
         table, targets = model.labelled(str(data))
         outputs = model.predictor.predict(table).outputs
+        check_finite(outputs, table)
         return compare.Judged(model.directory, model.predictor.task, table.row_numbers, targets, outputs, is_named=True)
 
     return compare.compare(judged(run_a), judged(run_b))

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import yaml
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, DataError, SchemaError, listed, nearest
 from luban.data import samples, sources
+from luban.data.config import data_settings
 from luban.data.table import Table
 from luban.evaluation.criteria import Criteria
 from luban.evaluation.evaluate import Evaluation, evaluate
-from luban.predictor import Prediction, Predictor
+from luban.predictor import Prediction, Predictor, check_finite
 from luban.tasks.base import Array
 from luban.tasks.validated import Validated
 
@@ -43,14 +43,14 @@ class Model:
     def load(cls, path: str | Path) -> Model:
         """Open a finished run. Raises ArtifactError."""
         directory = RunDirectory.open(path)
-        reading = yaml.safe_load((directory / artifact.CONFIG).read_text("utf-8"))["data"]
+        reading = data_settings(directory)
         return cls(
             Predictor.load(path),
             directory,
             directory.read_json(artifact.METRICS),
-            reading.get("separator"),
-            reading.get("encoding"),
-            reading.get("sheet"),
+            reading.separator,
+            reading.encoding,
+            reading.sheet,
         )
 
     def __repr__(self) -> str:
@@ -110,6 +110,7 @@ class Model:
                 )
         task, prediction = self.predictor.task, self.predictor.predict(table)
         outputs = prediction.outputs
+        check_finite(outputs, table)
         kinds = {column: feature.kind for feature in self.predictor.schema.features for column in feature.columns}
         criteria = Criteria.load(self.directory, task)
         column, notes = by, list[str]()
@@ -182,18 +183,18 @@ class Model:
 
         Raises ConfigError where they came from memory, DataError where the source is not there any more.
         """
-        data = yaml.safe_load((self.directory / artifact.CONFIG).read_text("utf-8"))["data"]
-        if data.get("train") is None:
+        data = data_settings(self.directory)
+        if data.train is None:
             raise ConfigError(
                 str(self.directory.path),
                 expected="data.train in its configuration, to find like rows of the training",
                 found="none, since it was trained on a table in memory",
                 action="Leave out nearest",
             )
-        table, _ = self.predictor.as_trained(self.read(data["train"]))
-        if data.get("test") is not None:
+        table, _ = self.predictor.as_trained(self.read(data.train))
+        if data.test is not None:
             return table
-        tested = pl.read_parquet(self.directory / artifact.PREDICTIONS)["row"].to_numpy()
+        tested = self.directory.predictions()["row"].to_numpy()
         return table.take(np.flatnonzero(~np.isin(table.row_numbers, tested)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,26 @@ from torch import Tensor, nn
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
+from luban.core.errors import ArtifactError, DataError, LubanError
 from luban.core.runtime import autocast, choose_device, emulates_bfloat16, is_out_of_memory
-from luban.core.tensors import Ragged
+from luban.core.sentence import sentence
+from luban.core.strict import checked
+from luban.core.tensors import InputSpec, Ragged
+from luban.core.weights_file import at_most, check_same
 from luban.data.table import Table
 from luban.features import cache
 from luban.features.dataset import Dataset
 from luban.features.schema import Schema
 from luban.models.network import Network, NetworkSpec
 from luban.models.packed import packed
-from luban.tasks import TASKS
 from luban.tasks.base import Floats, Task
 from luban.tasks.classification import Classification
+from luban.tasks.stored import load_task
 from luban.tasks.validated import Validated
 
+TOKENIZERS = "*tokenizer*.json"
+# What layers raise whose sizes do not fit together, or are beyond all bounds.
+UNBUILDABLE = (RuntimeError, ValueError, TypeError, LookupError, AssertionError, ArithmeticError, MemoryError)
 TOKEN_BUDGET = 2048  # packed tokens in one forward pass
 MAX_ROWS = 512  # rows in one forward pass
 
@@ -75,7 +83,8 @@ class Predictor:
     def predict(self, table: Table) -> Prediction:
         """Predict every row. A cell that cannot be read counts as missing, and a note says so.
 
-        Raises SchemaError where a column that the model needs is not there.
+        A row for which the outputs of the network are not finite has no prediction, and a note says so. Raises
+        SchemaError where a column that the model needs is not there, DataError where no row has finite outputs.
         """
         table, read = self.as_trained(table)
         notes = [*read, *self.schema.check(table)]
@@ -88,7 +97,22 @@ class Predictor:
             )
         dataset = Dataset.of(self.schema, inputs, None)
         outputs = self.outputs(dataset)
-        return Prediction(self.task.decode(outputs), outputs, notes)
+        frame, lost = self.task.decode(outputs), not_finite(outputs)
+        if len(lost):
+            if len(lost) == len(outputs):
+                check_finite(outputs, table)
+            notes.append(
+                sentence(
+                    "predict.not_finite",
+                    "{name}: {lost} of {rows} rows have no prediction, since the outputs of the network are not finite "
+                    "(the first: row {first})",
+                    name=table.name,
+                    lost=len(lost),
+                    rows=len(table),
+                    first=int(table.row_numbers[lost[0]]),
+                )
+            )
+        return Prediction(known(frame, outputs), outputs, notes)
 
     def as_trained(self, table: Table) -> tuple[Table, tuple[str, ...]]:
         """Return rows with their cells written as those of the training were, and what was read otherwise than it
@@ -134,14 +158,10 @@ class Predictor:
     def load(cls, path: str | Path, device: str = "auto") -> Predictor:
         """Load a finished run; needs neither the training data nor a network connection."""
         run = RunDirectory.open(path)
-        files = {file.name: file.read_bytes() for file in run.path.glob("*tokenizer*.json")}
+        files = {name: run.read(name) for name in run.manifest.files if fnmatchcase(name, TOKENIZERS)}
         schema = Schema.from_state(run.read_json(artifact.FEATURES), files)
-        saved_task = run.read_json(artifact.TASK)
-        task_type = {task.name: task for task in TASKS}[saved_task["name"]]
-        task = task_type.from_state(saved_task["state"])
-        spec = NetworkSpec.model_validate(run.read_json(artifact.NETWORK))
-        with torch.device("meta"):
-            network = Network(spec)
+        task = load_task(run)
+        spec, network = empty_network(run, schema.specs(), task.output_dim)
         network.load_state_dict(run.weights(), assign=True)
         for module in network.modules():
             if isinstance(module, torch.nn.Conv2d):
@@ -149,6 +169,57 @@ class Predictor:
         predictor = cls(schema, task, spec, network, choose_device(device))
         predictor.use(Validated.load(run, task))
         return predictor
+
+
+def empty_network(run: RunDirectory, inputs: list[InputSpec], output_dim: int) -> tuple[NetworkSpec, Network]:
+    """Return what a run stores of its network, and the network itself, whose weights take no memory yet.
+
+    inputs, output_dim: what its columns and its task ask for. Raises ArtifactError where the network is another, or the
+    file of weights cannot fill it.
+    """
+    path, stored = run / artifact.NETWORK, run.weights_header()
+    try:
+        spec = checked(NetworkSpec, run.read_json(artifact.NETWORK))
+        if list(spec.inputs) != inputs:
+            raise ValueError(f"inputs: others than those of {artifact.FEATURES}")
+        if spec.output_dim != output_dim:
+            raise ValueError(f"output_dim: {spec.output_dim} in place of the {output_dim} of {artifact.TASK}")
+        with torch.device("meta"), at_most(len(stored)):
+            network = Network(spec)
+    except (*UNBUILDABLE, LubanError) as error:
+        if isinstance(error, ArtifactError):
+            raise
+        raise artifact.damaged(path, "the network of a run", error) from error
+    try:
+        check_same(stored, network.state_dict())
+    except ValueError as error:
+        raise artifact.damaged(run / artifact.WEIGHTS, "the weights of the network", error) from error
+    return spec, network
+
+
+def not_finite(outputs: Floats) -> npt.NDArray[np.int64]:
+    """Return the positions of the rows that have an output which is no number, or infinite."""
+    return np.flatnonzero(~np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1))
+
+
+def known(frame: pl.DataFrame, outputs: Floats) -> pl.DataFrame:
+    """Return what was made of outputs, rows first, null in each row that has one which is not finite."""
+    lost = not_finite(outputs)
+    if not len(lost):
+        return frame
+    return frame.select(pl.when(pl.Series(np.isin(np.arange(len(outputs)), lost, invert=True))).then(pl.all()))
+
+
+def check_finite(outputs: Floats, table: Table) -> None:
+    """Raise DataError where the outputs of a row of the table are not finite: they are no answer, and have no score."""
+    lost = not_finite(outputs)
+    if len(lost):
+        raise DataError(
+            table.name,
+            expected="rows for which the outputs of the network are finite",
+            found=f"{len(lost)} of {len(outputs)} for which they are not (the first: row {table.row_numbers[lost[0]]})",
+            action="Look for extreme values in these rows; if there are none, train the model again",
+        )
 
 
 def spec_dtype(spec: NetworkSpec, device: torch.device) -> torch.dtype:

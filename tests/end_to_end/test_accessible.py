@@ -16,6 +16,7 @@ import pytest
 import soundfile
 from PIL import Image
 from tests.end_to_end.browser import CHROMIUM, Browser, browser
+from tests.end_to_end.resealed import reseal
 from tests.end_to_end.test_report import AUDIT, EXPLANATIONS, FULL_METRICS, SCORE
 
 from luban.cli import main
@@ -83,6 +84,7 @@ def complete(run: Path) -> None:
     ]
     row = {**EXPLANATIONS["rows"][0], "inputs": inputs, "actual": "yes", "predicted": "no"}  # type: ignore[index]
     (run / "explanations.json").write_text(json.dumps({**EXPLANATIONS, "rows": [row]}), "utf-8")
+    reseal(run)
 
 
 def every_chart() -> list[Chart]:

@@ -145,16 +145,16 @@ def test_damaged_runs_are_refused(luban, tmp_path: Path) -> None:
     a = trained(luban, "sales.csv", "sold", "a", *ONE)
     for name, damage, words in (
         ("metrics.json", lambda path: path.write_bytes(path.read_bytes()[:100]), "was changed since"),
-        ("task.json", lambda path: path.unlink(), "missing, or was changed since"),
+        ("task.json", lambda path: path.unlink(), "expected the file that the training wrote, found none"),
         ("manifest.json", lambda path: path.write_text("{"), "expected a JSON file"),
         ("manifest.json", lambda path: path.unlink(), "found a run that did not finish"),
-        ("predictions.parquet", lambda path: path.unlink(), "expected the predictions of the test rows, found none"),
-        ("predictions.parquet", lambda path: path.write_bytes(path.read_bytes()[:99]), "found a file that is damaged"),
-        ("predictions.parquet", lambda path: path.write_bytes(b""), "found a file that is damaged"),
+        ("predictions.parquet", lambda path: path.unlink(), "expected the file that the training wrote, found none"),
+        ("predictions.parquet", lambda path: path.write_bytes(path.read_bytes()[:99]), "was changed since"),
+        ("predictions.parquet", lambda path: path.write_bytes(b""), "was changed since"),
         (
             "predictions.parquet",
             lambda path: pl.DataFrame({"row": [1]}).write_parquet(path),
-            "found a file that is damaged",
+            "was changed since",
         ),
     ):
         shutil.rmtree("damaged", ignore_errors=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from tests.end_to_end.resealed import reseal
 from tests.end_to_end.test_compare_command import intents, refusal
 from tests.end_to_end.test_goal import noisy
 
@@ -88,10 +89,14 @@ def test_what_decides_must_be_known_of_the_rows(luban, tmp_path: Path) -> None:
     settings = yaml.safe_load(config.read_text())
     for damage in ("[", "[1]", "train: {metric: acuracy}", "evaluate: {level: 2}"):
         config.write_text(damage)
-        with pytest.raises(ArtifactError, match="expected the settings that the run was judged by"):
+        reseal(tmp_path / "copy")
+        with pytest.raises(
+            ArtifactError, match="config.yaml: expected the settings (that the run was judged by|of a run)"
+        ):
             Criteria.load(run, task)
     del settings["evaluate"], settings["train"]["metric"]
     config.write_text(yaml.safe_dump(settings))
+    reseal(tmp_path / "copy")
     old = Criteria.load(run, task)
     assert (old.decider.name, old.config.level, old.seed) == ("accuracy", 0.9, 0)
 

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from tests.end_to_end.browser import CHROMIUM, FLAGS
 from tests.end_to_end.report_sources import unsourced
+from tests.end_to_end.resealed import reseal
 
 from luban.core.artifact import RunDirectory
 from luban.report.words import texts_of
@@ -137,6 +138,7 @@ def complete(run: Path) -> None:
     (run / "metrics.json").write_text(json.dumps(metrics | FULL_METRICS), "utf-8")
     (run / "audit.json").write_text(json.dumps(AUDIT), "utf-8")
     (run / "explanations.json").write_text(json.dumps(EXPLANATIONS), "utf-8")
+    reseal(run)
 
 
 def assert_inert(page: str) -> None:
@@ -243,6 +245,7 @@ def test_each_figure_of_a_comparison_names_its_run(run: Path, luban, tmp_path: P
     metrics = json.loads((other / "metrics.json").read_text("utf-8"))
     metrics["scores"]["accuracy"] = {"value": 0.123, "low": 0.0987, "high": 0.1456}
     (other / "metrics.json").write_text(json.dumps(metrics), "utf-8")
+    reseal(other)
     assert luban("runs", "runs", "--html", "all.html").code == 0
     page = (tmp_path / "all.html").read_text("utf-8")
     assert "another%2C%202/metrics.json#/scores/accuracy/value" in page
@@ -259,6 +262,7 @@ def test_runs_are_listed_and_compared(run: Path, luban, tmp_path: Path) -> None:
     (run.parent / "damaged" / "metrics.json").write_text('{"rows": 3')
     shutil.copytree(run, run.parent / "empty")
     (run.parent / "empty" / "metrics.json").write_text("{}")
+    reseal(run.parent / "empty")
     shutil.copytree(run, run.parent / "newer")
     manifest = (run / "manifest.json").read_text("utf-8").replace('"format": 1', '"format": 2')
     (run.parent / "newer" / "manifest.json").write_text(manifest, "utf-8")
@@ -270,8 +274,11 @@ def test_runs_are_listed_and_compared(run: Path, luban, tmp_path: Path) -> None:
     rows = [line for line in result.out.splitlines() if "binary" in line]
     assert len(rows) == 2
     assert all(len(line) <= 80 and "log_loss" in line for line in rows)
-    assert "damaged: runs/damaged/metrics.json: expected a JSON file" in result.out
-    assert "damaged: runs/empty: not the files of a run" in result.out
+    assert (
+        "damaged: runs/damaged/metrics.json: expected the file that the training wrote, found one that was"
+        in result.out
+    )
+    assert "damaged: runs/empty/metrics.json: expected what a training stored, found rows: field required" in result.out
     assert "damaged: runs/newer/manifest.json: expected format 1, found format 2" in result.out
     assert "not finished: stopped. Go on with `luban train --resume runs/stopped`" in result.out
     page = (tmp_path / "all.html").read_text("utf-8")

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from PIL import Image
 from tests.end_to_end.report_sources import COMMANDS, Page, unsourced
+from tests.end_to_end.resealed import reseal
 
 from luban import pipeline
 from luban.core.artifact import RunDirectory
@@ -97,6 +98,7 @@ def test_files_without_parts_are_shown_in_english(run: Path) -> None:
         (run / name).write_text(json.dumps(content), "utf-8")
     lines = [json.loads(line) for line in (run / "history.jsonl").read_text("utf-8").splitlines()]
     (run / "history.jsonl").write_text("".join(json.dumps(without_parts(line)) + "\n" for line in lines), "utf-8")
+    reseal(run)
     page = write_report(RunDirectory(run), "zh").read_text("utf-8")
     assert not unsourced(page, run)
     assert re.search(r'lang="en">[^<]* repeat another row in everything<', page)

@@ -13,7 +13,7 @@ def test_message_says_where_expected_found_and_what_to_do() -> None:
 
 def test_every_error_is_in_the_tree_that_the_module_draws() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, LubanError)]
-    assert len(kinds) == 9
+    assert len(kinds) == 10
     assert all(kind.__name__ in str(errors.__doc__) for kind in kinds)
 
 

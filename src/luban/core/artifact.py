@@ -13,14 +13,18 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import polars as pl
 import safetensors
 import torch
+import yaml
 
-from luban.core import removal, weights
+from luban.core import removal, strict, weights, weights_file
 from luban.core.errors import ArtifactError, typed
-from luban.core.system_errors import disk_errors
+from luban.core.manifest import FORMAT, Manifest
+from luban.core.regular import check_regular, is_regular, read_regular
+from luban.core.system_errors import disk_errors, read_errors, system_error
+from luban.core.weights_file import Stored
 
-FORMAT = 1  # raised when a run directory of an older format can no longer be read
 CONFIG, MANIFEST, NETWORK, FEATURES = "config.yaml", "manifest.json", "network.json", "features.json"
 WEIGHTS, HISTORY, METRICS, PREDICTIONS = "model.safetensors", "history.jsonl", "metrics.json", "predictions.parquet"
 REJECTED, TASK, CHECKPOINTS = "rejected_rows.csv", "task.json", "checkpoints"
@@ -28,6 +32,10 @@ AUDIT, EXPLANATIONS = "audit.json", "explanations.json"
 REPORT, CARD = "report.html", "README.md"
 DERIVED = (REPORT, CARD)  # made from the other files, and made again at any time: not sealed
 CALIBRATION = "calibration.json"  # what the validation rows tell of the finished model: its temperature, and more
+MOST_WORDS = 300  # characters of an error
+AS_WRITTEN = "the file that the training wrote"
+COPY_AGAIN = "Copy the run directory again"
+MOST_BYTES = 2**28  # of a file that is read as a whole: no training writes as much
 SHOWN_OF_NAME = 24  # characters, of at most 4 bytes each
 
 RATES, RATE_PLOT = "learning_rate.json", "learning_rate.svg"
@@ -72,6 +80,15 @@ def sha256_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def damaged(path: Path, expected: str, error: Exception) -> ArtifactError:
+    """Return what is said of a file of a run that cannot be what a training wrote."""
+    found = system_error(error, path, writing=False)
+    if isinstance(found, ArtifactError):
+        return found
+    words = str(error).splitlines() or [type(error).__name__]
+    return ArtifactError(str(path), expected=expected, found=words[0][:MOST_WORDS], action=COPY_AGAIN)
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """A folder that holds one run."""
@@ -94,8 +111,8 @@ class RunDirectory:
     def open(cls, path: str | Path) -> RunDirectory:
         """Open a finished run. Raises ArtifactError where the folder holds none, or one of a later format."""
         path = Path(path)
-        if not (path / MANIFEST).is_file():
-            unfinished = (path / CONFIG).is_file()
+        if not os.path.lexists(path / MANIFEST):
+            unfinished = is_regular(path / CONFIG)
             raise ArtifactError(
                 str(path),
                 expected=f"a run directory with a {MANIFEST}",
@@ -111,14 +128,14 @@ class RunDirectory:
     def open_unfinished(cls, path: str | Path) -> RunDirectory:
         """Open a run that was interrupted. Raises ArtifactError where the folder holds none, or a finished one."""
         path = Path(path)
-        if (path / MANIFEST).is_file():
+        if os.path.lexists(path / MANIFEST):
             raise ArtifactError(
                 str(path),
                 expected="a run that was interrupted",
                 found="one that is finished",
                 action=f"Use it, or train it anew with `luban train {typed(path / CONFIG)}`",
             )
-        if not (path / CONFIG).is_file():
+        if not is_regular(path / CONFIG):
             raise ArtifactError(
                 str(path), expected=f"a run directory with a {CONFIG}", found="none", action="Check the path"
             )
@@ -150,40 +167,120 @@ class RunDirectory:
 
     def check_format(self) -> None:
         """Raise ArtifactError where another version of Luban wrote the run, in a way that this one does not know."""
-        found = self.read_json(MANIFEST).get("format")
-        if found != FORMAT:
+        content = self._mapping(MANIFEST, read_regular(self.path / MANIFEST, ArtifactError, MOST_BYTES))
+        if content.get("format") != FORMAT:
             raise ArtifactError(
                 str(self.path / MANIFEST),
                 expected=f"format {FORMAT}",
-                found=f"format {found}",
+                found=f"format {str(content.get('format'))[:20]}",
                 action="Use the version of Luban that wrote it",
             )
 
     def check_files(self) -> None:
-        """Raise ArtifactError where a small file is not as it was written; weights are checked when they are read."""
-        for name, expected in self.read_json(MANIFEST).get("files", {}).items():
-            if name not in (WEIGHTS, PREDICTIONS, HISTORY) and not (
-                (self.path / name).is_file() and sha256(self.path / name) == expected
-            ):
-                raise ArtifactError(
-                    str(self.path / name),
-                    expected="the file that the training wrote",
-                    found="one that is missing, or was changed since",
-                    action="Copy the run directory again",
-                )
+        """Raise ArtifactError where a small file is not as it was written; large ones are checked when they are read,
+        as every other is again."""
+        for name in self.manifest.files:
+            if name not in (WEIGHTS, PREDICTIONS, HISTORY):
+                self.checked(name)
 
-    def __truediv__(self, name: str) -> Path:
-        return self.path / name
+    @property
+    def manifest(self) -> Manifest:
+        """What the manifest says. Raises ArtifactError where it is missing or damaged."""
+        path = self.path / MANIFEST
+        try:
+            return strict.checked(Manifest, read_regular(path, ArtifactError, MOST_BYTES))
+        except ValueError as error:
+            raise damaged(path, "the manifest of a run", error) from error
+
+    def has(self, name: str) -> bool:
+        """Tell whether something of this name is there, whatever it is."""
+        return os.path.lexists(self.path / name)
+
+    def checked(self, name: str) -> Path:
+        """Return the path of a regular file that is as the training wrote it. Raises ArtifactError where it is not."""
+        path = self._there(name)
+        check_regular(path, ArtifactError)
+        if self.has(MANIFEST):  # else the run is under way
+            with read_errors(path, ArtifactError):
+                self._compare(name, sha256(path))
+        return path
+
+    def read(self, name: str) -> bytes:
+        """Return a file of the run, as the training wrote it. Raises ArtifactError where it is not."""
+        content = read_regular(self._there(name), ArtifactError, MOST_BYTES)
+        if name != MANIFEST and self.has(MANIFEST):
+            self._compare(name, hashlib.sha256(content).hexdigest())
+        return content
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON file of the run. Raises ArtifactError where it is missing or damaged."""
+        return self._mapping(name, self.read(name))
+
+    def read_settings(self) -> dict[str, Any]:
+        """Return the configuration of the run. Raises ArtifactError where it is missing or damaged."""
         try:
-            content = json.loads((self.path / name).read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            content = yaml.safe_load(self.read(CONFIG).decode())
+            if not isinstance(content, dict):
+                raise ValueError(f"expected settings, found {type(content).__name__}")
+        except (ValueError, RecursionError, yaml.YAMLError) as error:
+            raise damaged(self.path / CONFIG, "the settings of a run", error) from error
+        return content
+
+    def predictions(self) -> pl.DataFrame:
+        """Return the stored predictions of the test rows. Raises ArtifactError where they are missing or damaged."""
+        path = self.checked(PREDICTIONS)
+        try:
+            frame = pl.read_parquet(path, glob=False)
+            if not (frame["row"].dtype.is_integer() and frame["row"].null_count() == 0):
+                raise ValueError("row: no numbers of rows")
+        except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            raise damaged(path, "the predictions of the test rows", error) from error
+        return frame
+
+    def weights_header(self) -> dict[str, Stored]:
+        """Return which tensors the file of weights holds, none of which is loaded. Raises ArtifactError."""
+        path = self._there(WEIGHTS)
+        check_regular(path, ArtifactError)
+        try:
+            return weights_file.header(path)
+        except (OSError, ValueError, safetensors.SafetensorError) as error:
+            raise damaged(path, "the weights that the training wrote", error) from error
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Load the weights. Raises ArtifactError where they are not the ones that were written, or not finite."""
+        path = self.checked(WEIGHTS)
+        try:
+            found = weights.load(path)
+            weights_file.check_finite(found)
+        except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+            raise damaged(path, "the weights that the training wrote", error) from error
+        return found
+
+    def _mapping(self, name: str, content: bytes) -> dict[str, Any]:
+        try:
+            found = strict.parsed(content)
+            if not isinstance(found, dict):
+                raise ValueError(f"expected an object, found {type(found).__name__}")
+        except ValueError as error:
+            raise damaged(self.path / name, "a JSON file", error) from error
+        return found
+
+    def _there(self, name: str) -> Path:
+        if not self.has(name):
+            raise ArtifactError(str(self / name), expected=AS_WRITTEN, found="none", action=COPY_AGAIN)
+        return self / name
+
+    def _compare(self, name: str, digest: str) -> None:
+        if digest != self.manifest.files.get(name):
             raise ArtifactError(
-                str(self.path / name), expected="a JSON file", found=f"'{error}'", action="Copy the run directory again"
-            ) from error
-        return dict(content)
+                str(self.path / name),
+                expected=AS_WRITTEN,
+                found="one that was changed since",
+                action=COPY_AGAIN,
+            )
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
 
     def seal(self, manifest: dict[str, Any]) -> None:
         """Write the manifest, with the hashes of all files that are not derived; from here on the run is finished."""
@@ -193,19 +290,3 @@ class RunDirectory:
         )
         hashes = {file.name: sha256(file) for file in files}
         write_json(self.path / MANIFEST, {"format": FORMAT, **manifest, "files": hashes})
-
-    def weights(self) -> dict[str, torch.Tensor]:
-        """Load the weights. Raises ArtifactError where they are missing or not the ones that were written."""
-        path = self.path / WEIGHTS
-        expected = self.read_json(MANIFEST).get("files", {}).get(WEIGHTS)
-        try:
-            if sha256(path) != expected:
-                raise ValueError("a file that was changed or cut short since")
-            return weights.load(path)
-        except (OSError, ValueError, safetensors.SafetensorError) as error:
-            raise ArtifactError(
-                str(path),
-                expected="the weights that the training wrote",
-                found=str(error),
-                action="Copy the run directory again",
-            ) from error

@@ -47,7 +47,7 @@ class PreflightDone(Event):
     """checks: name, status (passed, warning, failed), expected, found and action of each. estimate: epochs, steps,
     step_seconds, seconds, memory_bytes and disk_bytes; the two of time None where nothing was timed."""
 
-    checks: list[dict[str, str]]
+    checks: list[dict[str, Any]]
     estimate: dict[str, Any]
     seconds: float
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,18 @@ def _place(tensor: Tensor, name: str) -> tuple[object, ...]:
 def load(path: Path) -> Tensors:
     """Load what `save` wrote; names that were one tensor are one again. Raises OSError, ValueError or SafetensorError
     where the file is damaged."""
-    aliases = (mark_of(path) or {}).get("aliases", {})
     tensors = safetensors.torch.load_file(path)
+    return tensors | {name: tensors[stored] for name, stored in aliases_of(path, tensors).items()}
+
+
+def aliases_of(path: Path, stored: Container[str]) -> dict[str, str]:
+    """Return other names of the tensors that a file stores. Raises ValueError where they are of none."""
+    aliases = (mark_of(path) or {}).get("aliases", {})
     if not isinstance(aliases, dict) or not all(
-        isinstance(stored, str) and stored in tensors and name not in tensors for name, stored in aliases.items()
+        isinstance(first, str) and first in stored and name not in stored for name, first in aliases.items()
     ):
         raise ValueError("a header that names tensors which are not there")
-    return tensors | {name: tensors[stored] for name, stored in aliases.items()}
+    return aliases
 
 
 def mark_of(path: Path) -> dict[str, Any] | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from luban.core import artifact
+from luban.core.artifact import RunDirectory
+from luban.core.strict import first_of
 from luban.data.decimals import Decimal
 from luban.data.split import SplitConfig
 
@@ -57,3 +60,12 @@ class DataConfig(BaseModel):
     def _named(cls, value: Any) -> Any:
         """Take a number for the name of a sheet, as YAML reads 2024."""
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def data_settings(run: RunDirectory) -> DataConfig:
+    """Return how a run read its data. Raises ArtifactError where the configuration is damaged."""
+    try:
+        return DataConfig.model_validate(run.read_settings().get("data"))
+    except ValidationError as error:
+        where = run / artifact.CONFIG
+        raise artifact.damaged(where, "the settings of the data of a run", ValueError(first_of(error))) from error

@@ -23,7 +23,7 @@ from luban.evaluation.slices import MAX_VALUES
 from luban.evaluation.threshold import choose
 from luban.evaluation.validation import MAX_ROWS as VALIDATION_ROWS
 from luban.evaluation.validation import learn
-from luban.predictor import Predictor
+from luban.predictor import Predictor, check_finite
 from luban.tasks.base import Floats, Task
 from luban.tasks.goal import parse_goal
 from luban.tasks.validated import Validated
@@ -66,6 +66,7 @@ def assess(subject: Subject, validated: Validated) -> tuple[Evaluation, Floats]:
     """
     predictor, test, kinds, config, seed = subject.predictor, subject.test, subject.kinds, subject.config, subject.seed
     outputs = predictor.outputs(test.dataset)
+    check_finite(outputs, test.table)
     fitting = _few(subject.train, BASELINE_ROWS, seed)
     baselines = fit_baselines(subject.task, fitting.table, fitting.targets, kinds, fitting.images, seed)
     theirs = {baseline.name: _predict(baseline, test) for baseline in baselines}

@@ -12,16 +12,16 @@ from scipy.stats import binomtest
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.errors import ArtifactError, ConfigError, listed
+from luban.core.errors import ConfigError, DataError, listed
 from luban.evaluation.bootstrap import Score, resample
 from luban.evaluation.criteria import Criteria
 from luban.evaluation.evaluate import shown
 from luban.evaluation.quality import Quality
-from luban.tasks import TASKS
 from luban.tasks.base import Array, Floats, Metric, Task
 from luban.tasks.classification import MAX_PROBABILITY_COLUMNS, Classification
 from luban.tasks.multi_label import MultiLabel
 from luban.tasks.regression import Regression
+from luban.tasks.stored import load_task
 from luban.tasks.validated import Validated
 
 MAX_EXAMPLES = 10
@@ -46,7 +46,7 @@ class Judged:
 
     def cost(self) -> dict[str, Any]:
         """Return what the run took and how large it is."""
-        seconds = self.run.read_json(artifact.MANIFEST).get("seconds", {})
+        seconds = self.run.manifest.seconds
         size = (self.run / artifact.WEIGHTS).stat().st_size
         return {"run": str(self.run.path), "train_seconds": seconds.get("train"), "bytes": size}
 
@@ -233,7 +233,7 @@ def check_rows(a: Judged, b: Judged) -> None:
 def stored(a: RunDirectory, b: RunDirectory) -> tuple[Judged, Judged]:
     """Read the predictions of test rows that two runs stored. Raises ConfigError where they answer different questions
     or have other data, ArtifactError where a run is damaged."""
-    tasks = [_task(run) for run in (a, b)]
+    tasks = [load_task(run) for run in (a, b)]
     check_question(a, tasks[0], b, tasks[1])
     marks = [_fingerprint(run) for run in (a, b)]
     if marks[0] != marks[1]:
@@ -246,14 +246,9 @@ def stored(a: RunDirectory, b: RunDirectory) -> tuple[Judged, Judged]:
     return _stored(a, tasks[0]), _stored(b, tasks[1])
 
 
-def _task(run: RunDirectory) -> Task:
-    saved = run.read_json(artifact.TASK)
-    return {task.name: task for task in TASKS}[saved["name"]].from_state(saved["state"])
-
-
 def _fingerprint(run: RunDirectory) -> object:
-    data = run.read_json(artifact.MANIFEST).get("data", {})
-    return data.get("test_fingerprint", data.get("fingerprint"))
+    data = run.manifest.data
+    return data.test_fingerprint or data.fingerprint
 
 
 def _stored(run: RunDirectory, task: Task) -> Judged:
@@ -264,15 +259,14 @@ def _stored(run: RunDirectory, task: Task) -> Judged:
     if names and not is_partial:
         columns = [f"probability_{name}" for name in names]
     try:
-        frame = pl.read_parquet(path, columns=["row", f"actual_{target}", *dict.fromkeys(columns)]).sort("row")
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise ArtifactError(
-            str(path),
-            expected="the predictions of the test rows",
-            found="none" if isinstance(error, FileNotFoundError) else "a file that is damaged",
-            action=f"Copy the run directory again, or {NAME_ROWS[0].lower()}{NAME_ROWS[1:]}",
-        ) from error
-    targets, _ = task.encode(frame[f"actual_{target}"])
+        frame = run.predictions().select("row", f"actual_{target}", *dict.fromkeys(columns)).sort("row")
+        if names and not is_partial:
+            frame = frame.with_columns(pl.col(columns).cast(pl.Float64))
+            if not np.isfinite(frame.select(columns).to_numpy()).all():
+                raise ValueError("probabilities that are not finite")
+        targets, _ = task.encode(frame[f"actual_{target}"])
+    except (ValueError, pl.exceptions.PolarsError, DataError) as error:
+        raise artifact.damaged(path, "the predictions of the test rows", error) from error
     rows = frame["row"].to_numpy()
     if not is_partial:
         outputs = frame.select(columns).to_numpy()

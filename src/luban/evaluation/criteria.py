@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import yaml
 from pydantic import ValidationError
@@ -35,7 +35,7 @@ class Criteria:
         ArtifactError."""
         path = run / artifact.CONFIG
         try:
-            settings: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+            settings = run.read_settings()
             config = EvaluateConfig.model_validate(settings.get("evaluate") or {})
             metric = (settings.get("train") or {}).get("metric")
             return cls.of(task, metric, config, int(settings.get("seed") or 0))

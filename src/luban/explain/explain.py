@@ -25,7 +25,7 @@ from luban.explain.result import ColumnExplanation, Explanations, RowExplanation
 from luban.explain.segments import segmented
 from luban.features import cache
 from luban.features.dataset import Dataset
-from luban.predictor import Predictor
+from luban.predictor import Predictor, check_finite
 from luban.tasks.base import Metric, Task
 from luban.tasks.classification import Classification
 from luban.tasks.multi_label import MultiLabel
@@ -65,6 +65,7 @@ def explain_table(
     found = []
     for place, position in enumerate(positions):
         question = ask(predictor, dataset, place, table.frame[position])
+        check_finite(question.logits.float().cpu().numpy(), table.take(np.array([position])))
         found.append(explain_row(question, table, position, chosen, near=near[place], seed=seed))
     return Explanations(_importance(predictor, table, deciding, seed), deciding.name, tuple(found))
 

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-import yaml
+from pydantic import ValidationError
 from torch import nn
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, DataError
 from luban.core.sentence import sentence, with_parts
+from luban.core.strict import first_of
 from luban.core.tensors import Ragged
 from luban.data import samples, sources
+from luban.data.config import DataConfig, data_settings
 from luban.data.table import Table
 from luban.explain.trace import MAX_STEPS, Trace, as_json, trace_network
 from luban.explain.trace_layers import Statistics, statistics
@@ -94,14 +96,13 @@ def trace_row(
     if optimizer is not None:
         check_optimizer(optimizer, "--optimizer")
     directory = RunDirectory.open(run)
-    settings = yaml.safe_load((directory / artifact.CONFIG).read_text("utf-8"))
-    config = TrainConfig.model_validate(settings["train"])
+    config, reading = _train_settings(directory), data_settings(directory)
     own = str(config.optim.optimizer)
     if optimizer is None:
         check_optimizer(own, f"{run}, its optimizer", "Add --optimizer adamw, or another of these")
     name = optimizer or own
     predictor = Predictor.load(run, "cpu")
-    table, notes = _one_row(predictor, str(run), settings["data"], data, row)
+    table, notes = _one_row(predictor, str(run), reading, data, row)
     task = predictor.task
     table.require(task.target, "target")
     targets, bad = task.encode(table.frame[task.target])
@@ -159,10 +160,18 @@ def trace_row(
     )
 
 
+def _train_settings(run: RunDirectory) -> TrainConfig:
+    try:
+        return TrainConfig.model_validate(run.read_settings().get("train"))
+    except ValidationError as error:
+        where = run / artifact.CONFIG
+        raise artifact.damaged(where, "the settings of a training", ValueError(first_of(error))) from error
+
+
 def _one_row(
-    predictor: Predictor, run: str, reading: dict[str, Any], data: str | Path | None, row: int
+    predictor: Predictor, run: str, reading: DataConfig, data: str | Path | None, row: int
 ) -> tuple[Table, list[str]]:
-    source = str(data) if data is not None else reading.get("train")
+    source = str(data) if data is not None else reading.train
     if source is None:
         raise DataError(
             run, expected="a path of its training data", found="a table in memory", action="Give the rows: --data FILE"
@@ -177,10 +186,10 @@ def _one_row(
         )
     table = sources.read(
         source,
-        separator=reading.get("separator"),
-        encoding=reading.get("encoding"),
-        decimal=reading.get("decimal") if data is None else None,
-        sheet=reading.get("sheet"),
+        separator=reading.separator,
+        encoding=reading.encoding,
+        decimal=reading.decimal if data is None else None,
+        sheet=reading.sheet,
     )
     table, notes = predictor.as_trained(table)
     positions = np.flatnonzero(table.row_numbers == row)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 from torch import Tensor, nn
 
 from luban.core.errors import ConfigError, listed, nearest
@@ -147,10 +147,10 @@ class NetworkSpec(BaseModel):
 
     inputs: tuple[InputSpec, ...]
     encoders: dict[str, AnyModel]
-    hidden: tuple[int, ...]
+    hidden: tuple[PositiveInt, ...]
     activation: Activation
-    dropout: float
-    output_dim: int
+    dropout: float = Field(ge=0, lt=1)
+    output_dim: PositiveInt
     precision: Literal["float32", "bfloat16"] = "float32"
 
     @property

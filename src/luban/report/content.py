@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import quote
 
 import polars as pl
-import yaml
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.report.figures import Figures
+from luban.report.stored import is_event, read_stored
+from luban.tasks.stored import load_task
 
 MAX_STEPS = 4_000  # steps of the history that are read: more than a chart can show
 STEP_MARK = b'"event": "StepDone"'
@@ -110,26 +111,26 @@ class Content:
 
     def predictions(self) -> pl.DataFrame | None:
         """Return the predictions of the test rows, where there are any."""
-        path = self.directory / artifact.PREDICTIONS
-        return pl.read_parquet(path) if path.is_file() else None
+        run = RunDirectory(self.directory)
+        return run.predictions() if run.has(artifact.PREDICTIONS) else None
 
 
 def read_content(directory: RunDirectory, manifest: dict[str, Any] | None = None) -> Content:
     """Read a run. manifest: of a run that is not sealed yet. Raises ArtifactError for a file that cannot be read."""
 
     def optional(name: str) -> dict[str, Any]:
-        return directory.read_json(name) if (directory / name).is_file() else {}
+        return read_stored(directory, name) if directory.has(name) else {}
 
-    config = directory / artifact.CONFIG
-    events, steps = read_history(directory / artifact.HISTORY)
+    has_history = directory.has(artifact.HISTORY)
+    events, steps = read_history(directory.checked(artifact.HISTORY)) if has_history else ([], [])
     return Content(
         directory=directory.path,
-        config=yaml.safe_load(config.read_text("utf-8")) if config.is_file() else {},
+        config=directory.read_settings() if directory.has(artifact.CONFIG) else {},
         manifest=directory.read_json(artifact.MANIFEST) if manifest is None else manifest,
-        metrics=directory.read_json(artifact.METRICS),
+        metrics=read_stored(directory, artifact.METRICS),
         audit=optional(artifact.AUDIT),
         explanations=optional(artifact.EXPLANATIONS),
-        state=optional(artifact.TASK).get("state", {}),
+        state=load_task(directory).state() if directory.has(artifact.TASK) else {},
         events=tuple(events),
         steps=tuple(steps),
     )
@@ -152,11 +153,13 @@ def read_history(path: Path) -> tuple[list[Record], list[Step]]:
             continue
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if not isinstance(record, dict) or "event" not in record:
+        if not is_event(record):
             continue
-        if is_step:
+        if record["event"] == "StepDone":
+            if record.get("step") is None or record.get("epoch") is None:
+                continue
             step = _step(record, number)
             while steps and steps[-1].step >= step.step:  # a training that went back takes them again
                 steps.pop()

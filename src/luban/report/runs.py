@@ -53,15 +53,16 @@ def listing(folder: Path) -> Listing:
     """Read the runs in a folder. Raises ArtifactError where none is finished."""
     runs, unfinished, damaged = [], [], []
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if (path / artifact.MANIFEST).is_file():
+        run = RunDirectory(path)
+        if run.has(artifact.MANIFEST):
             try:
-                RunDirectory(path).check_format()
-                runs.append(sound(read_content(RunDirectory(path))))
+                run.check_format()
+                runs.append(sound(read_content(run)))
             except ArtifactError as error:
                 damaged.append((path.name, str(error)))
             except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
                 damaged.append((path.name, f"{path}: not the files of a run ({type(error).__name__})"))
-        elif (path / artifact.CONFIG).is_file():
+        elif run.has(artifact.CONFIG):
             unfinished.append(path.name)
     if not runs:
         other = Listing(folder, (), tuple(unfinished), tuple(damaged)).notes()

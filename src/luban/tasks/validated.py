@@ -6,11 +6,12 @@ from itertools import pairwise
 from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.errors import ArtifactError, listed
+from luban.core.errors import listed
+from luban.core.strict import checked
 from luban.tasks.base import Floats, SetMethod, Task
 from luban.tasks.classification import Binary
 from luban.tasks.goal import Goal, parse_goal
@@ -130,19 +131,14 @@ class Validated(BaseModel):
     def load(cls, run: RunDirectory, task: Task) -> Self:
         """Read what a run stored; nothing is known of a run that stored none. Raises ArtifactError where it is
         damaged, or of another task."""
-        path = run / artifact.CALIBRATION
-        if not path.is_file():
+        if not run.has(artifact.CALIBRATION):
             return cls()
         try:
-            found = cls.model_validate_json(path.read_bytes(), strict=True)
+            found = checked(cls, run.read(artifact.CALIBRATION))
             found._check(task)
-        except (ValidationError, ValueError) as error:
-            raise ArtifactError(
-                str(path),
-                expected="what a training stored of its validation rows",
-                found=_first(error),
-                action="Copy the run directory again",
-            ) from error
+        except ValueError as error:
+            path = run / artifact.CALIBRATION
+            raise artifact.damaged(path, "what a training stored of its validation rows", error) from error
         return found
 
     def _check(self, task: Task) -> None:
@@ -155,13 +151,3 @@ class Validated(BaseModel):
                 raise ValueError(f"thresholds of unknown labels, {listed(sorted(unknown))}")
         if self.conformal is not None and self.conformal.method not in task.set_methods:
             raise ValueError(f"prediction sets by '{self.conformal.method}', which the task {task.name} has not")
-
-
-def _first(error: ValueError) -> str:
-    """Return what is wrong, in a few words: of several things the first."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    shown = "" if first["type"] in ("json_invalid", "missing") else f" ({str(first['input'])[:40]})"
-    return f"{place + ': ' if place else ''}{first['msg'][:1].lower()}{first['msg'][1:]}{shown}"
