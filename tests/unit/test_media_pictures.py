@@ -224,6 +224,12 @@ class TestDepth:
         black = np.asarray(decode(png_of_16_bits(levels), "RGB", ranges={"16-bit": (1000, 2000)}))
         assert black[:, 0, 0].tolist() == [255, 0]
 
+    def test_grey_of_16_bits_with_transparency(self) -> None:
+        levels = RNG.integers(0, 65_536, (5, 7, 2))
+        np.testing.assert_array_equal(levels_of(png_of_16_bits(levels)), levels[..., [0, 0, 0]])
+        pixels = np.asarray(decode(png_of_16_bits(np.array([[[5, 65_535], [5, 0]]])), "L", ranges={"16-bit": (5, 9)}))
+        assert pixels.tolist() == [[0, 255]]
+
     @pytest.mark.parametrize("order", ["<", ">"])
     def test_colours_of_16_bits_in_a_tiff(self, order: str) -> None:
         levels = RNG.integers(0, 65_536, (5, 7, 3))

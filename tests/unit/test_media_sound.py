@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import sys
 
 import numpy as np
 import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from luban.data.media import pictures
 from luban.data.media.formats import format_of, kind_by_name, kind_of
 from luban.data.media.sound import as_wav, decode, measure
 from luban.data.media.unreadable import UnreadableCellError
@@ -126,6 +131,27 @@ def test_reasons_name_no_place_in_memory() -> None:
         decode(b"OggS" + bytes(100))
     assert str(raised.value).startswith("the file cannot be decoded (")
     assert "0x" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["MP3", "WAV", "TIFF"])
+def test_no_library_writes_to_the_terminal(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    if kind == "TIFF":
+        buffer = io.BytesIO()
+        Image.fromarray(np.arange(400, dtype=np.uint16).reshape(20, 20)).save(buffer, "TIFF", compression="tiff_lzw")
+        content, read = buffer.getvalue(), pictures.levels_of
+    else:
+        content, read = saved(TONE, kind, "MPEG_LAYER_III" if kind == "MP3" else "PCM_16"), decode
+    for place in range(20, min(len(content), 900), 7):
+        changed = bytearray(content)
+        changed[place] ^= 0xFF
+        with contextlib.suppress(UnreadableCellError):
+            read(bytes(changed))
+        with contextlib.suppress(UnreadableCellError):
+            read(content[:place])
+    assert capfd.readouterr() == ("", "")
+    print("still there", file=sys.stderr, flush=True)
+    os.write(2, b" and here")
+    assert capfd.readouterr().err == "still there\n and here"
 
 
 SAMPLES = [saved(TONE[:800], *key) for key in CONTAINERS if key[0] != "MP3"]

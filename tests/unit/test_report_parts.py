@@ -15,6 +15,7 @@ from luban.report.charts.plot import HEIGHT, LEGEND, TOP
 from luban.report.content import Content, Record, read_history
 from luban.report.figures import Figure, Figures, Interval, pointer, shown
 from luban.report.media import Media
+from luban.report.page import environment
 from luban.report.pictures import PICTURES
 from luban.report.pictures.base import Piece
 from luban.report.runs import scored_briefly
@@ -203,6 +204,23 @@ def test_media_stop_where_the_page_is_full(tmp_path, monkeypatch: pytest.MonkeyP
     found, item = Media(tmp_path / "rows.csv"), {"row": 1, "media": {"clip": "a.wav"}}
     shown = [found.pieces(item, Figures(item), words("en"), 6) for _ in range(4)]
     assert [len(pieces) for pieces in shown] == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("content", [b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WAVE"])
+def test_a_file_that_cannot_be_decoded_is_left_out_with_a_word(tmp_path, content: bytes) -> None:
+    (tmp_path / "rows.csv").write_text("x")
+    (tmp_path / "a.png").write_bytes(content)
+    item = {"row": 3, "media": {"photo": "a.png", "gone": "b.png"}}
+    ((column, piece),) = Media(tmp_path / "rows.csv").pieces(item, Figures(item), words("en"), 6)
+    assert (column, piece) == ("photo", Piece("left out"))
+    card = {"row": 3, "confidence": Figure("", None), "media": [(column, piece)], "cells": []}
+    macros = "{% import 'macros.html' as m %}{% include 'mistakes.html' %}"
+    for language, said in (
+        ("en", "The file in column photo, row 3 cannot be decoded"),
+        ("zh", "photo 列的文件无法解码"),
+    ):
+        page = environment().from_string(macros).render(v={"mistakes": [card], "text": ""}, words=words(language))
+        assert said in page
 
 
 def test_energy_says_what_it_assumes() -> None:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from luban.core.resources import num_cores
 from luban.core.sentence import PARTS, restored, said, with_parts
 from luban.data.media.cells import read_cell
-from luban.data.media.pictures import quiet
+from luban.data.media.quiet import quiet
 from luban.data.media.unreadable import UnreadableCellError, damaged
 
 NUM_SPANS = 64  # parts of a column that threads take in turn

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import io
 import sys
-import threading
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from luban.core.sentence import sentence
 from luban.data.media.formats import format_of, kind_of
+from luban.data.media.quiet import quiet
 from luban.data.media.unreadable import UnreadableCellError, decoding
 
 MAX_PIXELS = 64_000_000
@@ -51,35 +49,6 @@ class Look:
     size: tuple[int, int]
     depth: str | None
     has_frames: bool
-
-
-class _Quiet:
-    """Keeps off the terminal what Pillow finds odd but can read, such as a damaged tag: nothing a user could act on.
-
-    The filters of warnings belong to all threads: the first to enter sets them, the last to leave restores them.
-    """
-
-    def __init__(self) -> None:
-        self.lock, self.inside, self.filters = threading.Lock(), 0, warnings.catch_warnings()
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        with self.lock:
-            if not self.inside:
-                self.filters = warnings.catch_warnings()
-                self.filters.__enter__()
-                warnings.filterwarnings("ignore", module="PIL")
-            self.inside += 1
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.inside -= 1
-                if not self.inside:
-                    self.filters.__exit__(None, None, None)
-
-
-quiet = _Quiet()
 
 
 def look(content: bytes, max_pixels: int = MAX_PIXELS) -> Look:
@@ -196,9 +165,16 @@ def _is_16_bits(tile: Any) -> bool:
 def _levels(content: bytes, image: Image.Image) -> Levels:
     """Return the numbers that the pixels are, (H, W) or (H, W, 3 or 4) with the transparency."""
     if image.mode in ("RGB", "RGBA"):
-        low = Image.open(io.BytesIO(content), formats=(image.format or "",))
-        low.tile = [_low_bytes(tile) for tile in _tiles(low)]
-        both: Levels = np.asarray(image).astype(np.uint16) * 256 + np.asarray(low)
+        again = Image.open(io.BytesIO(content), formats=(image.format or "",))
+        tiles = _tiles(again)
+        if any(_raw_mode(tile).startswith("LA") for tile in tiles):
+            again.tile = [
+                tile._replace(args="RGBA") for tile in tiles
+            ]  # the two bytes of a grey level, and of its alpha
+            high_and_low = np.asarray(again).astype(np.uint16)
+            return (high_and_low[..., ::2] * 256 + high_and_low[..., 1::2])[..., [0, 0, 0, 1]]
+        again.tile = [_low_bytes(tile) for tile in tiles]
+        both: Levels = np.asarray(image).astype(np.uint16) * 256 + np.asarray(again)
         return both
     levels = np.asarray(image)
     tags = getattr(image, "tag_v2", None)

@@ -13,6 +13,7 @@ import soundfile
 
 from luban.core.sentence import sentence
 from luban.data.media.formats import format_of, kind_of
+from luban.data.media.quiet import quiet
 from luban.data.media.unreadable import UnreadableCellError, decoding
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 192_000  # Hz
@@ -76,6 +77,14 @@ def as_wav(samples: npt.NDArray[np.floating], rate: int) -> bytes:
     return buffer.getvalue()
 
 
+class _Stream(io.BytesIO):
+    """The bytes of a file for the library, which prints a traceback where it is told to go before the beginning."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: len(self.getbuffer())}[whence]
+        return super().seek(max(0, start + offset))
+
+
 @contextmanager
 def _opened(content: bytes) -> Iterator[soundfile.SoundFile]:
     """Read a clip's header; raises UnreadableCellError where it is no clip, or one beyond the limits, and for whatever
@@ -97,7 +106,7 @@ def _opened(content: bytes) -> Iterator[soundfile.SoundFile]:
             "sound.cut_bytes", "the file is cut off: {size:,} of {whole:,} bytes", size=len(content), whole=whole
         )
         raise UnreadableCellError(found)
-    with decoding(), soundfile.SoundFile(io.BytesIO(content)) as clip:
+    with quiet(), decoding(), soundfile.SoundFile(_Stream(content)) as clip:
         _check(clip)
         yield clip
 
