@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luban.core import artifact
@@ -132,6 +132,7 @@ def test_cells_that_a_spreadsheet_runs(cell: str, is_run: bool) -> None:
     assert formulas.runs(pl.Series([cell, None])).to_list() == [is_run, False]
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(), min_size=1))
 def test_no_number_is_a_formula(numbers: list[float]) -> None:
     assert not formulas.runs(pl.Series([f"{number:+}" for number in numbers])).any()
@@ -179,6 +180,7 @@ def test_names_that_are_added_are_free_of_the_tables_and_of_each_other() -> None
     assert free_names(["p", "p_a", "p_a_2"], ["p_a"]) == {"p": "p", "p_a": "p_a_2_2", "p_a_2": "p_a_2"}
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.sampled_from(["a", "a_2", "a_2_2", "b", "b_2"]), unique=True),
     st.lists(st.sampled_from(["a", "a_2", "a_2_2", "a_2_2_2", "b"]), unique=True),

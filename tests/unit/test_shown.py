@@ -6,7 +6,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luban.core.errors import ConfigError
@@ -30,6 +30,7 @@ def test_control_characters_are_escaped_and_nothing_else_is_changed(text: str, e
     assert shown(text) == expected
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text())
 def test_nothing_shown_steers_a_terminal(text: str) -> None:
     found = shown(text)
@@ -38,6 +39,7 @@ def test_nothing_shown_steers_a_terminal(text: str) -> None:
     found.encode()
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text())
 def test_line_feeds_stay_where_lines_are_meant(text: str) -> None:
     assert shown(text, keep="\n").count("\n") == text.count("\n")
