@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
+from luban.core import settings_text
 from luban.core.errors import ConfigError, nearest
+from luban.core.settings import Seed, Settings, Word, models_in, truth_values
+from luban.core.shown import brief
 from luban.data import samples
 from luban.data.config import DataConfig
 from luban.evaluation.config import EvaluateConfig
@@ -20,17 +22,15 @@ from luban.tasks.positive import TaskConfig
 from luban.training.recipe import TrainConfig
 
 
-class RunConfig(BaseModel):
+class RunConfig(Settings):
     """Everything that decides a run. runs: the folder for run directories. name: of the run; None takes the data's.
     track: experiment trackers that are written to. lang: of the report."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str | None = Field(None, pattern=r"^[^/\\\x00.][^/\\\x00]*$")
+    name: Word | None = Field(None, pattern=r"^[^/\\\x00.][^/\\\x00]*$")
     runs: str = "runs"
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     device: str = "auto"
-    track: list[TrackerName] = []
+    track: tuple[TrackerName, ...] = Field((), max_length=8)
     lang: Literal["en", "zh"] = "en"
     data: DataConfig = DataConfig()
     task: TaskConfig = TaskConfig()
@@ -42,23 +42,9 @@ class RunConfig(BaseModel):
 
 def load(path: Path) -> dict[str, Any]:
     """Read a configuration file. Paths of data in it start at its folder."""
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), expected="a readable file", found=f"'{error}'", action="Check the path") from error
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise ConfigError(
-            f"{path}{line}",
-            expected="YAML",
-            found=f"a mistake ({getattr(error, 'problem', error)})",
-            action="Mend the file",
-        ) from error
+    content = settings_text.read_file(path)
     if not isinstance(content, dict):
-        raise ConfigError(
-            str(path), expected="settings such as 'data:'", found=f"{type(content).__name__}", action="Mend the file"
-        )
+        raise ConfigError(str(path), expected="settings such as 'data:'", found=brief(content), action="Mend the file")
     data = content.get("data")
     if isinstance(data, dict):
         for role in ("train", "validation", "test"):
@@ -79,7 +65,7 @@ def override(settings: dict[str, Any], assignments: Sequence[str]) -> dict[str, 
         key, equals, value = assignment.partition("=")
         if not equals or not key:
             raise ConfigError(
-                "--set", expected="NAME=VALUE", found=f"'{assignment}'", action="Write it like --set train.epochs=3"
+                "--set", expected="NAME=VALUE", found=brief(assignment), action="Write it like --set train.epochs=3"
             )
         place = settings
         *parents, last = key.split(".")
@@ -89,48 +75,76 @@ def override(settings: dict[str, Any], assignments: Sequence[str]) -> dict[str, 
                 child = expand_name(child)
             place[parent] = child if isinstance(child, dict) else {}
             place = place[parent]
-        try:
-            place[last] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(
-                f"--set {key}",
-                expected="a YAML value",
-                found=f"'{value}'",
-                action=f"Quote it: --set \"{key}='{value}'\"",
-            ) from error
+        place[last] = settings_text.read(value, f"--set {key}", action=f"Quote it: --set \"{key}='...'\"")
     return settings
 
 
 def parse(settings: dict[str, Any], where: str) -> RunConfig:
     """Check settings. Raises ConfigError that names the first wrong one, and the nearest right name."""
+    for path in truth_values(RunConfig, settings):
+        raise ConfigError(
+            f"{where}, '{'.'.join(path)}'",
+            expected="a number",
+            found="true or false",
+            action="Correct the setting",
+        )
     try:
         return RunConfig.model_validate(settings)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        errors = error.errors(include_url=False)
+        paths = [_path_of(wrong, settings) for wrong in errors]
+        # What may be of several kinds has an error for each: the one that is meant has the deepest.
+        inside = [place for place, path in enumerate(paths) if path[: len(paths[0])] == paths[0]]
+        deepest = max(inside, key=lambda place: len(paths[place]))
+        first, names = errors[deepest], paths[deepest]
+        place = ".".join(names)
         if first["type"] == "extra_forbidden":
             known = _fields_at(RunConfig, first["loc"][:-1])
             raise ConfigError(
                 f"{where}, '{place}'",
                 expected="the name of a setting",
-                found=f"'{first['loc'][-1]}'",
-                action=f"{nearest(str(first['loc'][-1]), known)}Known here: {', '.join(known)}",
+                found=brief(names[-1]),
+                action=f"{nearest(names[-1][:100], known)}Known here: {', '.join(known)}",
             ) from error
         if first["type"] == "union_tag_invalid":  # whose message names pydantic's own terms
             tag, tags = str(first["ctx"]["tag"]), str(first["ctx"]["expected_tags"])
             raise ConfigError(
                 f"{where}, '{place}.architecture'",
                 expected=f"one of {tags}",
-                found=f"'{tag}'",
-                action=f"{nearest(tag, tags.replace(chr(39), '').split(', '))}Correct the setting",
+                found=brief(tag),
+                action=f"{nearest(tag[:100], tags.replace(chr(39), '').split(', '))}Correct the setting",
             ) from error
-        expected, _, hint = first["msg"].partition(" Did you mean ")
+        wrong = [_expected(other) for other, path in zip(errors, paths, strict=True) if path == names]
+        expected, hints = [text for text, _ in wrong], [hint for _, hint in wrong if hint]
         raise ConfigError(
             f"{where}, '{place}'",
-            expected=expected.removeprefix("Input should be ").removeprefix("Value error, ").rstrip("."),
-            found=repr(first.get("input"))[:80],
-            action=f"Did you mean {hint} Correct the setting" if hint else "Correct the setting",
+            expected=" or ".join(dict.fromkeys(expected)),
+            found=brief(first.get("input")),
+            action=f"Did you mean {hints[0]} Correct the setting" if hints else "Correct the setting",
         ) from error
+
+
+def _path_of(error: Any, settings: Any) -> list[str]:
+    """Return where an error is, without the kinds of a setting that pydantic names on the way."""
+    path: list[str] = []
+    for part in error["loc"]:
+        inside = part in settings if isinstance(settings, dict) else isinstance(part, int)
+        if isinstance(settings, (dict, list, tuple)) and not inside and error["type"] != "missing":
+            continue
+        if part == "[key]" or str(part).startswith(("literal[", "dict[", "tuple[", "constrained-", "function-")):
+            continue
+        path.append(brief(part).strip("'") if isinstance(part, str) else str(part))
+        try:
+            settings = settings[part]
+        except (KeyError, IndexError, TypeError):
+            settings = None
+    return path
+
+
+def _expected(error: Any) -> tuple[str, str]:
+    """Return what pydantic would have, and what it thinks was meant."""
+    expected, _, hint = error["msg"].partition(" Did you mean ")
+    return expected.removeprefix("Input should be ").removeprefix("Value error, ").rstrip("."), hint
 
 
 def _fields_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
@@ -138,17 +152,11 @@ def _fields_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
     models = [model]
     for part in loc:
         fields = [m.model_fields[str(part)].annotation for m in models if str(part) in m.model_fields]
-        models = [found for field in fields for found in _models_in(field)] or models
+        models = [found for field in fields for found in models_in(field)] or models
     names = {name for m in models for name in m.model_fields}
     return sorted(names)
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [found for inner in getattr(annotation, "__args__", ()) for found in _models_in(inner)]
-
-
 def dump(config: RunConfig) -> str:
     """Return the configuration as YAML."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return settings_text.written(config.model_dump(mode="json"))

@@ -17,6 +17,7 @@ from luban.core.errors import ConfigError, TrainingError, listed, typed
 from luban.core.events import Event, Listener
 from luban.core.paths import as_path
 from luban.core.removal import remove_folder
+from luban.core.shown import brief
 from luban.data import samples
 from luban.model import Model
 from luban.models.network import expand_name
@@ -117,7 +118,7 @@ def place(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
             child = {}
         if not isinstance(child, dict):
             raise ConfigError(
-                f"'{parent}'", expected="settings by name", found=repr(child)[:80], action="Write it as a mapping"
+                f"'{parent}'", expected="settings by name", found=brief(child), action="Write it as a mapping"
             )
         settings[parent] = child
         settings = child

@@ -14,6 +14,7 @@ from luban.core import artifact, events
 from luban.core.cache import cache_folder
 from luban.core.cost import energy_estimate, peak_memory
 from luban.core.errors import typed
+from luban.core.resources import available_memory
 from luban.core.runtime import choose_device, flushed_denormals, hardware, seeded
 from luban.core.sentence import sentence
 from luban.core.shown import as_page
@@ -89,6 +90,7 @@ def find_learning_rate(run: Run, tables: dict[str, object]) -> RateCurve:
 def build(run: Run, prepared: Prepared, *, resume: bool) -> Job:
     """Build the network, load its pretrained parts, settle what the training leaves open."""
     spec = networks.specify(prepared.model, prepared.schema.specs(), prepared.task.output_dim)
+    networks.check_memory(spec, available_memory(torch.device("cpu")))
     with seeded(run.config.seed, "initialisation"):
         network = Network(spec)
     for name in spec.backbones:

@@ -39,7 +39,7 @@ from luban.tasks import infer_task
 from luban.tasks.base import Task
 from luban.tasks.deciding import deciding_metric
 from luban.tasks.positive import with_positive
-from luban.tasks.targets import profiled, unseen_labels
+from luban.tasks.targets import check_loss, profiled, unseen_labels
 
 FIT_ROWS = 500_000  # features are fitted on at most so many training rows, drawn at random
 Positions = npt.NDArray[np.int64]
@@ -128,6 +128,7 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         )
         run.note("fit", *notes)
         deciding_metric(task, config.train.metric)
+        check_loss(task, fitting.frame[target], config.train.loss)
         require_test_rows(parts)
         model_config, checkpoint = choose_model(run, plans, fitting)
         context = fit_context(config, table, model_config, checkpoint)

@@ -99,8 +99,8 @@ def test_paths_start_at_the_configuration_file(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("a: [1", "line 1: expected YAML"),
-        ("- 1\n", "expected settings such as 'data:', found list"),
-        (None, "readable"),
+        ("- 1\n", "expected settings such as 'data:', found \\[1\\]"),
+        (None, "a file that can be read"),
     ],
 )
 def test_file_that_is_no_configuration_is_said(tmp_path: Path, content: str | None, message: str) -> None:

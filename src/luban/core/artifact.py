@@ -16,10 +16,9 @@ from uuid import uuid4
 import polars as pl
 import safetensors
 import torch
-import yaml
 
-from luban.core import removal, strict, weights, weights_file
-from luban.core.errors import ArtifactError, typed
+from luban.core import removal, settings_text, strict, weights, weights_file
+from luban.core.errors import ArtifactError, ConfigError, typed
 from luban.core.manifest import FORMAT, Manifest
 from luban.core.regular import check_regular, is_regular, read_regular
 from luban.core.system_errors import disk_errors, read_errors, system_error
@@ -219,10 +218,10 @@ class RunDirectory:
     def read_settings(self) -> dict[str, Any]:
         """Return the configuration of the run. Raises ArtifactError where it is missing or damaged."""
         try:
-            content = yaml.safe_load(self.read(CONFIG).decode())
+            content = settings_text.read(self.read(CONFIG).decode(), CONFIG, action="")
             if not isinstance(content, dict):
                 raise ValueError(f"expected settings, found {type(content).__name__}")
-        except (ValueError, RecursionError, yaml.YAMLError) as error:
+        except (ValueError, ConfigError) as error:
             raise damaged(self.path / CONFIG, "the settings of a run", error) from error
         return content
 

@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 
 from luban.core.errors import ConfigError
+from luban.core.shown import brief
 from luban.core.system_errors import means_memory
 
 # Of code that oneDNN makes for one shape. Packed batches have another number of tokens at every step: the 1,024 that it
@@ -30,11 +31,18 @@ BFLOAT16_GAIN = 1.15  # how much faster a bfloat16 step must be measured before 
 def choose_device(name: str = "auto") -> torch.device:
     """Return the named device, or the fastest that is present. Raises ConfigError where it is not there."""
     if name != "auto":
+        present = torch.accelerator.current_accelerator(check_available=True)
         try:
-            return torch.empty(0, device=name).device
-        except (RuntimeError, AssertionError) as error:
+            device = torch.device(name)
+            if device.type not in ("cpu", getattr(present, "type", "cpu")):
+                raise ValueError("another kind of device")
+            return torch.empty(1, device=device).device  # raises where there are not so many of them
+        except (RuntimeError, AssertionError, NotImplementedError, ImportError, ValueError) as error:
             raise ConfigError(
-                "device", expected="auto, cpu, or an accelerator of this machine", found=f"'{name}'", action="Use auto"
+                "device",
+                expected=f"auto, cpu, or an accelerator of this machine ({present or 'it has none'})",
+                found=brief(name),
+                action="Use auto",
             ) from error
     if torch.cuda.is_available():
         return torch.device("cuda")

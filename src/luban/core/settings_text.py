@@ -14,7 +14,7 @@ import yaml
 
 from luban.core.errors import ConfigError, LubanError
 from luban.core.regular import read_regular
-from luban.core.shown import brief
+from luban.core.shown import brief, is_safe
 
 MOST_BYTES = 1_000_000  # of a file
 MOST_CHARACTERS = 2_000_000  # of what is written, each alias counted as often as it stands for something
@@ -116,9 +116,17 @@ class Loader(yaml.SafeLoader):
 class Dumper(yaml.SafeDumper):
     """Writes what both YAML 1.1 and 1.2 read as it is."""
 
+    def text(self, text: str) -> yaml.Node:
+        """Write a text, escaped where it would be a line of its own or steer the terminal that shows the file."""
+        style = None if is_safe(text) else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
+
 
 for tag, (pattern, firsts) in WORDS.items():
     Dumper.add_implicit_resolver(tag, pattern, firsts)
+Dumper.add_representer(str, Dumper.text)
+Dumper.add_representer(Whole, lambda dumper, number: dumper.represent_int(int(number)))
+Dumper.add_representer(Decimal, lambda dumper, number: dumper.represent_float(float(number)))
 Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, (pattern, firsts) in WORDS.items() if first in firsts]
     for first in {first for _, firsts in WORDS.values() for first in firsts}
@@ -139,10 +147,10 @@ def parts_of(node: yaml.Node) -> list[yaml.Node | str]:
     return [node.value] if isinstance(node, yaml.ScalarNode) else list(node.value)
 
 
-def read(text: str, where: str, *, action: str = "Mend the file", kind: type[LubanError] = ConfigError) -> Any:
+def read(text: str, where: str, *, action: str, kind: type[LubanError] = ConfigError, is_file: bool = False) -> Any:
     """Return what a text in YAML says.
 
-    where, action: of the message. Raises `kind` where it is no YAML, or too large.
+    where, action: of the message. is_file: whether it names the line. Raises `kind` where it is no YAML, or too large.
     """
     try:
         loader = Loader(text)
@@ -152,7 +160,7 @@ def read(text: str, where: str, *, action: str = "Mend the file", kind: type[Lub
             loader.dispose()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark and "\n" in text.strip() else ""
+        line = f", line {mark.line + 1}" if mark and is_file else ""
         found = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
         raise kind(f"{where}{line}", expected="YAML", found=f"a mistake ({found})", action=action) from error
     except (ValueError, KeyError, RecursionError) as error:  # of a tag that a value does not fit, as `!!int a`
@@ -166,7 +174,7 @@ def read_file(path: Path, kind: type[LubanError] = ConfigError) -> Any:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise kind(str(path), expected="text in UTF-8", found=f"'{error}'", action="Save it as UTF-8") from error
-    return read(text, str(path), kind=kind)
+    return read(text, str(path), action="Mend the file", kind=kind, is_file=True)
 
 
 def written(settings: object) -> str:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
+from luban.core.settings import LARGEST, MOST_ROWS, Settings, Word
 from luban.core.strict import first_of
 from luban.data.decimals import Decimal
 from luban.data.split import SplitConfig
 
 MISSING_VALUES = ("?", "NA", "N/A", "n/a", "null", "NULL", "None", "-")
+MOST_MISSING = 1_000
 
 
-class DataConfig(BaseModel):
+class DataConfig(Settings):
     """Where the data are and how to read them.
 
     train, validation, test: a path, or `sample:NAME/FILE`; relative paths start at the configuration file.
@@ -28,21 +30,19 @@ class DataConfig(BaseModel):
     max_rows: train on so many rows, drawn at random (by the same draw as pandas' `sample(max_rows, random_state=0)`).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     train: str | None = None
     validation: str | None = None
     test: str | None = None
-    target: str | None = None
+    target: Word | None = None
     task: str | None = None
     columns: dict[str, str] = Field(default_factory=dict)
-    missing_values: tuple[str, ...] = MISSING_VALUES
+    missing_values: tuple[str, ...] = Field(MISSING_VALUES, max_length=MOST_MISSING)
     separator: str | None = None
     decimal: Decimal | None = None
     encoding: str | None = None
-    sheet: str | None = None
-    audit_seconds: float = Field(5.0, ge=0)
-    max_rows: int | None = Field(None, ge=1)
+    sheet: Word | None = None
+    audit_seconds: float = Field(5.0, ge=0, le=LARGEST)
+    max_rows: int | None = Field(None, ge=1, le=MOST_ROWS)
     split: SplitConfig = SplitConfig()
 
     @field_validator("missing_values", mode="before")
@@ -54,12 +54,6 @@ class DataConfig(BaseModel):
             str(item) if isinstance(item, (int, float)) and not isinstance(item, bool) else item for item in values
         ]
         return (*MISSING_VALUES, *(item for item in texts if item not in MISSING_VALUES))
-
-    @field_validator("sheet", mode="before")
-    @classmethod
-    def _named(cls, value: Any) -> Any:
-        """Take a number for the name of a sheet, as YAML reads 2024."""
-        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def data_settings(run: RunDirectory) -> DataConfig:

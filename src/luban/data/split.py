@@ -14,9 +14,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from luban.core.errors import ConfigError, DataError, listed
+from luban.core.settings import Seed, Settings, Word
 from luban.data import split_notes
 from luban.data.contents import contents, holds_files
 from luban.data.groups import Rows, group_ids, groups_of, joined, missing
@@ -35,7 +36,7 @@ PART_NAMES = {
 }
 
 
-class SplitConfig(BaseModel):
+class SplitConfig(Settings):
     """How the rows are divided.
 
     method: `auto` is stratified for classes and random otherwise; `none` scores on the training rows. validation, test:
@@ -44,13 +45,11 @@ class SplitConfig(BaseModel):
     as enough is left to divide; where a method is named and this is not, they are parted as it says.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     method: Method = "auto"
     validation: float = Field(default=0.1, ge=0, lt=1)
     test: float = Field(default=0.1, ge=0, lt=1)
-    column: str | None = None
-    seed: int | None = Field(default=None, ge=0)
+    column: Word | None = None
+    seed: Seed | None = None
     shared_files: Literal["together", "apart"] = "together"
 
     @model_validator(mode="before")

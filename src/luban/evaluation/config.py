@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from luban.core.settings import Settings, Word
 from luban.tasks.goal import parse_goal
 
 
-class EvaluateConfig(BaseModel):
+class EvaluateConfig(Settings):
     """goal: what the decision threshold is chosen for. level: the coverage that prediction sets promise. sets: how they
     are made. fairness_column: whose groups are compared. robustness, learning_curve: whether they are measured."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     goal: str | None = None
     level: float = Field(0.9, gt=0, lt=1)
     sets: Literal["lac", "aps"] = "lac"
-    fairness_column: str | None = None
+    fairness_column: Word | None = None
     robustness: bool = True
     learning_curve: bool = True
 

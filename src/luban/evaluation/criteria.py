@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-import yaml
 from pydantic import ValidationError
 
 from luban.core import artifact
@@ -39,7 +38,7 @@ class Criteria:
             config = EvaluateConfig.model_validate(settings.get("evaluate") or {})
             metric = (settings.get("train") or {}).get("metric")
             return cls.of(task, metric, config, int(settings.get("seed") or 0))
-        except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError, ValidationError, ConfigError) as error:
+        except (OSError, ValueError, AttributeError, TypeError, ValidationError, ConfigError) as error:
             raise ArtifactError(
                 str(path),
                 expected="the settings that the run was judged by",

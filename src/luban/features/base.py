@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from luban.core.sentence import Sentence
+from luban.core.settings import Settings
 from luban.core.strict import arguments
 from luban.core.tensors import EncodedColumn, InputSpec, Ragged, TensorKind
 
 
-class FeatureConfig(BaseModel):
+class FeatureConfig(Settings):
     """Settings of one kind of column; each kind subclasses it beside its code."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)

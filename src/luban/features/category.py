@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from luban.core.sentence import Sentence, sentence
+from luban.core.settings import MOST_ROWS
 from luban.core.strict import Count, Share
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
@@ -19,6 +20,7 @@ from luban.features.learned import clauses, lacking, missing
 from luban.features.number import NumberFeature, parse_numbers
 from luban.features.prose import Prose
 
+MOST_CATEGORIES = 10_000_000
 MISSING, UNSEEN, NUM_RESERVED = 0, 1, 2
 
 
@@ -27,8 +29,8 @@ class CategoryConfig(FeatureConfig):
     unknown_share: of the cells, that each training step takes for missing, and as many for unseen, where the training
     rows have fewer of these: so the model learns what to say of them."""
 
-    max_categories: int = Field(default=10_000, ge=1)
-    min_count: int = Field(default=2, ge=1)
+    max_categories: int = Field(default=10_000, ge=1, le=MOST_CATEGORIES)
+    min_count: int = Field(default=2, ge=1, le=MOST_ROWS)
     unknown_share: float = Field(default=0.01, ge=0, le=0.25)
 
 

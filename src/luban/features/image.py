@@ -28,6 +28,7 @@ from luban.features.learned import clauses
 from luban.features.levels import see
 from luban.features.media import match_files, sampled_cells
 
+MOST_PIXELS = 10**9  # of an image that anybody can decode
 SAMPLED_IMAGES = 5_000
 SAMPLED_AT_ONCE = 256
 SMALLEST_GUESS, LARGEST_GUESS = 32, 224
@@ -49,7 +50,7 @@ class ImageConfig(FeatureConfig):
 
     size: int | None = Field(default=None, ge=1, le=LARGEST_SIZE)
     channels: Literal[1, 3] | None = None
-    max_pixels: int = Field(default=pictures.MAX_PIXELS, ge=1)
+    max_pixels: int = Field(default=pictures.MAX_PIXELS, ge=1, le=MOST_PIXELS)
 
 
 def decode_image(

@@ -11,6 +11,7 @@ import polars as pl
 from pydantic import Field
 
 from luban.core.sentence import Sentence, sentence
+from luban.core.settings import MOST_ROWS, WIDEST
 from luban.core.strict import NotNegative
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
@@ -30,8 +31,8 @@ LABEL_CHARACTERS = 40
 class LabelsConfig(FeatureConfig):
     """max_labels: the most frequent ones get a component each. min_count: rarer ones share the one of unseen labels."""
 
-    max_labels: int = Field(default=1_000, ge=1)
-    min_count: int = Field(default=2, ge=1)
+    max_labels: int = Field(default=1_000, ge=1, le=WIDEST)
+    min_count: int = Field(default=2, ge=1, le=MOST_ROWS)
 
 
 def find_separator(series: pl.Series) -> str | None:

@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from luban.core.artifact import FEATURES
 from luban.core.errors import ArtifactError, SchemaError, listed, nearest
 from luban.core.sentence import sentence
+from luban.core.settings import Settings
 from luban.core.strict import Strict, checked
 from luban.core.tensors import InputSpec
 from luban.data.decimals import Decimal
@@ -57,10 +58,8 @@ def _known(kind: str) -> str:
     return kind
 
 
-class FeaturesConfig(BaseModel):
+class FeaturesConfig(Settings):
     """Settings by kind of column."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     number: NumberConfig = NumberConfig()
     category: CategoryConfig = CategoryConfig()

@@ -6,16 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from luban.core.settings import Settings
 from luban.core.tensors import InputSpec, Ragged, TensorKind
 
 
-class EncoderConfig(BaseModel):
+class EncoderConfig(Settings):
     """Settings of an architecture; each subclass has `architecture: Literal["its name"] = "its name"`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Encoder(nn.Module):

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from luban.core.errors import ConfigError
+from luban.core.settings import MOST_LAYERS, Probability, Width
 from luban.core.tensors import InputSpec, Ragged, TensorKind
 from luban.models.base import Encoder, EncoderConfig
 from luban.models.dropout import Dropout
 from luban.models.mlp import ACTIVATIONS, MLP, Activation
 
+LARGEST_KERNEL = 1_024
 STEM_SIDE = 64  # larger images are halved by strided convolutions before the first stage until they fit
 
 
@@ -32,11 +34,11 @@ class LeNetConfig(EncoderConfig):
     """
 
     architecture: Literal["lenet"] = "lenet"
-    channels: tuple[PositiveInt, ...] = Field(default=(32, 64), min_length=1)
-    kernel_size: int = Field(default=5, ge=1)
-    pool: int = Field(default=2, ge=1)
-    hidden: int = Field(default=1024, ge=1)
-    dropout: float = Field(default=0.4, ge=0, lt=1)
+    channels: tuple[Width, ...] = Field(default=(32, 64), min_length=1, max_length=MOST_LAYERS)
+    kernel_size: int = Field(default=5, ge=1, le=LARGEST_KERNEL)
+    pool: int = Field(default=2, ge=1, le=LARGEST_KERNEL)
+    hidden: Width = 1024
+    dropout: Probability = 0.4
     activation: Activation = "relu"
 
 
@@ -48,9 +50,9 @@ class ResNetConfig(EncoderConfig):
     """
 
     architecture: Literal["resnet"] = "resnet"
-    stem: PositiveInt = 16
-    channels: tuple[PositiveInt, ...] = Field(default=(64, 128, 256), min_length=1)
-    blocks: tuple[NonNegativeInt, ...] = (1, 1, 0)
+    stem: Width = 16
+    channels: tuple[Width, ...] = Field(default=(64, 128, 256), min_length=1, max_length=MOST_LAYERS)
+    blocks: tuple[Annotated[int, Field(ge=0, le=MOST_LAYERS)], ...] = (1, 1, 0)
 
     @model_validator(mode="after")
     def _one_number_a_stage(self) -> Self:
@@ -70,10 +72,12 @@ class TextCNNConfig(EncoderConfig):
     """
 
     architecture: Literal["textcnn"] = "textcnn"
-    dim: int = Field(default=128, ge=1)
-    widths: tuple[PositiveInt, ...] = Field(default=(2, 3, 4, 5), min_length=1)
-    channels: int = Field(default=128, ge=1)
-    dropout: float = Field(default=0.5, ge=0, lt=1)
+    dim: Width = 128
+    widths: tuple[Annotated[int, Field(ge=1, le=LARGEST_KERNEL)], ...] = Field(
+        default=(2, 3, 4, 5), min_length=1, max_length=MOST_LAYERS
+    )
+    channels: Width = 128
+    dropout: Probability = 0.5
 
 
 class LeNet(Encoder):

@@ -10,9 +10,9 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
+from luban.core.settings import Width
 from luban.core.tensors import InputSpec, Ragged, TensorKind
 from luban.models.base import Encoder, EncoderConfig
 from luban.models.dense_stack import can_run_together, run_together
@@ -84,7 +84,7 @@ class EmbeddingConfig(EncoderConfig):
     (the rule of thumb of fastai's tabular models)."""
 
     architecture: Literal["embedding"] = "embedding"
-    dim: int | None = Field(default=None, ge=1)
+    dim: Width | None = None
 
 
 class Flatten(Encoder):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator,
 from torch import Tensor, nn
 
 from luban.core.errors import ConfigError, listed, nearest
+from luban.core.settings import MOST_LAYERS, Settings, Width
 from luban.core.tensors import InputSpec, Ragged, TensorKind
 from luban.models import ARCHITECTURES
 from luban.models.base import Encoder
@@ -44,7 +45,7 @@ CHINESE_CHECKPOINT = "e5-small-multilingual"
 ENGLISH_CHECKPOINT = "minilm"
 
 
-class NetworkConfig(BaseModel):
+class NetworkConfig(Settings):
     """Which architecture encodes each kind of input, and the layers that join them; None is decided from the data.
 
     A bare name stands for an architecture or a pretrained checkpoint: `model: lstm`, `model: minilm`; names with commas
@@ -52,12 +53,10 @@ class NetworkConfig(BaseModel):
     hidden: widths of the layers between the joined encoders and the head. dropout: before the head and between those.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     tokens: TokensModel | None = None
     grid: GridModel | None = None
     frames: RNNConfig | None = None
-    hidden: tuple[int, ...] | None = None
+    hidden: tuple[Width, ...] | None = Field(None, max_length=MOST_LAYERS)
     activation: Activation = "relu"
     dropout: float = Field(0.1, ge=0, lt=1)
 
@@ -185,6 +184,25 @@ def specify(config: NetworkConfig, specs: list[InputSpec], output_dim: int) -> N
             "output_dim": output_dim,
         }
     )
+
+
+def check_memory(spec: NetworkSpec, available: int | None) -> None:
+    """Raise ConfigError where the weights alone are larger than the memory, before any of it is taken.
+
+    available: bytes, None where the system does not tell.
+    """
+    try:
+        with torch.device("meta"):
+            size = sum(weight.numel() * weight.element_size() for weight in Network(spec).state_dict().values())
+    except RuntimeError:  # more numbers than 64 bits can count
+        size = 2**63
+    if available is not None and size > available:
+        raise ConfigError(
+            "model",
+            expected=f"a network that fits into the memory ({available / 1e9:,.1f} GB are free)",
+            found=f"one whose weights take {size / 1e9:,.0f} GB",
+            action="Make it narrower or give it fewer layers",
+        )
 
 
 def vector_name(input_name: str) -> str:

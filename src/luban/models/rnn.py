@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from luban.core.settings import MOST_LAYERS, Probability, Width
 from luban.core.tensors import InputSpec, Ragged, TensorKind
 from luban.models.base import Encoder, EncoderConfig
 from luban.models.dropout import Dropout
@@ -31,11 +32,11 @@ class RNNConfig(EncoderConfig):
     """
 
     architecture: Cell = "lstm"
-    dim: int = Field(default=128, ge=1)
-    hidden: int = Field(default=128, ge=1)
-    layers: int = Field(default=1, ge=1)
+    dim: Width = 128
+    hidden: Width = 128
+    layers: int = Field(default=1, ge=1, le=MOST_LAYERS)
     bidirectional: bool = True
-    dropout: float = Field(default=0.2, ge=0, lt=1)
+    dropout: Probability = 0.2
     pooling: Pooling = "max"
 
 

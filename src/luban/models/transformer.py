@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from luban.core.errors import ConfigError
+from luban.core.settings import MOST_LAYERS, Width
 from luban.core.tensors import InputSpec, Ragged
 from luban.models.attention import Packing, attention
 from luban.models.base import Encoder, EncoderConfig
@@ -27,6 +28,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "silu": F.silu,
 }
+LARGEST_TABLE = 10_000_000  # rows of embeddings
 INIT_STD = 0.02
 
 
@@ -41,20 +43,20 @@ class TransformerConfig(EncoderConfig):
 
     architecture: Literal["transformer"] = "transformer"
 
-    layers: int = Field(4, ge=1)
-    width: int = Field(256, ge=1)
-    heads: int = Field(4, ge=1)
-    ffn: int | None = Field(None, ge=1)
+    layers: int = Field(4, ge=1, le=MOST_LAYERS)
+    width: Width = 256
+    heads: Width = 4
+    ffn: Width | None = None
     activation: ActivationName = "gelu"
     norm: Literal["pre", "post"] = "pre"
-    norm_eps: float = Field(1e-5, gt=0)
+    norm_eps: float = Field(1e-5, gt=0, le=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     attention_dropout: float = Field(0.0, ge=0, lt=1)
     pooling: Pooling = "mean"
-    vocab_size: int | None = Field(None, ge=1)
-    max_positions: int | None = Field(None, ge=1)
-    position_offset: int = Field(0, ge=0)
-    segments: int = Field(2, ge=1)
+    vocab_size: int | None = Field(None, ge=1, le=LARGEST_TABLE)
+    max_positions: int | None = Field(None, ge=1, le=LARGEST_TABLE)
+    position_offset: int = Field(0, ge=0, le=LARGEST_TABLE)
+    segments: int = Field(2, ge=1, le=LARGEST_TABLE)
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import yaml
 from markupsafe import Markup
 from rich.table import Table
 
@@ -60,7 +59,7 @@ def listing(folder: Path) -> Listing:
                 runs.append(sound(read_content(run)))
             except ArtifactError as error:
                 damaged.append((path.name, str(error)))
-            except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            except (UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
                 damaged.append((path.name, f"{path}: not the files of a run ({type(error).__name__})"))
         elif run.has(artifact.CONFIG):
             unfinished.append(path.name)

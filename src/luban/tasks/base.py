@@ -5,15 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 from torch import Tensor
 
+from luban.core.settings import LARGEST, Settings
 from luban.core.strict import arguments
 from luban.features.base import ColumnProfile
 
@@ -22,13 +23,14 @@ Array = npt.NDArray[np.generic]
 SetMethod = Literal["lac", "aps", "residual", "risk"]  # of prediction sets
 
 
-class LossConfig(BaseModel):
+Weight = Annotated[float, Field(gt=0, le=LARGEST)]
+
+
+class LossConfig(Settings):
     """Settings of the loss."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    class_weights: str | dict[str, float] | None = None  # "balanced", or a weight by label
+    class_weights: Literal["balanced"] | dict[str, Weight] | None = None  # "balanced", or a weight by label
     loss: Literal["mse", "mae", "huber"] | None = None  # of regression, whose own choice None is
 
     @field_validator("class_weights", mode="before")

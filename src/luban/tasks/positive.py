@@ -5,10 +5,11 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import field_validator
 
 from luban.core.errors import ConfigError, listed, nearest
 from luban.core.sentence import Sentence, sentence
+from luban.core.settings import Settings
 from luban.features.cells import quoted, shortened
 from luban.tasks.base import Task
 from luban.tasks.classification import Binary
@@ -30,11 +31,9 @@ POSITIVE, NEGATIVE = frozenset(_POSITIVE.split()), frozenset(_NEGATIVE.split())
 DENIALS = ("not ", "not_", "not-", "no ", "no_", "no-", "non ", "non_", "non-", "non", "非", "不", "无", "未", "没")
 
 
-class TaskConfig(BaseModel):
+class TaskConfig(Settings):
     """Settings of the task. positive: the positive class of two, which precision, recall, F1 and the goal of the
     threshold are about; by the classes' names if None."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     positive: str | None = None
 

@@ -8,8 +8,9 @@ from typing import Self
 
 import numpy as np
 import polars as pl
+import torch
 
-from luban.core.errors import ConfigError, DataError, listed
+from luban.core.errors import ConfigError, DataError, listed, nearest
 from luban.core.sentence import Sentence, sentence
 from luban.data.table import REJECTED_LIMIT, Table
 from luban.features.base import ColumnProfile
@@ -17,7 +18,7 @@ from luban.features.cells import quoted, shortened
 from luban.features.infer import profile
 from luban.features.number import parse_numbers
 from luban.features.parsing.columns import in_one_writing
-from luban.tasks.base import Floats, LossConfig
+from luban.tasks.base import Floats, LossConfig, Task
 
 MISSING = "the target is missing"
 INFINITE = "the target is infinite"
@@ -144,22 +145,28 @@ def refuse(config: LossConfig, task: str, *settings: str) -> None:
             )
 
 
+def check_loss(task: Task, targets: pl.Series, config: LossConfig) -> None:
+    """Raise ConfigError where the settings of the loss are not for this task or these labels."""
+    encoded, _ = task.encode(targets.head(1))
+    task.loss(torch.zeros(len(encoded), task.output_dim), torch.from_numpy(encoded), config)
+
+
 def label_weights(config: LossConfig, labels: list[str], balanced: Floats) -> Floats | None:
     """Return a weight for each label, or None for equal ones; labels that the setting does not name weigh 1.
 
-    Raises ConfigError for a word other than `balanced`, an unknown label and a weight that is not positive.
+    Raises ConfigError for an unknown label.
     """
     chosen = config.class_weights
     if chosen is None:
         return None
     if chosen == "balanced":
         return balanced
-    where, action = "train.loss.class_weights", "Write 'balanced', or a weight for each label"
-    if isinstance(chosen, str):
-        raise ConfigError(where, expected="'balanced' or weights by label", found=f"'{chosen}'", action=action)
-    for label, weight in chosen.items():
+    for label in chosen:
         if label not in labels:
-            raise ConfigError(where, expected="labels of the target", found=f"'{label}'", action=action)
-        if not 0 < weight < float("inf"):
-            raise ConfigError(where, expected="positive weights", found=f"{weight} for '{label}'", action=action)
+            raise ConfigError(
+                "train.loss.class_weights",
+                expected=f"labels of the target: {listed(labels)}",
+                found=quoted(label),
+                action=f"{nearest(label, labels)}Write 'balanced', or a weight for each label",
+            )
     return np.array([chosen.get(label, 1.0) for label in labels])

@@ -8,25 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from luban.core.errors import ConfigError
+from luban.core.settings import Settings
 from luban.core.tensors import Ragged
+from luban.features.image import LARGEST_SIZE
 
 
-class AugmentConfig(BaseModel):
+class AugmentConfig(Settings):
     """Settings of augmentation; each image of a batch is changed on its own.
 
     flip: mirror every second image, left to right. crop: shift by up to so many pixels. cutout: side of a square that
     is blanked, in pixels; 0 switches either off.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     flip: bool = False
-    crop: int = Field(default=0, ge=0)
-    cutout: int = Field(default=0, ge=0)
+    crop: int = Field(default=0, ge=0, le=LARGEST_SIZE)
+    cutout: int = Field(default=0, ge=0, le=LARGEST_SIZE)
 
 
 def augment(images_BCHW: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from luban.core.errors import LubanError
 from luban.core.events import Event, Noted
 from luban.core.resources import available_memory, device_memory, resident_memory
 from luban.core.runtime import faster_dtype, is_out_of_memory
@@ -120,6 +121,8 @@ def settle(job: Job, asked: TrainConfig, tell: Tell) -> None:
     if asked.compile == "auto":
         try:
             trial = trial_of_compiling(job, None if asked.batch_size == "auto" else step_seconds)
+        except LubanError:
+            raise
         except Exception as error:  # noqa: BLE001 - torch.compile raises whatever it stumbles over
             trial = None
             why = (str(error) or type(error).__name__).splitlines()[0][:200]

@@ -7,20 +7,22 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from luban.core.errors import ConfigError, listed
+from luban.core.settings import LARGEST, Settings
 from luban.training.lion import Lion
 from luban.training.muon import Muon
 from luban.training.vocabulary import TrainedRows
 
 OptimizerName = Literal["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lion", "muon"]
 ScheduleName = Literal["constant", "linear", "cosine", "trapezoidal"]
+LARGEST_RATE = 1e4
 
 
-class OptimConfig(BaseModel):
+class OptimConfig(Settings):
     """Settings of the optimizer and its schedule; None takes the recipe's value.
 
     learning_rate: of everything, if it is set; backbone_learning_rate: of pretrained layers, over that.
@@ -29,18 +31,16 @@ class OptimConfig(BaseModel):
     from each layer of a transformer to the one below it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     optimizer: OptimizerName | None = None
-    learning_rate: float | None = Field(None, gt=0)
-    backbone_learning_rate: float | None = Field(None, gt=0)
+    learning_rate: float | None = Field(None, gt=0, le=LARGEST_RATE)
+    backbone_learning_rate: float | None = Field(None, gt=0, le=LARGEST_RATE)
     schedule: ScheduleName | None = None
     warmup: float | None = Field(None, ge=0, lt=1)
-    weight_decay: float | None = Field(None, ge=0)
-    l1: float = Field(0.0, ge=0)
+    weight_decay: float | None = Field(None, ge=0, le=LARGEST_RATE)
+    l1: float = Field(0.0, ge=0, le=LARGEST_RATE)
     momentum: float | None = Field(None, ge=0, lt=1)
     layer_decay: float | None = Field(None, gt=0, le=1)
-    clip_norm: float | None = Field(1.0, gt=0)
+    clip_norm: float | None = Field(1.0, gt=0, le=LARGEST)
 
 
 def _sgd(groups: Any, learning_rate: float, momentum: float, nesterov: bool) -> Optimizer:

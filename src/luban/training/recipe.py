@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from luban.core.errors import ConfigError, listed
 from luban.core.runtime import Precision
+from luban.core.settings import LARGEST, Settings
 from luban.core.tensors import TensorKind
 from luban.models.network import NetworkSpec
 from luban.tasks.base import LossConfig
 from luban.training.augment import AugmentConfig
 from luban.training.optim import OptimConfig, OptimizerName, ScheduleName, momentum_of
 
+MOST_EPOCHS, LARGEST_BATCH, MOST_WORKERS = 1_000_000, 10_000_000, 256
 
-class TrainConfig(BaseModel):
+
+class TrainConfig(Settings):
     """Settings of the training; None takes the recipe's value.
 
     batch_size: rows of one optimizer step; auto for what is measured to train most rows a second. accumulate: forward
@@ -28,12 +31,10 @@ class TrainConfig(BaseModel):
     checkpoint_seconds: between two checkpoints. workers: threads that make batches ahead.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    epochs: int | None = Field(None, ge=1)
-    batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] | None = None
-    accumulate: int = Field(1, ge=1)
-    patience: int | None = Field(None, ge=0)
+    epochs: int | None = Field(None, ge=1, le=MOST_EPOCHS)
+    batch_size: Literal["auto"] | Annotated[int, Field(ge=1, le=LARGEST_BATCH)] | None = None
+    accumulate: int = Field(1, ge=1, le=LARGEST_BATCH)
+    patience: int | None = Field(None, ge=0, le=MOST_EPOCHS)
     precision: Precision = "auto"
     group_by_length: bool = True
     probe: bool | None = None
@@ -42,8 +43,8 @@ class TrainConfig(BaseModel):
     swa: float | None = Field(None, gt=0, lt=1)
     preflight: bool = True
     compile: Literal["auto"] | bool = "auto"
-    checkpoint_seconds: float = Field(30.0, gt=0)
-    workers: int | None = Field(None, ge=0)
+    checkpoint_seconds: float = Field(30.0, gt=0, le=LARGEST)
+    workers: int | None = Field(None, ge=0, le=MOST_WORKERS)
     optim: OptimConfig = OptimConfig()
     loss: LossConfig = LossConfig()
     augment: AugmentConfig | Literal["auto", "none"] = "auto"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
+from luban.core import settings_text
 from luban.core.errors import typed
 from luban.report.content import Content
 from luban.report.words import Words
@@ -21,7 +20,7 @@ def build(content: Content, words: Words) -> dict[str, Any]:
         ],
         "python": f"import luban\n\nmodel = luban.load({str(content.directory)!r})\nmodel.predict('new.csv')",
         "repeat": f"luban train {typed(content.directory / 'config.yaml')}",
-        "config": yaml.safe_dump(content.config, sort_keys=False, allow_unicode=True),
+        "config": settings_text.written(content.config),
         "facts": [
             ("Luban", content.facts.text("luban")),
             ("torch", content.facts.text("torch")),
