@@ -17,6 +17,7 @@ from luban.features import FEATURES, identifier
 from luban.features.base import ColumnProfile, Feature
 from luban.features.cells import cjk_share, commonest, hashes, quoted, strings
 from luban.features.date import doubt
+from luban.features.glance import Glance, settle
 from luban.features.media import elsewhere, path_note
 from luban.features.number import PARSED_SHARE
 from luban.features.parsing.numbers import reads, several_units
@@ -102,12 +103,16 @@ def plan(
         _check_kind(column, kind)
     for column in exclude:
         table.require(column)
+    inferred = [name for name in table.columns if name != target and name not in exclude and name not in overrides]
+    settled = settle(table, inferred, missing_values)
     plans = []
     for column in table.columns:
         if column in exclude and column != target:
             plans.append(ColumnPlan(column, IGNORE, sentence("why.used", "used otherwise")))
         elif column in overrides and column != target:
             plans.append(ColumnPlan(column, overrides[column], sentence("why.chosen", "chosen by the user")))
+        elif column in settled:
+            plans.append(_settled(table, column, settled[column]))
         elif column != target:
             plans.append(_infer(table, column, missing_values))
     return plans
@@ -133,6 +138,14 @@ def _check_kind(column: str, kind: str) -> None:
             found=f"'{kind}'",
             action=f"{nearest(kind, kinds)}Choose one of these kinds",
         )
+
+
+def _settled(table: Table, column: str, seen: Glance) -> ColumnPlan:
+    return ColumnPlan(column, seen.kind, _different(table.frame[column].dtype, seen.num_unique))
+
+
+def _different(dtype: pl.DataType, num_unique: int) -> Sentence:
+    return sentence("why.different", "{cells}, {unique:,} different", cells=_named(dtype), unique=num_unique)
 
 
 def _infer(table: Table, column: str, missing_values: Collection[str]) -> ColumnPlan:
@@ -163,8 +176,7 @@ def _infer(table: Table, column: str, missing_values: Collection[str]) -> Column
         return ColumnPlan(column, IGNORE, reason)
     if kind == identifier.KIND:
         return ColumnPlan(column, kind, identifier.explain(raw), elsewhere(raw))
-    values = {"cells": _named(raw.sample.dtype), "unique": raw.num_unique}
-    reason = sentence("why.different", "{cells}, {unique:,} different", **values)
+    reason = _different(raw.sample.dtype, raw.num_unique)
     if kind in SUFFIXES:
         return ColumnPlan(column, kind, reason, path_note(raw) or elsewhere(raw))
     return ColumnPlan(column, kind, reason, _mixed(cleaned, kind) or doubt(cleaned, kind) or elsewhere(raw))

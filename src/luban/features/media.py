@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -113,6 +114,12 @@ def elsewhere(profile: ColumnProfile) -> str:
                 cell=names[0],
             )
     return ""
+
+
+def file_namer(folder: Path | None) -> Callable[[str], bool]:
+    """Return what tells whether a cell may be the name of a file in a folder, or in one below it."""
+    places = [folder, *_folders(folder)] if folder is not None else []
+    return lambda cell: any(_found(place, cell) is not None for place in places)
 
 
 def _folders(folder: Path) -> list[Path]:
