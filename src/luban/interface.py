@@ -251,7 +251,7 @@ def new_run(config: RunConfig, directory: RunDirectory, *, quiet: bool, more: Se
             terminal(event)
 
     tracking = trackers(config.track, directory.path, config.model_dump(mode="json"), warn)
-    run = Run(config, directory, [History(directory.path), *tracking, *shown, *more])
+    run = Run(config, directory, [History(directory.path, warn=warn), *tracking, *shown, *more])
     run.note("track", *(tracker.note for tracker in tracking))
     return run
 

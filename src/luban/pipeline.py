@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import torch
 
-from luban.config import dump
+from luban.config import RunConfig, dump
 from luban.core import artifact, events
 from luban.core.cache import cache_folder
 from luban.core.cost import energy_estimate, peak_memory
@@ -31,6 +31,7 @@ from luban.models.network import Network
 from luban.predictor import Predictor
 from luban.prepare import Prepared, prepare
 from luban.report.rate_plot import svg
+from luban.resume import check_settings, facts, surroundings
 from luban.run import Run
 from luban.training import recipe
 from luban.training.fit import Job, fit, range_test, settle
@@ -38,7 +39,6 @@ from luban.training.interrupt import interruptible
 from luban.training.lr_finder import RateCurve
 
 ROLES = ("train", "validation", "test")
-CHANGEABLE = {"checkpoint_seconds", "workers", "preflight", "patience"}  # settings that a run may go on without
 
 
 def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model:
@@ -47,13 +47,17 @@ def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model
     resume: go on from the newest checkpoint in the run's directory.
     """
     choose_device(run.config.device)
+    if resume:
+        check_settings(run)
     with flushed_denormals():  # before the first tensor, since threads take it over from the one that starts them
         prepared = prepare(run, tables)
         with run.stage("build"):
             job = build(run, prepared, resume=resume)
+            config = resolved(run, prepared, job.config)
+            job.facts, job.surroundings = facts(config, prepared, job), surroundings()
             if resume:
                 job.check_facts()
-            write_config(run, prepared, job.config)
+            artifact.write_bytes(run.directory / artifact.CONFIG, dump(config).encode())
         with run.stage("train"), interruptible() as job.interrupt:
             fit(job, run.tell)
     spec = job.spec.model_copy(update={"precision": job.config.precision})
@@ -63,11 +67,11 @@ def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model
         evaluation = judge(run, predictor, prepared)
     with run.stage("explain"):
         explain(run, predictor, prepared, evaluation)
-    facts = manifest(run, prepared)  # once: the page says what the sealed file does
-    page = report(run, facts)
+    sealed = manifest(run, prepared)  # once: the page says what the sealed file does
+    page = report(run, sealed)
     with run.stage("save"):
         run.note("save", *job.strangers(), warning=True)
-        run.directory.seal({**facts, "report_seconds": run.seconds["report"]})
+        run.directory.seal({**sealed, "report_seconds": run.seconds["report"]})
         job.clear_checkpoints()
     run.tell(events.RunSaved(str(run.directory.path), page))
     data = run.config.data
@@ -79,7 +83,8 @@ def find_learning_rate(run: Run, tables: dict[str, object]) -> RateCurve:
     prepared = prepare(run, tables)
     with run.stage("build"):
         job = build(run, prepared, resume=False)
-        write_config(run, prepared, job.config)
+        config = resolved(run, prepared, job.config)
+        artifact.write_bytes(run.directory / artifact.CONFIG, dump(config).encode())
     with run.stage("range test"):
         curve = range_test(job)
     artifact.write_json(run.directory / artifact.RATES, asdict(curve))
@@ -98,7 +103,6 @@ def build(run: Run, prepared: Prepared, *, resume: bool) -> Job:
         run.note("model", *pretrained.load_weights(network.encoder(name), prepared.checkpoint))
         network.encoder(name).requires_grad_(name not in spec.frozen)
     channels = next((item.size for item in spec.inputs if item.height), None)
-    tables = {role: getattr(prepared.parts, role).table for role in ROLES}
     job = Job(
         network=network,
         spec=spec,
@@ -114,19 +118,14 @@ def build(run: Run, prepared: Prepared, *, resume: bool) -> Job:
         cache=cache_folder() / "encoded",
     )
     settle(job, run.config.train, run.tell)
-    job.facts = {
-        "data": {role: sources.fingerprint(table) for role, table in tables.items()},
-        "settings": {"seed": job.seed, **job.config.model_dump(mode="json", exclude=CHANGEABLE)},
-    }
     return job
 
 
-def write_config(run: Run, prepared: Prepared, settings: recipe.TrainConfig) -> None:
-    """Write the configuration with everything that was decided, so that it repeats the run."""
+def resolved(run: Run, prepared: Prepared, settings: recipe.TrainConfig) -> RunConfig:
+    """Return the configuration with everything that was decided, so that it repeats the run."""
     data = run.config.data.model_copy(update=prepared.decided)
     task = run.config.task.model_copy(update={"positive": prepared.positive})
-    resolved = run.config.model_copy(update={"data": data, "task": task, "model": prepared.model, "train": settings})
-    artifact.write_bytes(run.directory / artifact.CONFIG, dump(resolved).encode())
+    return run.config.model_copy(update={"data": data, "task": task, "model": prepared.model, "train": settings})
 
 
 def judge(run: Run, predictor: Predictor, prepared: Prepared) -> Evaluation:

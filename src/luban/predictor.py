@@ -27,6 +27,7 @@ from luban.data.table import Table
 from luban.features import cache
 from luban.features.dataset import Dataset
 from luban.features.schema import Schema
+from luban.models.building import fill, no_weights, not_stored
 from luban.models.network import Network, NetworkSpec
 from luban.models.packed import packed
 from luban.tasks.base import Floats, Task
@@ -162,7 +163,7 @@ class Predictor:
         schema = Schema.from_state(run.read_json(artifact.FEATURES), files)
         task = load_task(run)
         spec, network = empty_network(run, schema.specs(), task.output_dim)
-        network.load_state_dict(run.weights(), assign=True)
+        fill(network, run.weights(), str(run / artifact.WEIGHTS))
         for module in network.modules():
             if isinstance(module, torch.nn.Conv2d):
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -192,6 +193,9 @@ def empty_network(run: RunDirectory, inputs: list[InputSpec], output_dim: int) -
         raise artifact.damaged(path, "the network of a run", error) from error
     try:
         check_same(stored, network.state_dict())
+        if not_stored(network):  # what it computes itself, now that its sizes are known to be those of the file
+            with no_weights():
+                network = Network(spec)
     except ValueError as error:
         raise artifact.damaged(run / artifact.WEIGHTS, "the weights of the network", error) from error
     return spec, network

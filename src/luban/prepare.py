@@ -70,7 +70,8 @@ class Parts:
 class Prepared:
     """All that a training needs of the data. model: completed; checkpoint: the folder of its pretrained weights.
 
-    decided: settings of the data that were inferred. positive: what the positive class of two is called.
+    decided: settings of the data that were inferred. checksums: of the encoded inputs of each table, by name.
+    positive: what the positive class of two is called.
     """
 
     parts: Parts
@@ -83,6 +84,7 @@ class Prepared:
     model: NetworkConfig
     checkpoint: Path | None
     decided: dict[str, object]
+    checksums: list[dict[str, str]]
     positive: str | None = None
 
 
@@ -136,11 +138,13 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         describe_schema(run, fitted, plans, task, len(table))
         del fitting
     with run.stage("encode"):
-        (train, validation, test), parts = encode(run, fitted, task, parts)
+        (train, validation, test), parts, checksums = encode(run, fitted, task, parts)
         run.tell(events.SplitMade(len(parts.train.rows), len(parts.validation.rows), len(parts.test.rows)))
     kinds = {plan.name: plan.kind for plan in plans}
     decided: dict[str, object] = {"target": target, "task": task.name, "columns": kinds, "decimal": table.decimal}
-    return Prepared(parts, train, validation, test, fitted, plans, task, model_config, checkpoint, decided, positive)
+    return Prepared(
+        parts, train, validation, test, fitted, plans, task, model_config, checkpoint, decided, checksums, positive
+    )
 
 
 def read(run: Run, role: str, source: object, decimal: Decimal | None) -> Table:
@@ -346,13 +350,19 @@ def describe_schema(run: Run, fitted: Schema, plans: list[ColumnPlan], task: Tas
     run.tell(events.SchemaInferred(rows, columns, task.target, task.name))
 
 
-def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dataset], Parts]:
-    """Encode every part, each table once; rows that cannot be read are listed and set aside, 1 % at most."""
+def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dataset], Parts, list[dict[str, str]]]:
+    """Encode every part, each table once; rows that cannot be read are listed and set aside, 1 % at most.
+
+    Returns the rows of each part, the parts without what was set aside, and the checksums of each table's inputs.
+    """
+    checksums: list[dict[str, str]] = []
     encoded: dict[int, tuple[Dataset, Positions]] = {}
     rejected: list[RejectedRow] = []
     for table in {id(part.table): part.table for part in (parts.train, parts.validation, parts.test)}.values():
         note = partial(run.note, "encode")
-        inputs, bad = cache.encode(fitted, table, cache_folder() / "encoded", sources.fingerprint(table), note)
+        found = cache.stored(fitted, table, cache_folder() / "encoded", sources.fingerprint(table), note)
+        inputs, bad = found.inputs, found.bad
+        checksums.append(found.checksums)
         targets, bad_targets = task.encode(table.frame[task.target])
         unseen, notes = unseen_labels(table, task.target, bad_targets)
         run.note("encode", *notes, warning=True)
@@ -379,4 +389,4 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
         rows = part.rows[np.isin(part.rows, kept)]
         datasets.append(dataset.select(rows))
         kept_parts[role] = Part(part.table, rows)
-    return datasets, Parts(**kept_parts)
+    return datasets, Parts(**kept_parts), checksums

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import yaml
+from PIL import Image
 
 import luban
 from luban.core.artifact import RunDirectory
@@ -67,6 +71,18 @@ def steps(run: Path) -> list[int]:
     return [record["step"] for record in records if record["event"] == "StepDone"]
 
 
+def resettled(run: Path, **changes: Any) -> None:
+    """Change settings of a run, by their names with `__` for each dot."""
+    settings = yaml.safe_load((run / "config.yaml").read_text("utf-8"))
+    for name, value in changes.items():
+        *parents, last = name.split("__")
+        place = settings
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    (run / "config.yaml").write_text(yaml.safe_dump(settings), "utf-8")
+
+
 def test_a_run_killed_twice_ends_with_the_same_bits_and_a_whole_history(tmp_path: Path, rows: Path) -> None:
     whole, killed = tmp_path / "runs" / "whole", tmp_path / "runs" / "killed"
     common = (rows, "--runs", tmp_path / "runs", "--quiet", "--name")
@@ -75,10 +91,22 @@ def test_a_run_killed_twice_ends_with_the_same_bits_and_a_whole_history(tmp_path
     assert code == -signal.SIGKILL
     code, _ = interrupted(tmp_path, train("--resume", killed, "--quiet"), killed, signal.SIGKILL, 700)
     assert code == -signal.SIGKILL
-    subprocess.run(train("--resume", killed, "--quiet"), env=environment(tmp_path), check=True)
+    resettled(killed, lang="zh", data__train=str(rows.rename(tmp_path / "moved.csv")), evaluate__level=0.8)
+    (killed / "checkpoints").rename(tmp_path / "disk")  # a larger one, with files of the user's
+    (killed / "checkpoints").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "thesis.docx").write_text("mine")
+    (tmp_path / "disk" / "step-evil.json").write_text("[" * 100_000)
+    (tmp_path / "disk" / "photos").mkdir()
+    with (killed / "history.jsonl").open("a") as history:
+        history.write('{"event": "CheckpointSaved"}\n')
+    ended = subprocess.run(
+        train("--resume", killed), env=environment(tmp_path), check=True, stdout=subprocess.PIPE, text=True
+    )
     assert weights(killed) == weights(whole)
     assert steps(killed) == steps(whole)
-    assert not (killed / "checkpoints").exists()
+    assert {path.name for path in (tmp_path / "disk").iterdir()} == {"photos", "step-evil.json", "thesis.docx"}
+    assert (killed / "checkpoints").is_symlink()
+    assert "since Luban did not write it: 'photos', 'step-evil.json', 'thesis.docx'" in " ".join(ended.stdout.split())
 
 
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "Ctrl-C")])
@@ -108,15 +136,55 @@ def test_resume_goes_on_only_where_that_makes_sense(luban, tmp_path: Path, rows:
     assert "expected no settings beside it, found '--set', '--seed'" in option.err
 
 
-def test_data_that_changed_since_are_refused(tmp_path: Path, rows: Path) -> None:
+def test_data_and_settings_that_changed_since_are_refused(tmp_path: Path, rows: Path) -> None:
     run = tmp_path / "runs" / "rows"
     interrupted(tmp_path, train(rows, "--runs", tmp_path / "runs", "--quiet"), run, signal.SIGKILL, 100)
-    rows.write_text(rows.read_text("utf-8").replace("yes", "ja"), "utf-8")
+    kept = {path.name: path.read_bytes() for path in (run / "checkpoints").iterdir()}
+    config = (run / "config.yaml").read_text("utf-8")
+    for changes, found in (
+        ({"data__split__seed": 7}, "data.split.seed: .* found null then, 7 now"),
+        ({"data__split__test": 0.2}, "data.split.test: .* found 0.1 then, 0.2 now"),
+        ({"data__columns__x": "category"}, "data.columns.x: .* found number then, category now"),
+        ({"features__number__scaling": "quantile"}, "features.number.scaling: .* then, quantile now"),
+        ({"model__dropout": 0.5, "model__hidden": [64, 32]}, r"model.hidden: .* \[256, 128\] then, \[64, 32\] now"),
+        ({"train__patience": 3, "seed": 1}, r"seed: .* found 0 then, 1 now \(and \d+ more: train.patience"),
+    ):
+        resettled(run, **changes)
+        with pytest.raises(ArtifactError, match=f"{found}.*Bring back what the run began with, or start a new run"):
+            luban.train(resume=run, quiet=True)
+        (run / "config.yaml").write_text(config, "utf-8")
+    rows.write_text(rows.read_text("utf-8").replace("北京", "天津", 1), "utf-8")
     with pytest.raises(
-        ArtifactError, match="data: expected the same as when the run began, .* Bring back what the run"
+        ArtifactError, match="train data: expected the same as when the run began, .* Bring back what the run"
     ):
         luban.train(resume=run, quiet=True)
-    assert list((run / "checkpoints").glob("*.json"))
+    assert {path.name: path.read_bytes() for path in (run / "checkpoints").iterdir()} == kept
+
+
+def test_pictures_that_changed_since_are_refused_and_copies_are_not(tmp_path: Path) -> None:
+    folder, run = tmp_path / "pictures", tmp_path / "runs" / "pictures"
+    draw = np.random.default_rng(0)
+    paths = [folder / label / f"{number}.bmp" for label in ("dark", "light") for number in range(40)]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = draw.integers(0, 120, (16, 16, 3), np.uint8) + (120 if path.parent.name == "light" else 0)
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+        os.utime(path, (1e9, 1e9))
+    common = (folder, "--runs", tmp_path / "runs", "--quiet", "--set", "model.grid.architecture=lenet")
+    interrupted(tmp_path, train(*common), run, signal.SIGKILL, 20)
+    (folder / "dark").rename(folder / "other")
+    (folder / "light").rename(folder / "dark")
+    (folder / "other").rename(folder / "light")
+    with pytest.raises(ArtifactError, match="contents of 'image' in the train data: expected the same as when the run"):
+        luban.train(resume=run, quiet=True)
+    for label, other in (("dark", "light"), ("light", "dark")):  # where they were, but written anew
+        shutil.copytree(folder / label, tmp_path / other)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    for label in ("dark", "light"):
+        (tmp_path / label).rename(folder / label)
+    subprocess.run(train("--resume", run, "--quiet"), env=environment(tmp_path), check=True)
+    assert (run / "manifest.json").exists()
 
 
 def test_two_processes_do_not_work_on_one_run(tmp_path: Path, rows: Path) -> None:

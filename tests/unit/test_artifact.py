@@ -79,3 +79,17 @@ def test_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     blocked.write_text("in the way")
     with pytest.raises(ArtifactError, match="expected a place that can be written"):
         RunDirectory.create(blocked, "run")
+
+
+def test_what_a_kill_left_unfinished_is_no_part_of_a_sealed_run(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "run")
+    write_weights(run / artifact.WEIGHTS, {"w": torch.zeros(2)})
+    (run / ".tmpAbCd12").write_bytes((run / artifact.WEIGHTS).read_bytes()[:-4])
+    for name in (".metrics.json.0a1b2c3d.partial", ".tmpAbCd34", ".predictions.parquet.0a1b2c3d.partial"):
+        (run / name).write_bytes(b"")
+    for name in (".notes.txt.0a1b2c3d.partial", ".tmpAbCd56"):
+        (run / name).write_bytes(b"mine")
+    run.seal({})
+    left = {path.name for path in run.path.iterdir()}
+    assert left == {artifact.WEIGHTS, artifact.MANIFEST, ".notes.txt.0a1b2c3d.partial", ".tmpAbCd56"}
+    assert set(run.read_json(artifact.MANIFEST)["files"]) == {artifact.WEIGHTS}

@@ -10,7 +10,7 @@ import pytest
 
 from luban.core.errors import DataError
 from luban.data import contents
-from luban.data.contents import holds_files
+from luban.data.contents import fingerprint, holds_files
 from luban.data.split import drop_overlap
 from luban.data.table import Table
 
@@ -90,3 +90,21 @@ def test_text_is_no_column_of_files(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"1")
     assert not holds_files(table(tmp_path / "a", {}, ["../secret"]), "image")
+
+
+def test_a_fingerprint_tells_contents_and_sizes_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "weights"
+
+    def of(content: bytes) -> str:
+        path.write_bytes(content)
+        return fingerprint(path)
+
+    assert of(b"a" * 100) == of(b"a" * 100)
+    assert len({of(b""), of(b"a" * 100), of(b"a" * 101), of(b"a" * 99 + b"b")}) == 4
+    monkeypatch.setattr(contents, "WHOLE_BYTES", 10)
+    monkeypatch.setattr(contents, "SAMPLE_BYTES", 4)
+    large = bytes(4_000)
+    assert of(large) == of(large)
+    for place in (0, 3, 63, 3_999):  # the beginning, within the second sample, the end
+        assert of(large[:place] + b"\1" + large[place + 1 :]) != of(large)
+    assert of(large[:10] + b"\1" + large[11:]) == of(large)  # between two samples

@@ -10,8 +10,18 @@ from typing import Any
 import pytest
 
 from luban.core.errors import ArtifactError
-from luban.core.events import CheckpointSaved, Evaluated, Noted, RunSaved, StepDone, TrainingEnded, Validated
-from luban.report.history import History
+from luban.core.events import (
+    CheckpointSaved,
+    Evaluated,
+    Event,
+    Noted,
+    Resumed,
+    RunSaved,
+    StepDone,
+    TrainingEnded,
+    Validated,
+)
+from luban.report.history import REQUIRED, History
 
 
 def step(number: int, loss: float = 0.5) -> StepDone:
@@ -143,3 +153,39 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
 def test_a_folder_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="history.jsonl: expected a place that can be written"):
         History(tmp_path / "gone")(validated(1))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"event": "CheckpointSaved"}',
+        b'{"event": "CheckpointSaved", "step": 1, "path": 3, "seconds": 0.1, "bytes": 1}',
+        b'{"event": "Validated", "step": "x", "epoch": 1, "scores": {}, "decider": "", "is_best": true}',
+        b'{"event": "StepDone"}',
+        b'{"event": ["StepDone"]}',
+        b'{"event": null}',
+        b'{"event": "Stranger"}',
+        b"[" * 100_000,
+        b"[1]",
+        b"\xff\xfe",
+    ],
+    ids=lambda line: line[:40].decode("latin-1"),
+)
+def test_a_damaged_line_is_left_out_and_told(tmp_path: Path, line: bytes) -> None:
+    history = History(tmp_path)
+    for event in (step(0), saved(1), step(1)):
+        history(event)
+    history.flush()
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(line + b"\n" + path.read_bytes() + line + b"\n")
+    told: list[Event] = []
+    History(tmp_path, warn=told.append)(Resumed(1, 1, "goes on after step 1"))
+    assert names_and_steps(tmp_path) == [("StepDone", 0), ("CheckpointSaved", 1), ("Noted", None), ("Resumed", 1)]
+    (note,) = told
+    assert isinstance(note, Noted)
+    assert note.text == "2 damaged lines of history.jsonl left out"
+
+
+def test_every_event_is_known_by_its_parts(tmp_path: Path) -> None:
+    assert {"StepDone", "Validated", "CheckpointSaved", "TrainingEnded", "Evaluated", "PreflightDone"} <= set(REQUIRED)
+    assert REQUIRED["Noted"] == {"stage", "text"}

@@ -247,6 +247,7 @@ def test_what_a_kill_left_unfinished_is_removed(tmp_path: Path) -> None:
     (folder / ".step-00000002-00001.json.0a1b2c3d.partial").write_bytes(b"{")
     content = (folder / "step-00000001-00001.safetensors").read_bytes()
     (folder / ".tmpAbCd12").write_bytes(content[:-8])  # as safetensors calls a file before it is whole
+    (folder / ".tmpAbCd34").write_bytes(b"")
     checkpoints.clear()
     assert not folder.exists()
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -38,6 +39,11 @@ MOST_BYTES = 2**28  # of a file that is read as a whole: no training writes as m
 SHOWN_OF_NAME = 24  # characters, of at most 4 bytes each
 
 RATES, RATE_PLOT = "learning_rate.json", "learning_rate.svg"
+NAMES = (
+    *(CONFIG, MANIFEST, NETWORK, FEATURES, WEIGHTS, HISTORY, METRICS, PREDICTIONS, REJECTED, TASK),
+    *(AUDIT, EXPLANATIONS, REPORT, CARD, CALIBRATION, RATES, RATE_PLOT),
+)
+UNFINISHED = re.compile(rf"\.({'|'.join(re.escape(name[:SHOWN_OF_NAME]) for name in NAMES)})\.[0-9a-f]{{8}}\.partial")
 
 
 @contextlib.contextmanager
@@ -68,6 +74,11 @@ def write_weights(path: Path, tensors: dict[str, torch.Tensor], owner: str = "")
     """Save tensors that may share memory or lie on any device. owner: kept in the header."""
     with atomic(path) as temporary:
         weights.save(temporary, tensors, owner)
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Tell whether a file of a run is what a kill left of a writing of `atomic`."""
+    return bool(UNFINISHED.fullmatch(path.name)) or weights.is_unfinished(path)
 
 
 def sha256(path: Path) -> str:
@@ -283,6 +294,7 @@ class RunDirectory:
 
     def seal(self, manifest: dict[str, Any]) -> None:
         """Write the manifest, with the hashes of all files that are not derived; from here on the run is finished."""
+        removal.remove_files(self.path, _is_unfinished)
         unsealed = (MANIFEST, *DERIVED)
         files = sorted(
             p for p in self.path.iterdir() if p.is_file() and p.name not in unsealed and not p.name.startswith(".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Container
 from pathlib import Path
@@ -12,6 +13,7 @@ import safetensors.torch
 from torch import Tensor
 
 MARK = "luban"  # in the metadata of each file that Luban writes
+UNNAMED = re.compile(r"\.tmp[0-9A-Za-z]{6}")  # what safetensors calls a file until it is written
 LARGEST_HEADER = 100_000_000  # bytes, the limit of safetensors itself
 
 Tensors = dict[str, Tensor]
@@ -69,6 +71,14 @@ def aliases_of(path: Path, stored: Container[str]) -> dict[str, str]:
     ):
         raise ValueError("a header that names tensors which are not there")
     return aliases
+
+
+def is_unfinished(path: Path, owner: str = "") -> bool:
+    """Tell whether a file is what a kill left of a `save` by that owner; an empty one of such a name holds nothing that
+    could be somebody else's."""
+    if not UNNAMED.fullmatch(path.name):
+        return False
+    return not path.stat().st_size or (mark_of(path) or {}).get("owner") == owner
 
 
 def mark_of(path: Path) -> dict[str, Any] | None:

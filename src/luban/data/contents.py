@@ -13,6 +13,8 @@ from luban.data.media.unreadable import UnreadableCellError
 from luban.data.table import Table
 
 PROBED_CELLS = 5
+WHOLE_BYTES = 64 * 2**20  # of a file that is read from end to end for its fingerprint
+SAMPLES, SAMPLE_BYTES = 64, 1 << 16  # of a longer one
 READ_BYTES = 1 << 20
 
 
@@ -24,6 +26,22 @@ def holds_files(table: Table, column: str) -> bool:
     folder = table.folder.resolve()
     first = cells.filter(cells.is_not_null() & (cells != "")).head(PROBED_CELLS).to_list()
     return bool(first) and all(_located(cell, folder) is not None for cell in first)
+
+
+def fingerprint(path: Path) -> str:
+    """Return a digest of a file's size and contents: of all of a small one, and of evenly spaced parts of a large one,
+    its beginning and its end among them. Raises OSError."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        if size <= WHOLE_BYTES:
+            while content := file.read(READ_BYTES):
+                digest.update(content)
+        else:
+            for part in range(SAMPLES):
+                file.seek(part * (size - SAMPLE_BYTES) // (SAMPLES - 1))
+                digest.update(file.read(SAMPLE_BYTES))
+    return digest.hexdigest()
 
 
 def contents(tables: tuple[Table, Table], column: str) -> tuple[pl.Series, pl.Series]:

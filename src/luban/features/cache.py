@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -49,40 +50,65 @@ Note = Callable[[str], None]
 _in_use: set[Path] = set()  # folders whose files this process has mapped
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Encoded columns in the cache. bad: rows that cannot be read. checksums: of what each input holds, by name; inputs
+    that stand side by side in one file have one."""
+
+    inputs: dict[str, EncodedColumn]
+    bad: Bad
+    checksums: dict[str, str]
+
+
 def encode(
     schema: Schema, table: Table, cache: Path | None, fingerprint: str | None, note: Note | None = None
 ) -> Encoded:
     """Return the encoded inputs of all rows, by name, and the rows that cannot be read: position -> (column, reason).
 
-    cache: a folder; the columns are then read-only and mapped from files in it, which are written once for each data,
-    schema and version of Luban, and kept within `cache_limit`. fingerprint: of the table's contents; without one
-    nothing is cached. note: is told how fast the rows were encoded, or that they were not. Raises ArtifactError where
-    the folder cannot be written, ConfigError where the limit is none.
+    cache: a folder, as for `stored`; fingerprint: of the table's contents. Without one of them the columns are in
+    memory. note: is told how fast the rows were encoded, or that they were not.
     """
-    start = time.monotonic()
-    schema = schema.suited(table)
     if cache is None or fingerprint is None:
-        encoded = _in_memory(schema, table)
-    else:
-        limit = cache_limit()
-        folder = cache / _key(schema, fingerprint, _files_stamp(schema, table))
-        _in_use.add(folder)
-        found = _open(folder, schema, len(table))
-        if found is not None:
-            mark_used(folder)
-            if note is not None:
-                note(f"encoded columns of {table.name} taken from the cache")
-            return found
-        encoded = _on_disk(folder, schema, table)
-        _, foreign = evict(cache, limit, _in_use)
+        with _timed(table, note):
+            return _in_memory(schema.suited(table), table)
+    found = stored(schema, table, cache, fingerprint, note)
+    return found.inputs, found.bad
+
+
+def stored(schema: Schema, table: Table, cache: Path, fingerprint: str, note: Note | None = None) -> Stored:
+    """Return the encoded inputs of all rows, read-only and mapped from files in the cache.
+
+    They are written once for each data, schema and version of Luban, and kept within `cache_limit`. Raises
+    ArtifactError where the folder cannot be written, ConfigError where the limit is none.
+    """
+    schema = schema.suited(table)
+    limit = cache_limit()
+    folder = cache / _key(schema, fingerprint, _files_stamp(schema, table))
+    _in_use.add(folder)
+    found = _open(folder, schema, len(table))
+    if found is not None:
+        mark_used(folder)
         if note is not None:
-            for text in left(cache, (path.name for path in foreign)):
-                note(text)
+            note(f"encoded columns of {table.name} taken from the cache")
+        return found
+    with _timed(table, note):
+        found = _on_disk(folder, schema, table)
+    _, foreign = evict(cache, limit, _in_use)
+    if note is not None:
+        for text in left(cache, (path.name for path in foreign)):
+            note(text)
+    return found
+
+
+@contextlib.contextmanager
+def _timed(table: Table, note: Note | None) -> Iterator[None]:
+    """Tell how fast the rows are encoded, where it takes long."""
+    start = time.monotonic()
+    yield
     seconds = time.monotonic() - start
     if note is not None and seconds > TOLD_SECONDS:
         rate = f"{len(table) / seconds:,.0f} rows/s, {num_cores()} cores"
         note(f"{len(table):,} rows of {table.name} in {seconds:,.0f} s, {rate}")
-    return encoded
 
 
 def make_room(folder: Path) -> list[str]:
@@ -112,7 +138,7 @@ def _joined_offsets(parts: list[Array]) -> Array:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _on_disk(folder: Path, schema: Schema, table: Table) -> Encoded:
+def _on_disk(folder: Path, schema: Schema, table: Table) -> Stored:
     _write(folder, schema, table)
     found = _open(folder, schema, len(table))
     if found is None:
@@ -206,7 +232,10 @@ def _width(feature: Feature) -> int:
 
 
 def _files_stamp(schema: Schema, table: Table) -> str:
-    """Name the state of the files that cells point to: where they are, how large, and when they were changed."""
+    """Name the state of the files that cells point to: where they are, how large, and when they were changed.
+
+    The time at which the system saw the last change (ctime) tells files apart whose own time was set back.
+    """
     digest = hashlib.sha256()
     for feature in schema.features:
         if feature.kind not in FILE_KINDS or table.folder is None:
@@ -215,7 +244,9 @@ def _files_stamp(schema: Schema, table: Table) -> str:
         for cell in table.frame[feature.columns[0]].to_list():
             if isinstance(cell, str) and cell:
                 state = _state(table.folder, cell)
-                digest.update(f"{cell}\0{state.st_size}\0{state.st_mtime_ns}".encode() if state else b"-")
+                digest.update(
+                    f"{cell}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}".encode() if state else b"-"
+                )
     return digest.hexdigest()
 
 
@@ -331,7 +362,7 @@ def _checksum(path: Path) -> int:
     return checksum
 
 
-def _open(folder: Path, schema: Schema, num_rows: int) -> Encoded | None:
+def _open(folder: Path, schema: Schema, num_rows: int) -> Stored | None:
     """Map the files of a folder; None where it is not there, not whole or damaged."""
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
@@ -339,9 +370,19 @@ def _open(folder: Path, schema: Schema, num_rows: int) -> Encoded | None:
         if _checksums(folder) != index["checksums"]:
             return None
         arrays = {name: _map(folder / name) for name in index["checksums"]}
-        return _columns(schema, arrays, num_rows), bad
+        return Stored(_columns(schema, arrays, num_rows), bad, _by_input(schema, index["checksums"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _by_input(schema: Schema, checksums: dict[str, int]) -> dict[str, str]:
+    """Name the checksums of files after the inputs in them."""
+    found: dict[str, str] = {}
+    for file, checksum in sorted(checksums.items()):
+        number = file.partition(".")[0]
+        name = schema.features[int(number)].name if number.isdecimal() else number
+        found[name] = found.get(name, "") + f"{checksum:08x}"
+    return found
 
 
 def _map(path: Path) -> npt.NDArray[Any]:

@@ -7,15 +7,20 @@ import math
 import os
 import time
 from collections.abc import Callable
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 from luban.core.artifact import HISTORY, write_bytes
-from luban.core.events import CheckpointDue, Event, Listener, Resumed, RunSaved, StepDone
-from luban.core.sentence import with_parts
+from luban.core.events import CheckpointDue, Event, Listener, Noted, Resumed, RunSaved, StepDone
+from luban.core.sentence import sentence, with_parts
 from luban.core.system_errors import disk_errors
 
 FLUSH_SECONDS = 1.0  # that steps wait at most before they are written
+REQUIRED = {
+    kind.__name__: {part.name for part in fields(kind) if part.default is MISSING and part.default_factory is MISSING}
+    for kind in Event.__subclasses__()
+}  # the parts that each event has
 ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 REPEATED = ("StepDone", "Validated", "CheckpointSaved", "TrainingEnded", "Evaluated")  # by a run that goes on
 
@@ -27,8 +32,13 @@ class History(Listener):
     steps, which a resumed run repeats. Raises ArtifactError where the file cannot be written.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self.path, self.clock = folder / HISTORY, clock
+    def __init__(
+        self,
+        folder: Path,
+        clock: Callable[[], float] = time.monotonic,
+        warn: Callable[[Event], None] = lambda event: None,
+    ) -> None:
+        self.path, self.clock, self.warn = folder / HISTORY, clock, warn
         self.waiting: list[str] = []
         self.flushed = clock()
         self.is_whole = False  # known to end with a line feed
@@ -39,8 +49,14 @@ class History(Listener):
         if isinstance(event, CheckpointDue):
             self.flush()
             return
-        if isinstance(event, Resumed):
-            self.rewind(event.step, event.epoch)
+        if isinstance(event, Resumed) and (dropped := self.rewind(event.step, event.epoch)):
+            note = Noted(
+                "resume",
+                sentence("resume.lines", "{lines:count damaged line} of {file} left out", lines=dropped, file=HISTORY),
+                is_warning=True,
+            )
+            self(note)
+            self.warn(note)
         record = event.record()
         self.waiting.append(_line(record if isinstance(event, StepDone) else with_parts(record)))
         if not isinstance(event, StepDone) or self.clock() - self.flushed >= FLUSH_SECONDS:
@@ -63,16 +79,16 @@ class History(Listener):
             file.write("".join(lines).encode())
         self.is_whole = True
 
-    def rewind(self, step: int, epoch: int) -> None:
+    def rewind(self, step: int, epoch: int) -> int:
         """Drop what a run that goes on from the checkpoint of `step` (its next step) will say again.
 
         That is every step, validation, checkpoint and result after the record of that checkpoint; where a kill came
         between the checkpoint and its record, the steps from `step` on and what is later than it. Lines that a kill
-        tore are dropped too.
+        tore are dropped too, as are damaged ones. Returns how many of these there were.
         """
         self.flush()
         if not self.path.exists():
-            return
+            return 0
         with disk_errors(self.path):
             lines = self.path.read_bytes().splitlines(keepends=True)
         records = [(line, record) for line in lines if (record := _record(line)) is not None]
@@ -89,6 +105,7 @@ class History(Listener):
         ]
         write_bytes(self.path, b"".join(kept))
         self.is_whole = True
+        return sum(line.endswith(b"\n") and bool(line.strip()) for line in lines) - len(records)
 
 
 def _is_repeated(record: dict[str, Any], step: int, *, is_recorded: bool) -> bool:
@@ -102,12 +119,18 @@ def _is_repeated(record: dict[str, Any], step: int, *, is_recorded: bool) -> boo
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
-    """Read a line; None where it was torn."""
+    """Read a line; None where it was torn, or is no event with all its parts."""
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return record if line.endswith(b"\n") and isinstance(record, dict) and "event" in record else None
+    if not line.endswith(b"\n") or not isinstance(record, dict):
+        return None
+    required = REQUIRED.get(record["event"]) if isinstance(record.get("event"), str) else None
+    if required is None or not required <= record.keys():
+        return None
+    is_read = isinstance(record.get("path", ""), str) and isinstance(record.get("step", 0), int)
+    return record if is_read else None
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -36,18 +36,18 @@ BEST, PREFIX = "best-", "step-"
 STEP = re.compile(r"step-(\d{8,})-(\d{5,})\.json")
 WEIGHTS = re.compile(r"(step-\d{8,}-\d{5,}|best-\d{8,})\.safetensors")
 UNFINISHED = re.compile(r"\.(step|best)-\d{8,}[-.\w]*\.[0-9a-f]{8}\.partial")
-UNNAMED = re.compile(r"\.tmp[0-9A-Za-z]{6}")  # of safetensors, until it has written a file
 LARGEST_JSON = 20_000_000  # bytes; the settings of a wide table are long
 SHOWN = 3  # differences that are named
 
 
 class Content(BaseModel):
-    """The JSON file of a checkpoint. facts: by name. files: SHA-256 by name."""
+    """The JSON file of a checkpoint. facts, surroundings: by name. files: SHA-256 by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     format: Literal[2]
     facts: dict[str, Any]
+    surroundings: dict[str, str]
     state: State
     files: dict[
         Annotated[str, Field(pattern=rf"^({WEIGHTS.pattern})$")], Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -76,12 +76,13 @@ class Checkpoints:
     """The checkpoints of one run, in its folder, or in memory where there is none.
 
     facts: what the run must have in common with the one that wrote a checkpoint. check: raises ValueError for a
-    checkpoint that this run cannot go on from. notes: what was unusual.
+    checkpoint that this run cannot go on from. surroundings: what is told where it differs. notes: what was unusual.
     """
 
     folder: Path | None
     facts: dict[str, Any] = field(default_factory=dict)
     check: Callable[[Checkpoint], object] = lambda found: None
+    surroundings: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     memory: list[Checkpoint] = field(default_factory=list)
     best_file: dict[str, str] = field(default_factory=dict)
@@ -106,7 +107,8 @@ class Checkpoints:
         name = f"{PREFIX}{state['step']:08d}-{state['epoch']:05d}"
         stored = self._written(f"{name}.safetensors", lambda path: artifact.write_weights(path, tensors, self.owner))
         files = {stored.name: artifact.sha256(stored), **self.best_file}
-        content = {"format": FORMAT, "facts": self.facts, "state": state, "files": files}
+        content = {"format": FORMAT, "facts": self.facts, "surroundings": self.surroundings}
+        content |= {"state": state, "files": files}
         signed = {**content, "sha256": _digest(content)}
         path = self._written(f"{name}.json", lambda path: artifact.write_json(path, signed))
         if state["batch"] == 0:
@@ -153,17 +155,34 @@ class Checkpoints:
                 )
                 continue
             self.best_file = best_file
+            self._compare_surroundings(content.surroundings)
             return found
         return self._held(usable)
 
-    def check_facts(self) -> None:
-        """Raise ArtifactError where the newest checkpoint is of a run that differs in what decides the bits."""
+    def _compare_surroundings(self, then: dict[str, str]) -> None:
+        names = [name for name, now in self.surroundings.items() if then.get(name, now) != now]
+        if names:
+            self.notes.append(
+                sentence(
+                    "resume.surroundings",
+                    "the run began with {then}, and goes on with {now}: the last bits of its weights may differ",
+                    then=", ".join(f"{name} {then[name]}" for name in names),
+                    now=", ".join(f"{name} {self.surroundings[name]}" for name in names),
+                )
+            )
+
+    def check_facts(self, *, known: bool = True) -> None:
+        """Raise ArtifactError where the newest checkpoint is of a run that differs in what decides the bits.
+
+        known: all facts are; otherwise those that are there are compared.
+        """
         for path in reversed(self._paths()):
             try:
                 content = _parsed(path)
             except (OSError, ValueError):
                 continue
-            require_same(path, content.facts, self.facts)
+            then = content.facts if known else {name: content.facts.get(name) for name in self.facts}
+            require_same(path, then, self.facts)
             return
 
     def forget_after(self, state: State) -> None:
@@ -209,9 +228,9 @@ class Checkpoints:
         """Tell whether this run wrote a file."""
         if not removal.is_plain_file(path):
             return False
-        if UNFINISHED.fullmatch(path.name):
+        if UNFINISHED.fullmatch(path.name) or weights.is_unfinished(path, self.owner):
             return True
-        if WEIGHTS.fullmatch(path.name) or UNNAMED.fullmatch(path.name):
+        if WEIGHTS.fullmatch(path.name):
             return (weights.mark_of(path) or {}).get("owner") == self.owner
         if not STEP.fullmatch(path.name):
             return False

@@ -52,7 +52,8 @@ class Job:
     """What a training is made of.
 
     config: completed by the recipe. folder: for checkpoints. row_numbers: of the training
-    rows. resume: go on from the newest checkpoint. facts: what a resumed run must have in common with the first.
+    rows. resume: go on from the newest checkpoint. facts: what a resumed run must have in common with the first;
+    surroundings: what it is told of where it differs.
     cache: a folder for vectors of frozen encoders.
     """
 
@@ -68,6 +69,7 @@ class Job:
     row_numbers: Positions
     resume: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
+    surroundings: dict[str, str] = field(default_factory=dict)
     interrupt: Interrupt = field(default_factory=Interrupt)
     cache: Path | None = None
 
@@ -159,6 +161,7 @@ def fit(job: Job, tell: Tell) -> None:
         row_numbers=job.row_numbers,
         resume=job.resume,
         facts=job.facts,
+        surroundings=job.surroundings,
         interrupt=job.interrupt,
     )
     goes_on = loop.can_resume()

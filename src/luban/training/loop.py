@@ -58,7 +58,8 @@ class Loop:
     config: completed by the recipe. backbones: name prefixes of pretrained parameters. folder: for checkpoints, None to
     keep them in memory. validate_first: whether the network can be good before its first step. chance: the loss of
     guessing, 0 where it is not known. row_numbers: of the training table, for messages. resume: go on from the newest
-    checkpoint. facts: what a resumed run must have in common with the run that was interrupted.
+    checkpoint. facts: what a resumed run must have in common with the run that was interrupted; surroundings: what it
+    is told of where it differs.
     """
 
     network: Network
@@ -76,6 +77,7 @@ class Loop:
     row_numbers: Positions | None = None
     resume: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
+    surroundings: dict[str, str] = field(default_factory=dict)
     interrupt: Interrupt = field(default_factory=Interrupt)
 
     def run(self) -> Iterator[Event]:
@@ -108,7 +110,7 @@ class Loop:
 
     def stored(self) -> Checkpoints:
         """Return the checkpoints that this training writes and can go on from."""
-        return Checkpoints(self.folder, self.facts, self.require_fit)
+        return Checkpoints(self.folder, self.facts, self.require_fit, self.surroundings)
 
     def require_fit(self, found: Checkpoint) -> None:
         """Raise ValueError where a checkpoint's counters are none that this training can have."""

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import torch
 from pydantic import Field, ValidationError, model_validator
 
 from luban.core.errors import CheckpointError, listed
 from luban.core.tensors import InputSpec
 from luban.models.base import EncoderConfig
+from luban.models.building import materialize, no_weights
 from luban.models.pretrained.bert import BERT
 from luban.models.pretrained.family import Family
 from luban.models.pretrained.roberta import ROBERTA
@@ -82,9 +82,10 @@ def build_pretrained(config: PretrainedConfig, spec: InputSpec) -> TransformerEn
     """
     assert config.backbone is not None, "resolve the configuration first"
     check_fits(config.backbone, spec)
-    with torch.device("meta"):  # no time is spent on drawing numbers that are replaced
+    with no_weights():  # no time is spent on drawing numbers that are replaced
         encoder = TransformerEncoder(config.backbone)
-    return encoder.to_empty(device="cpu").requires_grad_(not config.frozen)
+    materialize(encoder)
+    return encoder.requires_grad_(not config.frozen)
 
 
 def family_of(raw: Mapping[str, Any], directory: Path) -> Family:

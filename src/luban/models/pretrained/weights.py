@@ -25,7 +25,7 @@ def load_weights(encoder: Encoder, directory: Path) -> list[str]:
     a parameter has no tensor, shapes differ, or there are no safetensors.
     """
     family = family_of(read_config(directory), directory)
-    parameters = dict(encoder.named_parameters())
+    parameters = dict(encoder.named_parameters(remove_duplicate=False))
     unfilled = {name: parameter.numel() for name, parameter in parameters.items()}
     heads: list[str] = []
     for path in weight_files(directory):
@@ -43,7 +43,8 @@ def load_weights(encoder: Encoder, directory: Path) -> list[str]:
                     found=f"'{name}' beside them",
                     action="Choose another checkpoint; this one is of another kind than it says",
                 )
-    if missing := [name for name, count in unfilled.items() if count != 0]:
+    filled = {id(parameters[name]) for name, count in unfilled.items() if count == 0}
+    if missing := [name for name in unfilled if id(parameters[name]) not in filled]:
         raise CheckpointError(
             str(directory),
             expected="a tensor for each parameter of the encoder",
