@@ -26,6 +26,7 @@ from luban.features import cache, schema
 from luban.features.base import FitContext
 from luban.features.cells import strings
 from luban.features.dataset import Dataset
+from luban.features.labels import doubt
 from luban.features.learned import clauses
 from luban.features.parsing import columns as written
 from luban.features.parsing.numbers import Writing
@@ -99,6 +100,7 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         target = choose_target(run, table)
         profile = profiled(table, target)
         task_type = infer_task(profile, config.data.task)
+        run.note("infer", *filter(None, [doubt(profile, task_type.name, "data.task=multi_label")]))
         check_judgement(run, read_tables.get("test", table), task_type)
         plans = plan_columns(run, table, target)
         run.note("infer", *(plan.note for plan in plans if plan.note))
@@ -128,7 +130,7 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         task, positive, notes = with_positive(
             task_type.fit(table.frame[target][parts.train.rows]), config.task.positive
         )
-        run.note("fit", *notes)
+        run.note("fit", *notes, *task.remarks())
         deciding_metric(task, config.train.metric)
         check_loss(task, fitting.frame[target], config.train.loss)
         require_test_rows(parts)

@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from luban.features.base import ColumnProfile, FitContext
-from luban.features.labels import SEPARATORS, LabelsConfig, LabelsFeature, find_separator, split_labels
+from luban.features.labels import LabelsConfig, LabelsFeature, doubt
 
 
 def fit(cells: object) -> LabelsFeature:
@@ -18,20 +16,6 @@ def score(cells: list[object]) -> float:
     return LabelsFeature.match(ColumnProfile("genre", series, len(series), 0, series.n_unique()))
 
 
-def test_cells_are_split_where_most_are() -> None:
-    cells = pl.Series(["a; b ;a", "", None, ";;", "c,d;e", "b"])
-    assert find_separator(cells) == ";"
-    assert split_labels(cells).to_list() == [["a", "b"], None, None, None, ["c,d", "e"], ["b"]]
-    assert split_labels(cells, ",").to_list()[4] == ["c", "d;e"]
-    assert split_labels(cells, "").to_list()[4] == ["c,d;e"]
-    assert split_labels(pl.Series(["a", "b"])).to_list() == [["a"], ["b"]]
-
-
-def test_lists_are_taken_as_they_are() -> None:
-    assert split_labels(pl.Series([["a;b", " c "], [], None])).to_list() == [["a;b", "c"], None, None]
-    assert split_labels(pl.Series([[1, 2], [2]])).to_list() == [["1", "2"], ["2"]]
-
-
 def test_multi_hot() -> None:
     feature = fit(["x|y", "y", "x|z", None, "y|x"])
     assert (feature.labels, feature.separator) == (("x", "y"), "|")
@@ -39,7 +23,7 @@ def test_multi_hot() -> None:
     assert values.tolist() == [[0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]]
     assert feature.spec().size == 4
     assert feature.num_unseen(pl.DataFrame({"genre": ["x|new", "y", "q"]})) == 2
-    assert feature.describe() == "2 labels, 1.8 a row, separated by '|'"
+    assert feature.describe() == "2 labels, 1.8 a row, separated by '|', 20.0% missing"
 
 
 @pytest.mark.parametrize(
@@ -49,6 +33,11 @@ def test_multi_hot() -> None:
         ["red, green", "green", "red", "blue, red"] * 5,
         ["甜；辣", "辣", "甜；酸", "酸；辣"] * 5,
         [["a"], ["a", "b"]],
+        ["['red', 'green']", "['green']", "[]", "['red']"] * 5,
+        ['["a","b"]', '["b"]', "[]"] * 5,
+        ["[0 1 0]", "[1 0 0]", "[1 1 0]"] * 5,
+        ["red/green", "green", "red", "blue", "blue/red", "green/blue", "blue/green/red"] * 5,
+        ["[12, 7]", "[7]", "[12]"] * 5,
     ],
 )
 def test_columns_of_labels(cells: list[object]) -> None:
@@ -65,17 +54,51 @@ def test_columns_of_labels(cells: list[object]) -> None:
         ["red", "green"] * 5,
         [1, 2, 3],
         [[0.5, 1.5], [2.5]],
+        ["[0.25, 1.5]", "[2.5, 0.125]"] * 5,
+        ["New York", "Los Angeles", "New Orleans"] * 5,
+        ["very good", "good", "bad", "very bad"] * 5,
     ],
 )
 def test_other_columns(cells: list[object]) -> None:
     assert score(cells) == 0
 
 
-@given(
-    st.lists(st.sets(st.sampled_from("abcdef"), max_size=4).map(sorted), min_size=1, max_size=20),
-    st.sampled_from(SEPARATORS),
-)
-@settings(max_examples=50, deadline=None)
-def test_what_is_joined_is_split(rows: list[list[str]], separator: str) -> None:
-    cells = pl.Series([separator.join(row) for row in rows])
-    assert split_labels(cells, separator).to_list() == [row or None for row in rows]
+def test_labels_that_training_never_lacked_have_no_untrained_component() -> None:
+    frame = pl.DataFrame({"genre": [None, "new", "[]", "x"]})
+    whole = fit(["x;y", "y", "x"])
+    assert whole.encode(frame).column.values.tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]]
+    assert whole.num_unseen(frame) == 1
+    assert whole.remarks(frame) == ["column 'genre': 1 of 4 rows are empty (25%), which training never lacked"]
+    holed = fit(["x;y", "y", "x", None, "rare"])
+    assert holed.encode(frame).column.values.tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]]
+
+
+def test_other_rows_may_be_written_otherwise() -> None:
+    feature = fit(["x|y", "y", "x|z", "z", "y|x"])
+    for cells in (["x;z", "y"], ["['x', 'z']", "['y']"], ["x, z", "y"], ['["z","x"]', "y"], [["x", "z"], ["y"]]):
+        frame = pl.DataFrame({"genre": cells})
+        found = feature.suited(frame).encode(frame).column.values[:, 2:].tolist()
+        assert [{label for label, said in zip(feature.labels, row, strict=True) if said} for row in found] == [
+            {"x", "z"},
+            {"y"},
+        ]
+
+
+def test_an_older_state_takes_empty_lists_for_missing_cells() -> None:
+    state = fit([["x"], ["x", "y"], [], ["y"]]).state()
+    names = ("name", "columns", "labels", "separator", "labels_a_row")
+    old = {name: value for name, value in state.items() if name in names}
+    frame = pl.DataFrame({"genre": [[], ["x"]]}, schema={"genre": pl.List(pl.String)})
+    assert LabelsFeature.from_state(old, {}).encode(frame).column.values.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
+    assert LabelsFeature.from_state(state, {}).encode(frame).column.values.tolist() == [[0, 0, 0, 0], [0, 0, 1, 0]]
+
+
+def test_cells_that_may_be_several_labels_are_told() -> None:
+    cells = pl.Series(["cat", "dog", "cat/dog"])
+    profile = ColumnProfile("pet", cells, 3, 0, 3)
+    assert doubt(profile, "category", "data.columns.pet=labels") == (
+        "column 'pet': 'cat/dog' may be several labels, and is taken for one value as it stands. "
+        "Set data.columns.pet=labels if it is several"
+    )
+    assert doubt(profile, "text", "") == ""
+    assert doubt(ColumnProfile("pet", cells[:2], 2, 0, 2), "category", "") == ""

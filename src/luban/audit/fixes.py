@@ -21,7 +21,7 @@ from luban.audit.target import audit_missing, audit_rare
 from luban.audit.unreadable import audit_unreadable
 from luban.audit.values import audit_future, audit_impossible, audit_number_text, plain_numbers
 from luban.core.errors import DataError
-from luban.features.labels import find_separator, split_labels
+from luban.features.parsing import lists
 
 Edit = Callable[[Subject, Finding], pl.DataFrame]
 
@@ -42,8 +42,10 @@ def _spell(subject: Subject, finding: Finding) -> pl.DataFrame:
     assert target is not None
     if subject.task == "multi_label":
         cells = subject.frame[target]
-        lists = split_labels(cells).list.eval(pl.element().replace(meant).unique(maintain_order=True))
-        whole = lists if cells.dtype.is_nested() else lists.list.join(find_separator(cells) or ";")
+        writing = lists.find_writing(cells, is_told=True) or lists.Writing()
+        found = lists.split(cells, writing).list.eval(pl.element().replace(meant).unique(maintain_order=True))
+        joined = found.list.join(writing.separator or lists.SEPARATORS[0])
+        whole = found if cells.dtype.is_nested() else joined.set(found.list.len() == 0, "[]")
         return subject.frame.with_columns(whole.alias(target))
     return subject.frame.with_columns(subject.labels.replace(meant).alias(target))
 

@@ -15,8 +15,8 @@ from luban.audit.plain_audio import plain_clips
 from luban.audit.plain_image import plain_images
 from luban.audit.subject import Subject, percent
 from luban.core.sentence import Sentence, sentence
-from luban.features.labels import split_labels
 from luban.features.number import parse_numbers
+from luban.features.parsing.lists import split
 from luban.features.plain import FITTERS, Matrix, beside, fit_features
 
 MIN_ROWS = 100  # with fewer the model knows too little to doubt anything
@@ -203,7 +203,7 @@ def wrong_where_sure(probabilities: Floats, codes: Codes) -> float:
 def _several(subject: Subject, matrix: Any, rows: Codes) -> Doubted:
     """Doubt each label by itself: that it is there, or that it is not."""
     assert subject.target is not None
-    lists = split_labels(subject.frame[subject.target]).gather(rows)
+    lists = split(subject.frame[subject.target]).gather(rows)
     names = lists.explode().drop_nulls().value_counts(sort=True).get_column(subject.target).head(MAX_LABELS).to_list()
     worst: dict[int, tuple[float, Suspect]] = {}
     for name in names:

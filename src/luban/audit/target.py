@@ -35,8 +35,7 @@ def audit_missing(subject: Subject) -> list[Finding]:
     if subject.task == "multi_label" and is_text:
         action = sentence(
             "audit.missing-target.action_labels",
-            "If an empty cell says that the row has no label, save the rows as JSON Lines with the labels as lists, of "
-            "which [] is an empty one; else fill these rows in or remove them",
+            "If an empty cell says that the row has no label, write [] there; else fill these rows in or remove them",
         )
     else:
         action = sentence("audit.missing-target.action", "These rows cannot be trained on: fill them in or remove them")

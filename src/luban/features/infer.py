@@ -13,7 +13,7 @@ from luban.core.sentence import Sentence, sentence, several
 from luban.core.tensors import TensorKind
 from luban.data.media.formats import SUFFIXES
 from luban.data.table import Table
-from luban.features import FEATURES, identifier
+from luban.features import FEATURES, identifier, labels
 from luban.features.base import ColumnProfile, Feature
 from luban.features.cells import cjk_share, commonest, hashes, quoted, strings
 from luban.features.date import doubt
@@ -179,7 +179,7 @@ def _infer(table: Table, column: str, missing_values: Collection[str]) -> Column
     reason = _different(raw.sample.dtype, raw.num_unique)
     if kind in SUFFIXES:
         return ColumnPlan(column, kind, reason, path_note(raw) or elsewhere(raw))
-    return ColumnPlan(column, kind, reason, _mixed(cleaned, kind) or doubt(cleaned, kind) or elsewhere(raw))
+    return ColumnPlan(column, kind, reason, _doubts(cleaned, kind) or elsewhere(raw))
 
 
 def _named(dtype: pl.DataType) -> str:
@@ -192,6 +192,11 @@ def _named(dtype: pl.DataType) -> str:
         (dtype.is_nested(), "lists"),
     )
     return next((name for holds, name in names if holds), "strings")
+
+
+def _doubts(found: ColumnProfile, kind: str) -> str:
+    setting = f"data.columns.{found.name}=labels"
+    return _mixed(found, kind) or doubt(found, kind) or labels.doubt(found, kind, setting)
 
 
 def _mixed(found: ColumnProfile, kind: str) -> str:

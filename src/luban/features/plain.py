@@ -17,8 +17,8 @@ import torch
 from torch.nn import functional as F
 
 from luban.features.cells import cjk_share, strings
-from luban.features.labels import find_separator, split_labels
 from luban.features.number import parse_numbers
+from luban.features.parsing import lists
 from luban.features.parsing.date_format import find_numbers, parse_dates, reader
 
 if TYPE_CHECKING:
@@ -77,10 +77,8 @@ def fit_category(cells: pl.Series) -> Transform | None:
 
 def fit_labels(cells: pl.Series) -> Transform | None:
     """One component a label."""
-    separator = find_separator(cells) or ""
-    return _fit_vectorizer(
-        _bag(), cells, lambda new: [labels or [] for labels in split_labels(new, separator).to_list()]
-    )
+    writing = lists.find_writing(cells, is_told=True) or lists.Writing()
+    return _fit_vectorizer(_bag(), cells, lambda new: [labels or [] for labels in lists.split(new, writing).to_list()])
 
 
 def _bag() -> CountVectorizer:

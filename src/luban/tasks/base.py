@@ -14,6 +14,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from luban.core.sentence import Sentence
 from luban.core.settings import LARGEST, Settings
 from luban.core.strict import arguments
 from luban.features.base import ColumnProfile
@@ -99,6 +100,10 @@ class Task(ABC):
     def decode(self, outputs: Floats) -> pl.DataFrame:
         """Return the columns of a prediction file: `predicted_TARGET`, and where there are labels `probability_LABEL`
         of each, or one `probability` beyond 100 labels."""
+
+    def remarks(self) -> list[Sentence]:
+        """Return what was decided of the target for the user, a sentence each."""
+        return []
 
     @abstractmethod
     def state(self) -> dict[str, Any]: ...

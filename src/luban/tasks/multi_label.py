@@ -16,9 +16,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from luban.core.errors import DataError
+from luban.core.sentence import Sentence, sentence
 from luban.core.strict import Count, same_length
 from luban.features.base import ColumnProfile
-from luban.features.labels import SEPARATORS, LabelsFeature, find_separator, split_labels
+from luban.features.labels import LabelsFeature
+from luban.features.parsing import lists, spellings
+from luban.features.parsing.lists import SEPARATORS, WEAK_SEPARATORS, Writing
 from luban.tasks import metrics
 from luban.tasks.base import Array, Floats, LossConfig, Metric, SetMethod, Task
 from luban.tasks.classification import MAX_PROBABILITY_COLUMNS
@@ -30,7 +33,8 @@ class MultiLabel(Task):
     """One sigmoid a label, trained with binary cross-entropy.
 
     labels: sorted. counts: training rows of each. num_rows: training rows. separator: between the labels of a cell,
-    empty where cells are lists or hold one label each. thresholds: from which probability on a label is said, of all or
+    empty where cells are lists or hold one label each. positions: the length of vectors of 0 and 1, whose labels are
+    named by their places; 0 where cells are none. thresholds: from which probability on a label is said, of all or
     of each, (C,).
     """
 
@@ -47,9 +51,10 @@ class MultiLabel(Task):
         counts: list[Count],
         num_rows: Count,
         separator: str,
+        positions: Count = 0,
     ) -> None:
         self.target, self.labels, self.counts, self.num_rows = target, labels, counts, num_rows
-        self.separator = separator
+        self.separator, self.positions = separator, positions
 
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
@@ -59,31 +64,40 @@ class MultiLabel(Task):
     @classmethod
     def fit(cls, target: pl.Series) -> Self:
         cells = _cells(target)
-        separator = find_separator(cells) or ""
-        lists = _lists(cells, separator)
-        found = lists.explode().drop_nulls().rename("label")
+        writing = lists.find_writing(cells, is_told=True) or Writing()
+        labels = lists.split(cells, writing)
+        found = labels.explode().drop_nulls().rename("label")
         if not len(found):
             raise no_targets(target, "a label in some row")
         counted = found.value_counts().sort("label")
         require_repeated(target, len(counted), len(found))
-        num_rows = len(lists) - lists.null_count()
-        return cls(target.name, counted["label"].to_list(), counted["count"].to_list(), num_rows, separator)
+        return cls(
+            target.name,
+            counted["label"].to_list(),
+            counted["count"].to_list(),
+            len(labels) - labels.null_count(),
+            writing.separator,
+            writing.positions,
+        )
 
     @property
     def output_dim(self) -> int:
         return len(self.labels)
 
     def encode(self, target: pl.Series) -> tuple[Array, dict[int, str]]:
-        """Return (rows, C) uint8, 1 where the row has the label; a list without labels is a row of zeros."""
-        lists = _lists(_cells(target), self.separator)
-        lengths = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+        """Return (rows, C) uint8, 1 where the row has the label; a list without labels is a row of zeros. Rows may be
+        written otherwise than those of training."""
+        cells = _cells(target)
+        labels = lists.split(cells, lists.suited(cells, Writing(self.separator, self.positions), self.labels))
+        lengths = labels.list.len().fill_null(0).to_numpy().astype(np.int64)
         rows = np.repeat(np.arange(len(target)), lengths)
-        found = lists.filter(lists.list.len() > 0).explode()
+        found = labels.filter(labels.list.len() > 0).explode()
+        found = spellings.respelled(found, spellings.known(found, self.labels))
         ids = found.replace_strict(self.labels, range(len(self.labels)), default=None, return_dtype=pl.Int64)
         known = ids.is_not_null().to_numpy()
         encoded: npt.NDArray[np.uint8] = np.zeros((len(target), len(self.labels)), np.uint8)
         encoded[rows[known], ids.drop_nulls().to_numpy()] = 1
-        bad: dict[int, str] = dict.fromkeys(lists.is_null().arg_true().to_list(), MISSING)
+        bad: dict[int, str] = dict.fromkeys(labels.is_null().arg_true().to_list(), MISSING)
         for place in np.flatnonzero(~known):
             bad[int(rows[place])] = UnseenLabel(found[int(place)])
         return encoded, bad
@@ -136,8 +150,30 @@ class MultiLabel(Task):
         return pl.DataFrame(columns)
 
     def state(self) -> dict[str, Any]:
-        names = ("target", "labels", "counts", "num_rows", "separator")
+        names = ("target", "labels", "counts", "num_rows", "separator", "positions")
         return {name: getattr(self, name) for name in names}
+
+    def remarks(self) -> list[Sentence]:
+        if self.positions:
+            return [
+                sentence(
+                    "labels.positions",
+                    "target '{target}': cells are vectors of 0 and 1; labels are named by their places, "
+                    "'0' is the first of {count}",
+                    target=self.target,
+                    count=self.positions,
+                )
+            ]
+        if self.separator not in WEAK_SEPARATORS:
+            return []
+        return [
+            sentence(
+                "labels.separated",
+                "target '{target}': several labels a cell, separated by '{separator}'",
+                target=self.target,
+                separator=self.separator,
+            )
+        ]
 
     def check_state(self) -> None:
         same_length(labels=self.labels, counts=self.counts)
@@ -157,11 +193,3 @@ def _cells(target: pl.Series) -> pl.Series:
         found=f"cells of type {target.dtype}",
         action="Choose another target, or another task",
     )
-
-
-def _lists(cells: pl.Series, separator: str) -> pl.Series:
-    """Return the labels of each row, List(String); null where the target is missing, which an empty list is not."""
-    lists = split_labels(cells, separator)
-    if isinstance(cells.dtype, pl.String) or not len(lists):
-        return lists
-    return lists.set(cells.is_not_null() & lists.is_null(), [])
