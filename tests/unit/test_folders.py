@@ -144,6 +144,21 @@ def test_a_pipe_in_a_class_folder_is_named(tmp_path: Path) -> None:
     assert table.notes == (f"{tmp_path.name}: left out: 1 pipe, socket or device is no file ('a/x.png')",)
 
 
+def test_a_folder_that_cannot_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "a/1.png", "b/2.png", "c/3.png")
+    scandir = os.scandir
+
+    def refuse(place: Path) -> object:
+        if place.name == "c":
+            raise PermissionError(13, "Permission denied")
+        return scandir(place)
+
+    monkeypatch.setattr("luban.data.media.tree.os.scandir", refuse)
+    table = read(tmp_path)
+    assert table.frame["label"].to_list() == ["a", "b"]
+    assert table.notes == (f"{tmp_path.name}: left out: 1 folder cannot be entered ('c')",)
+
+
 @pytest.mark.parametrize("wrapper", ["pets", "pets/images"])
 def test_class_folders_may_be_wrapped(tmp_path: Path, wrapper: str) -> None:
     make(tmp_path, f"{wrapper}/bar/1.png", f"{wrapper}/row/2.png", f"{wrapper}/row/deep/3.png", "README.md")

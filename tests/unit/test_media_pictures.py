@@ -258,6 +258,15 @@ class TestDepth:
         assert low < 50
         assert 4000 < high <= 4096
 
+    def test_a_depth_that_was_not_trained_on_is_not_taken_for_black(self) -> None:
+        full = saved(Image.fromarray(np.array([[0, 256, 65_535]], np.uint16)))
+        assert np.asarray(decode(full, "L")).tolist() == [[0, 1, 255]]
+        assert decode(saved(Image.new("I;16", (2, 2))), "L").getpixel((0, 0)) == 0
+        with pytest.raises(
+            UnreadableCellError, match="levels of 16 bits up to 4,095, and no such image was trained on"
+        ):
+            decode(saved(Image.fromarray(np.array([[0, 4095]], np.uint16))), "L")
+
     def test_levels_beyond_the_range_are_black_or_white(self) -> None:
         content = saved(Image.fromarray(np.array([[0, 500, 60_000]], np.uint16)))
         assert np.asarray(decode(content, "L", ranges={"16-bit": (400, 600)})).tolist() == [[0, 128, 255]]

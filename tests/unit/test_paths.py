@@ -119,6 +119,10 @@ class TestColumns:
             with pytest.raises(SchemaError, match="found none: .* write them as paths, 'images/000.png' for '000'"):
                 require_inputs(table, plans)
 
+    def test_addresses_are_no_sound(self, tmp_path: Path) -> None:
+        table = read(manifest(tmp_path, [f"person{number}@mail.com.au" for number in range(12)]))
+        assert [found.kind for found in plan(table, target="y")] != ["audio"]
+
     def test_words_that_happen_to_be_names_of_files_are_words(self, tmp_path: Path) -> None:
         made(tmp_path, "cat.png", "dog.png")
         table = read(manifest(tmp_path, ["cat", "dog", "cat", "dog"] * 5))

@@ -54,14 +54,15 @@ def see(cells: Sequence[object], folder: Path | None, max_pixels: int) -> Seen:
     )
 
 
-def _sampled(levels: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+def _sampled(levels: pictures.Levels) -> npt.NDArray[np.float64]:
     """Return the least, the largest and about a thousand other levels of a picture; what is no number is left out."""
-    values = levels.ravel().astype(np.float64)
-    values = values[np.isfinite(values)]
+    values = levels.ravel()
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
     if not len(values):
-        return values
+        return np.zeros(0)
     step = max(1, len(values) // SAMPLED_LEVELS)
-    return np.concatenate([values[::step], [values.min(), values.max()]])
+    return np.concatenate([values[::step], [values.min(), values.max()]]).astype(np.float64)
 
 
 def _range(sample: npt.NDArray[np.float64]) -> tuple[float, float] | None:

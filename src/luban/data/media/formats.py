@@ -11,7 +11,7 @@ SUFFIXES = {
     ),
     "audio": frozenset(
         {".wav", ".wave", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3"}
-        | {".aiff", ".aif", ".aifc", ".au", ".snd", ".caf"}
+        | {".aiff", ".aif", ".aifc", ".snd", ".caf"}  # not .au, in which domains and addresses end, too
     ),
 }
 # By format, as the decoders of pictures call it.

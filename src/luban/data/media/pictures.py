@@ -33,7 +33,7 @@ TURNS = {  # by what the tag of the orientation says
     8: Image.Transpose.ROTATE_90,
 }
 ORIENTATION, WHITE_IS_ZERO, PHOTOMETRIC = 0x0112, 0, 262  # tags of EXIF and TIFF
-LARGEST_16 = 65_535
+LARGEST_12, LARGEST_16 = 4_095, 65_535
 LIMIT_OF_PILLOW = 2  # times `Image.MAX_IMAGE_PIXELS`: what Pillow itself refuses to open
 
 Levels = npt.NDArray[Any]
@@ -172,7 +172,8 @@ def _levels(content: bytes, image: Image.Image) -> Levels:
                 tile._replace(args="RGBA") for tile in tiles
             ]  # the two bytes of a grey level, and of its alpha
             high_and_low = np.asarray(again).astype(np.uint16)
-            return (high_and_low[..., ::2] * 256 + high_and_low[..., 1::2])[..., [0, 0, 0, 1]]
+            grey_and_alpha: Levels = high_and_low[..., ::2] * 256 + high_and_low[..., 1::2]
+            return grey_and_alpha[..., [0, 0, 0, 1]]
         again.tile = [_low_bytes(tile) for tile in tiles]
         both: Levels = np.asarray(image).astype(np.uint16) * 256 + np.asarray(again)
         return both
@@ -194,26 +195,34 @@ def _low_bytes(tile: Any) -> Any:
 
 def _scaled(content: bytes, image: Image.Image, depth: str, ranges: Ranges) -> Image.Image:
     """Return a deep picture in 8 bits: its range becomes 0 to 255, and what is beyond it black or white."""
-    nominal = (0.0, float(LARGEST_16)) if depth == "16-bit" else None
-    span = ranges.get(depth, nominal)
-    if span is None:
+    span = ranges.get(depth)
+    if span is None and depth != "16-bit":
         raise UnreadableCellError(
             sentence("image.range", "the image has 32-bit pixels of unknown range; save it with 8 or 16 bits")
         )
     levels = _levels(content, image)
     colours = levels[..., :3] if levels.ndim == 3 else levels
-    pixels = to_bytes(colours, span)
+    if span is None and 0 < (largest := int(colours.max())) <= LARGEST_12:
+        found = sentence(
+            "image.dark",
+            "the image has levels of 16 bits up to {largest:,}, and no such image was trained on; save it with 8 bits",
+            largest=largest,
+        )
+        raise UnreadableCellError(found)
+    pixels = (colours >> 8).astype(np.uint8) if span is None else to_bytes(colours, span)
     if levels.ndim == 3 and levels.shape[2] == 4:
-        pixels = np.concatenate([pixels, to_bytes(levels[..., 3:], (0.0, float(LARGEST_16)))], axis=2)
+        pixels = np.concatenate([pixels, (levels[..., 3:] >> 8).astype(np.uint8)], axis=2)
     return Image.fromarray(pixels)
 
 
 def to_bytes(levels: Levels, span: tuple[float, float]) -> npt.NDArray[np.uint8]:
     """Scale levels so that those of `span` are 0 and 255; what is no number is black."""
-    if span == (0.0, float(LARGEST_16)):
-        return (levels >> 8).astype(np.uint8)
+    if levels.dtype == np.uint16:  # a table takes less memory than the numbers of all pixels
+        table: npt.NDArray[np.uint8] = to_bytes(np.arange(LARGEST_16 + 1.0), span)[levels]
+        return table
     low, high = span
-    shares = (levels.astype(np.float64) - low) / ((high - low) or 1.0)
+    with np.errstate(all="ignore"):  # of numbers near the largest there are
+        shares = (levels.astype(np.float64) - low) / ((high - low) or 1.0)
     return np.round(np.nan_to_num(shares, nan=0.0).clip(0, 1) * 255).astype(np.uint8)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Tree:
     """paths: by kind, `image` or `audio`, the files, relative to the folder, in POSIX form and in order. unnamed: those
     among them that have no suffix of their kind. others: what is no picture or sound, by its format where it is known.
     outside, broken: links that lead out of the folder, or to nothing. repeated: folders that are read under another
-    name. special: what is no regular file."""
+    name. closed: folders that cannot be entered. special: what is no regular file."""
 
     paths: dict[str, list[str]] = field(default_factory=lambda: {"image": [], "audio": []})
     unnamed: set[str] = field(default_factory=set)
@@ -52,6 +52,7 @@ class Tree:
     outside: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
     special: list[str] = field(default_factory=list)
 
     @property
@@ -115,6 +116,15 @@ class Tree:
                     names=several(sorted(self.repeated), SHOWN),
                 )
             )
+        if self.closed:
+            found.append(
+                sentence(
+                    "read.left_closed",
+                    "{folders:count folder} cannot be entered ({names})",
+                    folders=len(self.closed),
+                    names=several(sorted(self.closed), SHOWN),
+                )
+            )
         if self.special:
             found.append(
                 sentence(
@@ -145,18 +155,26 @@ def walk(folder: Path) -> Tree:
                 tree.repeated.append(_relative(place, folder))
                 continue
             visited.add(real)
-            with os.scandir(place) as found:
-                for entry in found:
-                    entries += 1
-                    _check("files", entries, MAX_ENTRIES, folder)
-                    if not is_visible(entry.name):
-                        continue
+            for entry in _entries(place, tree, folder):
+                entries += 1
+                _check("files", entries, MAX_ENTRIES, folder)
+                if is_visible(entry.name):
                     total += _add(tree, entry, folder, root, below)
                     _check("bytes", total, MAX_TOTAL_BYTES, folder)
         level = below
     for paths in tree.paths.values():
         paths.sort()
     return tree
+
+
+def _entries(place: Path, tree: Tree, folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(place) as found:
+            yield from found
+    except OSError:
+        if place == folder:
+            raise
+        tree.closed.append(_relative(place, folder))
 
 
 def is_visible(name: str) -> bool:
