@@ -119,6 +119,11 @@ class TestColumns:
             with pytest.raises(SchemaError, match="found none: .* write them as paths, 'images/000.png' for '000'"):
                 require_inputs(table, plans)
 
+    def test_names_whose_files_are_nowhere_are_still_pictures(self, tmp_path: Path) -> None:
+        table = read(manifest(tmp_path, [f"{number:03}.png" for number in range(12)]))
+        (found,) = plan(table, target="y")
+        assert (found.kind, found.note) == ("image", "")
+
     def test_addresses_are_no_sound(self, tmp_path: Path) -> None:
         table = read(manifest(tmp_path, [f"person{number}@mail.com.au" for number in range(12)]))
         assert [found.kind for found in plan(table, target="y")] != ["audio"]

@@ -17,7 +17,7 @@ from luban.data.media.unreadable import UnreadableCellError
 from luban.features.base import ColumnProfile
 
 MATCHING_SHARE = 0.8  # of the sampled cells must look like files of a kind
-SURE_WITH_FILES, SURE_BY_NAME = 0.99, 0.9
+SURE_WITH_FILES, SURE_BY_NAME = 0.99, 0.92  # a name tells more than a number that may be read in it
 PROBED_PATHS = 5  # cells whose file is looked for on the disk
 PROBED_NAMES = 20  # of names without a suffix: all of them must be files
 LONGEST_NAME = 255  # characters
@@ -101,7 +101,7 @@ def elsewhere(profile: ColumnProfile) -> str:
     if any(_found(profile.folder, name) for name in names):
         return ""
     for below in _folders(profile.folder):
-        files = [_found(below, name) for name in names]
+        files = [_found(profile.folder, f"{below.name}/{name}") for name in names]
         kinds = {None if file is None else kind_by_name(file.name) for file in files}
         if files[0] is not None and len(kinds) == 1 and None not in kinds:
             return sentence(

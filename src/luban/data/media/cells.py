@@ -91,9 +91,8 @@ def _completed(root: str, path: str, cell: str) -> str | None:
         return None
     whole = os.path.join(root, path)  # noqa: PTH118
     names = [path + suffix for suffix in SPELLINGS if _is_file(whole + suffix)]
-    if any(
-        not os.path.samefile(whole + name.removeprefix(path), whole + names[0].removeprefix(path)) for name in names
-    ):
+    first = Path(root, names[0]) if names else None
+    if first is not None and not all(first.samefile(Path(root, name)) for name in names):
         found = sentence("cell.several", "'{path}' may be any of the files {names}", path=cell, names=several(names))
         raise UnreadableCellError(found)
     return _inside(root, names[0], cell) if names else None
