@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, DataError, SchemaError, listed, nearest
 from luban.data import samples, sources
@@ -19,6 +18,7 @@ from luban.data.config import data_settings
 from luban.data.table import Table
 from luban.evaluation.criteria import Criteria
 from luban.evaluation.evaluate import Evaluation, evaluate
+from luban.evaluation.stored import read_scores
 from luban.predictor import Prediction, Predictor, check_finite
 from luban.tasks.base import Array
 from luban.tasks.validated import Validated
@@ -44,10 +44,11 @@ class Model:
         """Open a finished run. Raises ArtifactError."""
         directory = RunDirectory.open(path)
         reading = data_settings(directory)
+        predictor = Predictor.load(path)
         return cls(
-            Predictor.load(path),
+            predictor,
             directory,
-            directory.read_json(artifact.METRICS),
+            read_scores(directory, predictor.task),
             reading.separator,
             reading.encoding,
             reading.sheet,
@@ -56,7 +57,8 @@ class Model:
     def __repr__(self) -> str:
         decider = self.metrics["decider"]
         value = self.metrics["scores"][decider]["value"]
-        return f"Model('{self.directory.path}', {self.predictor.task.name}, {decider} {value:.4f})"
+        shown = "undefined" if value is None else f"{value:.4f}"
+        return f"Model('{self.directory.path}', {self.predictor.task.name}, {decider} {shown})"
 
     def read(self, rows: object) -> Table:
         """Read rows as the training data were read; what stands before decimals each file tells itself."""

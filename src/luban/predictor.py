@@ -160,7 +160,11 @@ class Predictor:
         """Load a finished run; needs neither the training data nor a network connection."""
         run = RunDirectory.open(path)
         files = {name: run.read(name) for name in run.manifest.files if fnmatchcase(name, TOKENIZERS)}
-        schema = Schema.from_state(run.read_json(artifact.FEATURES), files)
+        try:
+            schema = Schema.from_state(run.read_json(artifact.FEATURES), files)
+        except ArtifactError as error:
+            where = error.where if Path(error.where).parent == run.path else str(run / error.where)
+            raise ArtifactError(where, expected=error.expected, found=error.found, action=error.action) from error
         task = load_task(run)
         spec, network = empty_network(run, schema.specs(), task.output_dim)
         fill(network, run.weights(), str(run / artifact.WEIGHTS))
