@@ -13,6 +13,7 @@ import polars as pl
 
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, DataError, SchemaError, listed, nearest
+from luban.core.shown import shown
 from luban.data import samples, sources
 from luban.data.config import data_settings
 from luban.data.table import Table
@@ -74,7 +75,7 @@ class Model:
         table = self.read(rows)
         prediction = self.prediction(table)
         for note in prediction.notes:
-            warnings.warn(note, stacklevel=2)
+            warnings.warn(shown(note), stacklevel=2)
         return prediction.frame
 
     def prediction(self, table: Table) -> Prediction:
@@ -90,7 +91,7 @@ class Model:
         """
         evaluation, notes = self.judged(rows, by)
         for note in notes:
-            warnings.warn(note, stacklevel=2)
+            warnings.warn(shown(note), stacklevel=2)
         return evaluation
 
     def judged(self, rows: object, by: str | None = None) -> tuple[Evaluation, list[str]]:
