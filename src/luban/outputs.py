@@ -158,6 +158,8 @@ def flat(frame: pl.DataFrame) -> pl.DataFrame:
     for name, dtype in frame.schema.items():
         if dtype == pl.Binary:
             cells[name] = frame[name].bin.encode("base64")
+        elif isinstance(dtype, pl.Duration):
+            cells[name] = frame[name].dt.to_string("polars")
         elif dtype == pl.List(pl.String):
             cells[name] = frame[name].list.join(";")
         elif dtype.is_nested():

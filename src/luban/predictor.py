@@ -26,6 +26,7 @@ from luban.core.weights_file import at_most, check_same
 from luban.data.table import Table
 from luban.features import cache
 from luban.features.dataset import Dataset
+from luban.features.parsing.recognised import require_recognised
 from luban.features.schema import Schema
 from luban.models.building import fill, no_weights, not_stored
 from luban.models.network import Network, NetworkSpec
@@ -90,6 +91,7 @@ class Predictor:
         table, read = self.as_trained(table)
         notes = [*read, *self.schema.check(table)]
         inputs, bad = cache.encode(self.schema, table, None, None)
+        require_recognised(self.schema.features, table, bad)
         if bad:
             position, (column, reason) = next(iter(bad.items()))
             notes.append(

@@ -40,7 +40,7 @@ from luban.tasks import infer_task
 from luban.tasks.base import Task
 from luban.tasks.deciding import deciding_metric
 from luban.tasks.positive import with_positive
-from luban.tasks.targets import check_loss, profiled, unseen_labels
+from luban.tasks.targets import check_loss, integers_note, labels_of, profiled, unseen_labels
 
 FIT_ROWS = 500_000  # features are fitted on at most so many training rows, drawn at random
 Positions = npt.NDArray[np.int64]
@@ -100,7 +100,10 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         target = choose_target(run, table)
         profile = profiled(table, target)
         task_type = infer_task(profile, config.data.task)
-        run.note("infer", *filter(None, [doubt(profile, task_type.name, "data.task=multi_label")]))
+        doubts = [doubt(profile, task_type.name, "data.task=multi_label")]
+        if config.data.task is None and task_type.name == "regression":
+            doubts.append(integers_note(profile))
+        run.note("infer", *filter(None, doubts))
         check_judgement(run, read_tables.get("test", table), task_type)
         plans = plan_columns(run, table, target)
         run.note("infer", *(plan.note for plan in plans if plan.note))
@@ -366,7 +369,7 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
         inputs, bad = found.inputs, found.bad
         checksums.append(found.checksums)
         targets, bad_targets = task.encode(table.frame[task.target])
-        unseen, notes = unseen_labels(table, task.target, bad_targets)
+        unseen, notes = unseen_labels(table, task.target, bad_targets, labels_of(task))
         run.note("encode", *notes, warning=True)
         bad |= {position: (task.target, reason) for position, reason in bad_targets.items()}
         checked = replace(table, rejected=())

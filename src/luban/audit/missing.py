@@ -7,7 +7,7 @@ import numpy as np
 from luban.audit.finding import Finding, Severity
 from luban.audit.subject import PROSE_KINDS, Subject, percent
 from luban.core.sentence import sentence
-from luban.features.cells import hashes
+from luban.features.cells import hashes, strings
 from luban.features.number import parse_numbers
 
 MOST = 0.5
@@ -28,9 +28,7 @@ def audit_missing_cells(subject: Subject) -> list[Finding]:
             if cells.dtype.is_float():
                 is_missing |= cells.is_nan().fill_null(True).to_numpy()
             elif subject.missing_values and subject.kinds[name] in ("number", "date"):
-                is_missing |= (
-                    cells.cast(str, strict=False).is_in(list(subject.missing_values)).fill_null(False).to_numpy()
-                )
+                is_missing |= strings(cells).is_in(list(subject.missing_values)).fill_null(False).to_numpy()
         rows = np.flatnonzero(is_missing)
         if len(rows) > MOST * len(subject):
             setting = f"data.columns: {{{name}: ignore}}"

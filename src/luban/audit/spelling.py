@@ -10,7 +10,9 @@ import polars as pl
 from luban.audit.finding import Finding
 from luban.audit.subject import Subject
 from luban.core.sentence import sentence, several
+from luban.features.cells import strings
 from luban.features.parsing.lists import split
+from luban.features.parsing.spellings import alike
 
 SHOWN_GROUPS = 3
 
@@ -34,6 +36,29 @@ def spellings(subject: Subject) -> dict[str, str]:
 
 def audit_spelling(subject: Subject) -> list[Finding]:
     """Find labels that differ by case, blanks or width only."""
+    return [*_taken_for_one(subject), *_taken_for_several(subject)]
+
+
+def _taken_for_one(subject: Subject) -> list[Finding]:
+    """Find spellings that a training takes for one label, which it says itself."""
+    if subject.target is None or not subject.has_classes or subject.budget is not None:
+        return []
+    meant = alike(strings(subject.frame[subject.target]))
+    rows = strings(subject.frame[subject.target]).is_in(list(meant)).fill_null(False).arg_true().to_numpy()
+    if not meant:
+        return []
+    message = sentence(
+        "audit.label-case.found_one",
+        "spellings that are taken for one label: {pairs}",
+        pairs=", ".join(f"{other!r} and {label!r}" for other, label in list(meant.items())[:SHOWN_GROUPS]),
+    )
+    action = sentence("audit.label-case.action_one", "Write them alike, or otherwise where they are not one")
+    seen = subject.examples(rows)
+    more = (subject.target, len(rows), seen, "--fix label-case", rows.astype("int64"))
+    return [Finding("note", "label-case", message, action, *more)]
+
+
+def _taken_for_several(subject: Subject) -> list[Finding]:
     meant = spellings(subject)
     if not meant:
         return []

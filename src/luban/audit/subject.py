@@ -18,6 +18,7 @@ from luban.data.split import SplitConfig
 from luban.data.table import Table
 from luban.features.cells import strings
 from luban.features.infer import SET_ASIDE
+from luban.features.parsing.spellings import alike, respelled
 
 EXAMPLE_CHARACTERS = 200
 EXAMPLE_COLUMNS = 6
@@ -67,9 +68,11 @@ class Subject:
 
     @cached_property
     def labels(self) -> pl.Series:
-        """The cells of the target as stripped strings, null where missing."""
+        """The cells of the target as stripped strings, null where missing; each class in one spelling, as a training
+        takes them."""
         assert self.target is not None
-        return strings(self.frame[self.target])
+        cells = strings(self.frame[self.target])
+        return respelled(cells, alike(cells)) if self.task in CLASSES else cells
 
     @cached_property
     def keys(self) -> Rows:

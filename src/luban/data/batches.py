@@ -70,7 +70,13 @@ def clashing_columns(name: str) -> Iterator[None]:
     """Say in one sentence that a column holds cells that have no type in common."""
     try:
         yield
-    except (pl.exceptions.SchemaError, pl.exceptions.ComputeError, TypeError, OverflowError) as error:
+    except (
+        pl.exceptions.SchemaError,
+        pl.exceptions.ComputeError,
+        pl.exceptions.PanicException,
+        TypeError,
+        OverflowError,
+    ) as error:
         raise DataError(
             name,
             expected="cells of one kind in each column",

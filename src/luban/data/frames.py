@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import polars as pl
 
 from luban.core.errors import DataError, SchemaError, listed
-from luban.core.sentence import sentence
+from luban.core.sentence import sentence, several
 from luban.data.batches import clashing_columns
 
 
@@ -16,11 +18,17 @@ def from_memory(source: Any) -> tuple[pl.DataFrame, str, list[str]]:
     """Return the frame, the name for messages, and notes; raises DataError where it is no table of plain cells."""
     frame, name, notes = _convert(source)
     for column, dtype in frame.schema.items():
-        if dtype == pl.Object:
+        inner: Any = dtype
+        while isinstance(inner, pl.List | pl.Array):
+            inner = inner.inner
+        if inner == pl.Object:
+            first = (
+                "lists of them" if dtype != inner else type(next(iter(frame[column].drop_nulls()), None)).__qualname__
+            )
             raise DataError(
                 f"{name}, column '{column}'",
                 expected="numbers, texts, dates, bytes or lists of them",
-                found=f"objects such as {type(next(iter(frame[column].drop_nulls()), None)).__qualname__}",
+                found=f"objects such as {first}",
                 action="Convert them, images and sounds to the bytes of a file",
             )
     return frame, name, notes
@@ -35,7 +43,9 @@ def _convert(source: Any) -> tuple[pl.DataFrame, str, list[str]]:
         return _from_pandas(source)
     if hasattr(source, "__arrow_c_stream__"):
         with clashing_columns("Arrow table"):
-            return pl.DataFrame(source), "Arrow table", []
+            frame = pl.DataFrame(source)
+        declared = [field.name for field in getattr(source, "schema", ()) if _is_dictionary(field)]
+        return with_categories(frame.lazy(), declared).collect(), "Arrow table", []
     if isinstance(source, dict):
         return _from_columns(source), "dict", []
     if isinstance(source, (list, tuple)) and all(isinstance(row, dict) for row in source):
@@ -66,6 +76,71 @@ def without_file_structs(frame: pl.LazyFrame) -> pl.LazyFrame:
 def _is_file(dtype: pl.Struct) -> bool:
     fields = {field.name: field.dtype for field in dtype.fields}
     return fields.keys() == {"bytes", "path"} and fields["bytes"] == pl.Binary
+
+
+def flattened(frame: pl.DataFrame, name: str) -> tuple[pl.DataFrame, list[str]]:
+    """Put the fields of objects in their place, `person.age` for the age of a person, and say so; objects stay whose
+    fields would have the name of another column."""
+    before = frame.columns
+    while structs := [column for column, dtype in frame.schema.items() if _can_be_flat(column, dtype, frame.columns)]:
+        frame = pl.DataFrame(
+            [
+                part
+                for column in frame.get_columns()
+                for part in (_fields(column) if column.name in structs else [column])
+            ]
+        )
+    if not (parts := [column for column in frame.columns if column not in before]):
+        return frame, []
+    return frame, [
+        sentence(
+            "read.objects",
+            "{name}: the parts of objects are columns of their own: {columns}",
+            name=name,
+            columns=several(parts),
+        )
+    ]
+
+
+def _can_be_flat(column: str, dtype: pl.DataType, taken: Collection[str]) -> bool:
+    if not isinstance(dtype, pl.Struct) or not dtype.fields:
+        return False
+    return not any(f"{column}.{field.name}" in taken for field in dtype.fields)
+
+
+def _fields(column: pl.Series) -> list[pl.Series]:
+    parts = column.struct
+    is_null = column.is_null()
+    return [parts.field(name).set(is_null, None).alias(f"{column.name}.{name}") for name in parts.fields]
+
+
+def categories_of(metadata: Mapping[str, str]) -> list[str]:
+    """Return the columns that a Parquet file says were categories of pandas; those of numbers come back as numbers."""
+    try:
+        columns = json.loads(metadata.get("pandas", "{}"))["columns"]
+        return [str(column["name"]) for column in columns if column["pandas_type"] == "categorical"]
+    except (ValueError, KeyError, TypeError):  # written by something else
+        return []
+
+
+def with_categories(frame: pl.LazyFrame, columns: Collection[str]) -> pl.LazyFrame:
+    """Return columns of numbers that were declared to be categories as such."""
+    schema = frame.collect_schema()
+    wrong = [name for name in columns if name in schema and not isinstance(schema[name], pl.Categorical | pl.Enum)]
+    wrong = [name for name in wrong if not schema[name].is_nested()]
+    return frame.with_columns(pl.col(name).map_batches(_as_category, return_dtype=pl.Categorical()) for name in wrong)
+
+
+def _as_category(cells: pl.Series) -> pl.Series:
+    if cells.dtype.is_float():
+        is_whole = (cells == cells.floor()) & (cells.abs() < 2**53)
+        whole = cells.cast(pl.Int64, strict=False).cast(pl.String)
+        cells = whole.zip_with(is_whole.fill_null(False), cells.cast(pl.String))
+    return cells.cast(pl.String).cast(pl.Categorical())
+
+
+def _is_dictionary(field: Any) -> bool:
+    return type(getattr(field, "type", None)).__name__ == "DictionaryType"
 
 
 def _from_columns(source: dict[Any, Any]) -> pl.DataFrame:
@@ -105,6 +180,10 @@ def _column(name: str, column: Any, where: str) -> pl.Series:
     if timezone is not None:
         moments = column.dt.tz_convert("UTC").dt.tz_localize(None)
         return _in_timezone(_column(name, moments, where).dt.replace_time_zone("UTC"), str(timezone))
+    if type(dtype).__name__ == "CategoricalDtype":
+        codes = column.cat.codes.to_numpy()
+        names = _as_category(_column(name, column.cat.categories.to_series(), where)).cast(pl.String)
+        return names.gather(pl.Series(codes.astype("int64")).replace(-1, None)).cast(pl.Categorical()).alias(name)
     if kind in "mM" and type(dtype).__module__.startswith("numpy"):
         unit = dtype.str.partition("[")[2].rstrip("]")
         values = column.to_numpy() if unit in ("ms", "us", "ns") else column.astype(f"{dtype.str[1:3]}[ms]").to_numpy()
@@ -113,7 +192,10 @@ def _column(name: str, column: Any, where: str) -> pl.Series:
         return pl.Series(name, column.to_numpy(), nan_to_null=True)
     cells = column.astype(object).where(column.notna(), None).tolist()
     with clashing_columns(f"{where}, column '{name}'"):
-        return pl.Series(name, [_plain(cell) for cell in cells], strict=False)
+        found = pl.Series(name, [_plain(cell) for cell in cells], strict=False)
+        return (
+            _as_category(found) if type(getattr(dtype, "pyarrow_dtype", None)).__name__ == "DictionaryType" else found
+        )
 
 
 def _plain(cell: Any) -> Any:

@@ -117,6 +117,8 @@ def _from_file(path: Path, text: Text, cache: Path | None, reading: Reading) -> 
 
 def _table(frame: pl.DataFrame, reading: Reading, folder: Path | None) -> Table:
     numbers = reading.row_numbers(frame.height)
+    frame, notes = frames.flattened(frame, reading.name)
+    reading.notes += notes
     table = Table(
         frame, reading.name, folder, numbers, reading.rejected_in_order(), tuple(reading.notes), reading.decimal
     )
@@ -170,7 +172,8 @@ def _parquet(path: Path) -> Iterator[pl.DataFrame]:
     if _is_compressed(path):
         with open_bytes(path) as stream:
             source = io.BytesIO(stream.read())
-    scan = frames.without_file_structs(pl.scan_parquet(source, glob=False))
+    declared = frames.categories_of(pl.read_parquet_metadata(source))
+    scan = frames.with_categories(frames.without_file_structs(pl.scan_parquet(source, glob=False)), declared)
     num_rows = scan.select(pl.len()).collect().item()
     batch_rows = max(1, num_rows * PARQUET_BATCH_BYTES // path.stat().st_size)
     yield from scan.collect_batches(chunk_size=batch_rows, maintain_order=True)

@@ -117,7 +117,11 @@ def _values(column: pl.Series, own: object, kind: str, count: int) -> list[tuple
         counts = pl.DataFrame({"cell": column.drop_nulls()}).group_by("cell", maintain_order=True).len()
         commonest = counts.sort("len", descending=True, maintain_order=True)["cell"].head(count)
         found = [(value, 0.0) for value in commonest.to_list()]
-    return [(value, distance) for value, distance in found if value != own]
+    return [(value, distance) for value, distance in found if _plain(value) != _plain(own)]
+
+
+def _plain(cell: object) -> object:
+    return cell.to_list() if isinstance(cell, pl.Series) else cell
 
 
 def _fewer_words(question: Question, weights: Tensor, effort: Effort) -> Edit | None:

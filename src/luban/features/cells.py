@@ -18,7 +18,7 @@ def strings(series: pl.Series) -> pl.Series:
     dtype, cell = series.dtype, pl.col(series.name)
     if dtype.is_nested() or dtype in (pl.Object, pl.Binary):
         series = pl.Series(series.name, [None if item is None else str(item) for item in series.to_list()], pl.String)
-    shown = cell.cast(pl.String)
+    shown = cell.dt.to_string("polars") if isinstance(dtype, pl.Duration) else cell.cast(pl.String)
     if dtype.is_float():
         is_whole = (cell == cell.floor()) & (cell.abs() < 2**53)
         shown = pl.when(is_whole).then(cell.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(shown)

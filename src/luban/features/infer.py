@@ -187,7 +187,10 @@ def _named(dtype: pl.DataType) -> str:
         (dtype == pl.Boolean, "true or false"),
         (dtype.is_integer(), "integers"),
         (dtype.is_numeric(), "numbers"),
+        (dtype == pl.Time, "times of the day"),
+        (isinstance(dtype, pl.Duration), "durations in seconds"),
         (dtype.is_temporal(), "dates"),
+        (isinstance(dtype, pl.Categorical | pl.Enum), "categories"),
         (dtype == pl.Binary, "files"),
         (dtype.is_nested(), "lists"),
     )

@@ -42,7 +42,7 @@ def match_files(profile: ColumnProfile, kind: str) -> float:
     text; where some of them are there it is surer. Names without a suffix count where their files are there.
     """
     cells = profile.sample.drop_nulls().to_list()
-    if not cells or not isinstance(cells[0], bytes | str):
+    if not cells or profile.sample.dtype not in (pl.String, pl.Binary):
         return 0.0
     if isinstance(cells[0], bytes):
         share = sum(kind_of(cell) == kind for cell in cells) / len(cells)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import numpy as np
@@ -18,12 +18,14 @@ from luban.features.cells import quoted, shortened
 from luban.features.infer import profile
 from luban.features.number import parse_numbers
 from luban.features.parsing.columns import in_one_writing
+from luban.features.parsing.recognised import difference
 from luban.tasks.base import Floats, LossConfig, Task
 
 MISSING = "the target is missing"
 INFINITE = "the target is infinite"
 NUMERIC_SHARE = 0.95  # of the cells must read as numbers for a target of strings to be one of numbers
 MAX_INTEGER_CLASSES = 20  # integers with more distinct values are quantities
+MOST_INTEGER_CLASSES = 1000  # beyond, nobody means classes
 TOLD_LABELS = 8
 MANY_ROWS = 10  # from here on, labels that hardly ever repeat are a mistake and not a small example
 
@@ -40,11 +42,13 @@ class UnseenLabel(str):
         return reason
 
 
-def unseen_labels(table: Table, target: str, bad: Mapping[int, str]) -> tuple[set[int], list[Sentence]]:
+def unseen_labels(
+    table: Table, target: str, bad: Mapping[int, str], known: Sequence[str] = ()
+) -> tuple[set[int], list[Sentence]]:
     """Return the rows whose label does not stand in the training rows, and a sentence for each such label.
 
-    bad: position -> reason, as `Task.encode` gives them. Raises DataError where these rows are more than 1 % of all:
-    the scores would then be those of an easier task.
+    bad: position -> reason, as `Task.encode` gives them. known: the labels of the training. Raises DataError where
+    these rows are more than 1 % of all: the scores would then be those of an easier task.
     """
     unseen = {position: reason.label for position, reason in bad.items() if isinstance(reason, UnseenLabel)}
     counts = Counter(unseen.values()).most_common()
@@ -52,8 +56,11 @@ def unseen_labels(table: Table, target: str, bad: Mapping[int, str]) -> tuple[se
         raise DataError(
             f"{table.name}, target '{target}'",
             expected=f"labels of the training rows in all but {REJECTED_LIMIT:.0%} of the rows",
-            found=f"others in {len(unseen)} of {len(table)}: {listed(label for label, _ in counts)}",
-            action="Add training rows with these labels, or remove these rows",
+            found=f"others in {len(unseen)} of {len(table)}: {listed(label for label, _ in counts)}"
+            f"{(why := difference([label for label, _ in counts], known))}",
+            action="Write them as in the training rows"
+            if why
+            else "Add training rows with these labels, or remove these rows",
         )
     notes = [
         sentence(
@@ -83,6 +90,12 @@ def profiled(table: Table, target: str) -> ColumnProfile:
     return profile(in_one_writing(table, (), (target,)).table, target)
 
 
+def labels_of(task: Task) -> Sequence[str]:
+    """Return the names of a task's labels; none where it has none."""
+    found: Sequence[str] = getattr(task, "names" if hasattr(task, "names") else "labels", ())
+    return found
+
+
 def is_scalar(dtype: pl.DataType) -> bool:
     """Tell whether cells of this type can be labels or numbers."""
     return dtype.is_numeric() or isinstance(dtype, pl.Boolean | pl.String | pl.Categorical | pl.Enum | pl.Null)
@@ -95,7 +108,7 @@ def is_measured(dtype: pl.DataType) -> bool:
 
 def sampled_numbers(profile: ColumnProfile) -> Floats | None:
     """Return the sample as finite numbers, or None where it is not a column of numbers."""
-    if not is_scalar(profile.sample.dtype) or not len(profile.sample):
+    if not is_measured(profile.sample.dtype) or not len(profile.sample):
         return None
     numbers, _ = parse_numbers(profile.sample)
     finite: Floats = numbers[np.isfinite(numbers)]
@@ -109,6 +122,24 @@ def counts_classes(profile: ColumnProfile) -> bool:
         return False
     repeats = 2 * profile.num_unique <= profile.num_rows - profile.num_missing
     return repeats and bool(np.all(numbers == np.floor(numbers)))
+
+
+def integers_note(profile: ColumnProfile) -> str:
+    """Say which setting makes classes of whole numbers that repeat and are taken as quantities; nothing of others."""
+    numbers = sampled_numbers(profile)
+    if numbers is None or isinstance(profile.sample.dtype, pl.Duration):
+        return ""
+    present = profile.num_rows - profile.num_missing
+    repeats = MAX_INTEGER_CLASSES < profile.num_unique <= MOST_INTEGER_CLASSES and 2 * profile.num_unique <= present
+    if not repeats or not bool(np.all(numbers == np.floor(numbers))):
+        return ""
+    return sentence(
+        "target.integers",
+        "'{target}' has {unique} different whole numbers and is taken as a quantity (regression); set "
+        "data.task=multiclass if they are the names of classes",
+        target=profile.name,
+        unique=profile.num_unique,
+    )
 
 
 def require_repeated(target: pl.Series, num_labels: int, num_rows: int) -> None:

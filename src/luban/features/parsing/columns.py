@@ -12,6 +12,7 @@ from luban.data.decimals import Decimal
 from luban.data.table import Table
 from luban.features.cells import quoted, strings
 from luban.features.parsing import numbers, spellings
+from luban.features.parsing.number_marks import unit_key
 from luban.features.parsing.numbers import Writing
 
 TOLD_VALUES, TOLD_COLUMNS = 3, 8
@@ -36,7 +37,9 @@ def in_one_writing(
     hints = _hints(table, written, None)
     found: dict[str, Writing] = {}
     changed: dict[str, pl.Series] = {}
-    examples: list[str] = []
+    examples = [
+        _seconds(table.frame[name]) for name in number_columns if isinstance(table.frame[name].dtype, pl.Duration)
+    ]
     for name in written:
         read, column = _numbers(table.frame[name], hints[name], "", missing_values)
         found[name] = replace(read.writing, decimal="comma") if table.decimal == "comma" else read.writing
@@ -93,6 +96,17 @@ def as_trained(
                     unit=read.writing.unit,
                 )
             )
+        other = [unit for unit in read.units if unit_key(unit) != unit_key(read.writing.unit)]
+        if other:
+            notes.append(
+                sentence(
+                    "written.other_unit",
+                    "column '{column}': cells in {units} cannot be read, since training had '{unit}'",
+                    column=name,
+                    units=several(other),
+                    unit=read.writing.unit,
+                )
+            )
         if not read.writing.is_plain and writings[name].is_plain:
             examples.append(_example(name, read, cells))
     if present and table.decimal == "comma" and not had_commas:
@@ -127,6 +141,13 @@ def _numbers(
     unmarked = cells.set(marked, None)
     read = numbers.read(unmarked, hint, unit, is_known=True)
     return read, numbers.plainly(unmarked, read).zip_with(~marked, cells).alias(column.name)
+
+
+def _seconds(column: pl.Series) -> str:
+    """Return what the first duration is as a number."""
+    first = column.drop_nulls().head(1)
+    number = (first.dt.total_microseconds() / 1e6).to_list()
+    return f"{column.name} {quoted(strings(first)[0])} = {number[0]:.10g} s" if number else column.name
 
 
 def _example(name: str, read: numbers.Read, column: pl.Series) -> str:
