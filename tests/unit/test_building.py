@@ -5,14 +5,28 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from luban import predictor
+from luban.core import weights as stored_weights
 from luban.core.artifact import WEIGHTS, RunDirectory, write_weights
 from luban.core.errors import ArtifactError
+from luban.core.tensors import TensorKind
+from luban.data.table import Table
+from luban.features import schema
+from luban.features.base import FitContext
+from luban.features.schema import FeaturesConfig
+from luban.models import network as networks
 from luban.models.building import fill, materialize, no_weights, not_stored
+from luban.models.network import Network, NetworkConfig, NetworkSpec
+from luban.predictor import Predictor
+from luban.tasks.classification import Binary
 
 WIDTH, WORDS = 8, 11
 
@@ -100,9 +114,7 @@ def test_a_shared_module_stays_one(tmp_path: Path) -> None:
     write_weights(tmp_path / "w", model.state_dict())
     with no_weights():
         found = build()
-    from luban.core.weights import load
-
-    fill(found, load(tmp_path / "w"), "w")
+    fill(found, stored_weights.load(tmp_path / "w"), "w")
     assert found[0] is found[2]
     x = torch.ones(2, 3)
     assert torch.equal(found(x), model(x))
@@ -151,3 +163,35 @@ def test_only_what_is_built_inside_and_by_this_thread_is_without_weights() -> No
         found.append(nn.Linear(2, 2).weight.is_meta)
     found.append(nn.Linear(2, 2).weight.is_meta)
     assert found == [False, True, False]
+
+
+class TiedNetwork(Network):
+    """A network whose head is tied to a second layer, and which computes angles that no file holds."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__(spec)
+        self.second = nn.Linear(self.head.in_features, self.head.out_features)
+        self.second.weight = self.head.weight
+        self.register_buffer("angles", torch.cos(torch.arange(4.0)), persistent=False)
+
+
+def test_a_predictor_comes_back_with_what_is_tied_and_what_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = pl.DataFrame({"x": [i / 7 for i in range(20)], "y": ["yes", "no"] * 10})
+    rows = Table(frame, "rows.csv", None, np.arange(1, 21))
+    fitted = schema.fit(schema.plan(rows, target="y", overrides={}), rows, FeaturesConfig(), FitContext())
+    task = Binary.fit(frame["y"])
+    config, _ = networks.complete(NetworkConfig(), {TensorKind.DENSE}, chinese=False)
+    spec = networks.specify(config, fitted.specs(), task.output_dim)
+    saved = Predictor(fitted, task, spec, TiedNetwork(spec), torch.device("cpu"))
+    run = RunDirectory.create(tmp_path, "run")
+    saved.save(run)
+    run.seal({})
+    assert "second.weight" not in load_file(run / WEIGHTS)
+    monkeypatch.setattr(predictor, "Network", TiedNetwork)
+    found = Predictor.load(run.path, "cpu")
+    assert isinstance(found.network, TiedNetwork)
+    assert found.network.second.weight is found.network.head.weight
+    assert torch.equal(found.network.get_buffer("angles"), torch.cos(torch.arange(4.0)))
+    assert found.predict(rows).outputs.tolist() == saved.predict(rows).outputs.tolist()

@@ -145,9 +145,18 @@ def test_rewind_of_a_run_without_history_does_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "history.jsonl").symlink_to("/dev/full")
+    history = History(tmp_path)
+    history.path = Path("/dev/full")
     with pytest.raises(ArtifactError, match="expected room on the disk, found a full disk. Free some space"):
+        history(validated(1))
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "thesis").write_text("mine")
+    (tmp_path / "history.jsonl").symlink_to(tmp_path / "thesis")
+    with pytest.raises(ArtifactError, match="expected a file of the run itself, found a link. Put the file that it le"):
         History(tmp_path)(validated(1))
+    assert (tmp_path / "thesis").read_text() == "mine"
 
 
 def test_a_folder_that_is_gone_is_one_sentence(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from luban.core.artifact import HISTORY, write_bytes
+from luban.core.errors import ArtifactError
 from luban.core.events import CheckpointDue, Event, Listener, Noted, Resumed, RunSaved, StepDone
 from luban.core.sentence import sentence, with_parts
 from luban.core.system_errors import disk_errors
@@ -71,6 +72,13 @@ class History(Listener):
         self.flushed = self.clock()
         if not lines:
             return
+        if self.path.is_symlink():  # which may lead to a file of the user's
+            raise ArtifactError(
+                str(self.path),
+                expected="a file of the run itself",
+                found="a link",
+                action="Put the file that it leads to in its place",
+            )
         with disk_errors(self.path), self.path.open("ab+") as file:
             if not self.is_whole and file.tell():
                 file.seek(-1, os.SEEK_END)
