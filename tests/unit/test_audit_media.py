@@ -18,6 +18,7 @@ from luban.audit import Finding, Subject, audit
 from luban.audit.confident import doubt, out_of_fold
 from luban.audit.fixes import apply_fixes
 from luban.audit.label_errors import PLAIN, audit_label_errors, plain_matrix
+from luban.audit.pictures import small_images
 from luban.audit.plain_audio import plain_clips
 from luban.audit.plain_image import edge_directions, plain_images
 from luban.audit.unreadable import audit_unreadable
@@ -293,3 +294,15 @@ def test_numbers_far_from_what_is_predicted_are_doubted() -> None:
     (found,) = audit_label_errors(rows)
     assert found.severity == "note"
     assert sorted(suspect.row - 1 for suspect in found.suspects) == [7, 70, 300]
+
+
+def test_pictures_of_12_bits_in_files_of_16_are_seen_by_the_range_of_their_column() -> None:
+    contents = []
+    for pixels in patterns(12):
+        buffer = io.BytesIO()
+        Image.fromarray((pixels * 20).astype(np.uint16)).save(buffer, "PNG")
+        contents.append(buffer.getvalue())
+    images, is_read = small_images(subject({"photo": contents, "y": answers(12)}), "photo")
+    assert is_read.all()
+    assert images.max() == 255
+    assert len(np.unique(images)) > 100

@@ -127,6 +127,41 @@ class TestFit:
         assert ImageFeature.from_state(json.loads(json.dumps(feature.state())), feature.files()) == feature
 
 
+class TestDepth:
+    """Pixels of 12 bits in files of 16, which would be nearly black by the range of the file."""
+
+    LEVELS = np.linspace(100, 4_000, 64).round().astype(np.uint16).reshape(8, 8)
+
+    def deep(self) -> ImageFeature:
+        return fitted([saved(Image.fromarray(self.LEVELS)), saved(Image.fromarray(self.LEVELS.T.copy()))])
+
+    def test_the_range_of_the_column_is_learned_told_and_kept(self) -> None:
+        feature = self.deep()
+        assert feature.ranges == {"16-bit": (100, 4_000)}
+        assert feature.describe() == "images, 8 x 8, grey, 16-bit levels 100 to 4000 are black to white"
+        kept = ImageFeature.from_state(json.loads(json.dumps(feature.state())), {})
+        assert kept == feature
+        stored = kept.encode(pl.DataFrame({"photo": [saved(Image.fromarray(self.LEVELS))]})).column.values[0, 0]
+        np.testing.assert_array_equal(stored, np.round((self.LEVELS - 100.0) / 3_900 * 255))
+
+    def test_a_state_without_ranges_is_that_of_an_earlier_version(self) -> None:
+        state = fitted([saved(noise(8, 8))]).state()
+        assert (state.pop("ranges"), state.pop("frames")) == ({}, 0)
+        assert ImageFeature.from_state(json.loads(json.dumps(state)), {}).ranges == {}
+
+    def test_pictures_of_8_bits_beside_them_keep_their_levels(self) -> None:
+        plain = np.arange(64, dtype=np.uint8).reshape(8, 8)
+        feature = fitted([saved(Image.fromarray(self.LEVELS)), saved(Image.fromarray(plain))])
+        found = feature.encode(pl.DataFrame({"photo": [saved(Image.fromarray(plain))]})).column.values[0, 0]
+        np.testing.assert_array_equal(found, plain)
+
+    def test_several_frames_are_told(self) -> None:
+        frames = [flat("red"), flat("blue")]
+        moving = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+        told = fitted([moving, saved(frames[0]), saved(frames[0]), saved(frames[0])]).describe()
+        assert told == "images, 8 x 8, colour, 25% of the files have several frames, of which the first is read"
+
+
 class TestDecode:
     def test_png_pixels_are_exact(self) -> None:
         image = noise(16, 16)

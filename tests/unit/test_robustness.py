@@ -59,6 +59,11 @@ def test_files(tmp_path: Path) -> None:
         found = corrupted("image", name, cells, tmp_path)
         assert Image.open(io.BytesIO(found[0])).size == size
         assert found.null_count() == 2
+    deep = io.BytesIO()
+    Image.fromarray(np.full((4, 4), 3_000, np.uint16)).save(deep, "PNG")
+    darker = CORRUPTIONS["image"][2][1]
+    found = darker(pl.Series("i", [deep.getvalue()]), None, table_of(pl.Series([0])), ranges={"16-bit": (0.0, 4_000.0)})
+    assert Image.open(io.BytesIO(found[0])).getpixel((0, 0)) == int(0.7 * round(0.75 * 255))
     buffer = io.BytesIO()
     soundfile.write(buffer, np.sin(np.arange(8000) / 10) * 0.5, 8000, format="WAV")
     noisy = soundfile.read(io.BytesIO(corrupted("audio", "noise", pl.Series("s", [buffer.getvalue()]))[0]))[0]
