@@ -12,8 +12,9 @@ from typing import Any, Literal
 import polars as pl
 
 from luban.core import artifact, settings_text
-from luban.core.errors import ConfigError, LubanError, listed
+from luban.core.errors import ArtifactError, ConfigError, LubanError, listed
 from luban.core.paths import as_path
+from luban.core.regular import read_regular
 from luban.core.sentence import sentence
 from luban.data import formulas, samples
 
@@ -145,8 +146,8 @@ def _check_is_not_of_a_run(output: Path) -> None:
 
 def _sealed(run: Path) -> Collection[str]:
     """Return the files that a manifest names; a damaged one names none."""
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        content = json.loads((run / artifact.MANIFEST).read_bytes())
+    with contextlib.suppress(ArtifactError, ValueError, RecursionError):
+        content = json.loads(read_regular(run / artifact.MANIFEST, ArtifactError, artifact.MOST_BYTES))
         files = content.get("files") if isinstance(content, dict) else None
         return files if isinstance(files, dict) else ()
     return ()

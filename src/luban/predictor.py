@@ -123,8 +123,11 @@ class Predictor:
         return self.schema.as_trained(table, self.task.names if isinstance(self.task, Classification) else ())
 
     def outputs(self, dataset: Dataset) -> Floats:
-        """Return the task's outputs for every row, in order: probabilities (rows, C), or values (rows,)."""
-        found: Floats = self.task.outputs(self.logits(dataset) / self.temperature).numpy()
+        """Return the task's outputs for every row, in order: probabilities (rows, C), or values (rows,); NaN where the
+        network's own are infinite, too, which a sigmoid would make a certain answer of."""
+        logits = self.logits(dataset)
+        logits = torch.where(logits.isfinite(), logits, torch.nan)
+        found: Floats = self.task.outputs(logits / self.temperature).numpy()
         return found
 
     def logits(self, dataset: Dataset) -> Tensor:

@@ -18,6 +18,7 @@ import polars as pl
 
 from luban.core.cache import claim, remove_entry, replace_entry
 from luban.core.errors import DataError
+from luban.core.regular import check_regular, read_regular
 from luban.core.removal import fresh_folder, left
 from luban.core.sentence import PARTS, restored, sentence, with_parts
 from luban.data.decimals import Decimal
@@ -123,13 +124,15 @@ def _write(batches: Iterable[pl.DataFrame], reading: Reading, folder: Path) -> N
 
 def mapped(folder: Path, reading: Reading) -> pl.DataFrame:
     """Return the frame that `on_disk` wrote, memory-mapped where pyarrow is there to do it, and restore `reading`."""
-    learnt = json.loads((folder / "reading.json").read_text("utf-8"))
+    learnt = json.loads(read_regular(folder / "reading.json"))
     reading.rejected = [RejectedRow(**row) for row in learnt["rejected"]]
     notes = learnt["notes"]
     parts = learnt.get(f"notes{PARTS}") or [None] * len(notes)
     reading.notes = [restored(note, own) for note, own in zip(notes, parts, strict=True)]
     reading.decimal = learnt.get("decimal")
     files = sorted(folder.glob("*.arrow"))
+    for file in (*files, folder / "rows.npy"):
+        check_regular(file)
     if importlib.util.find_spec("pyarrow") is None:
         reading.notes.append(
             sentence(

@@ -21,6 +21,7 @@ import polars as pl
 
 from luban.core.cache import CLAIM, cache_limit, claim, evict, mark_used, replace_entry
 from luban.core.errors import ArtifactError
+from luban.core.regular import open_regular, read_regular
 from luban.core.removal import fresh_folder, left
 from luban.core.resources import num_cores
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
@@ -356,7 +357,7 @@ def _checksums(folder: Path) -> dict[str, int]:
 
 def _checksum(path: Path) -> int:
     checksum = 0
-    with path.open("rb") as file:
+    with open_regular(path, ArtifactError) as file:
         while content := file.read(READ_BYTES):
             checksum = zlib.crc32(content, checksum)
     return checksum
@@ -365,13 +366,13 @@ def _checksum(path: Path) -> int:
 def _open(folder: Path, schema: Schema, num_rows: int) -> Stored | None:
     """Map the files of a folder; None where it is not there, not whole or damaged."""
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index = json.loads(read_regular(folder / INDEX, ArtifactError))
         bad = {int(position): (str(column), str(reason)) for position, column, reason in index["bad"]}
         if _checksums(folder) != index["checksums"]:
             return None
         arrays = {name: _map(folder / name) for name in index["checksums"]}
         return Stored(_columns(schema, arrays, num_rows), bad, _by_input(schema, index["checksums"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ArtifactError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from luban.core.errors import DataError
+from luban.core.regular import open_regular
 from luban.core.sentence import sentence
 from luban.data.media.cells import is_as_written, locate
 from luban.data.media.formats import HEAD_BYTES, SUFFIXES, kind_by_name, kind_of
@@ -148,7 +150,7 @@ def _kind_of_file(folder: Path | None, cell: str) -> str | None:
     if folder is None or len(cell) > LONGEST_NAME or not _is_path(cell) or (place := _found(folder, cell)) is None:
         return None
     try:
-        with place.open("rb") as file:
+        with open_regular(place) as file:
             return kind_of(file.read(HEAD_BYTES))
-    except OSError:
+    except (DataError, OSError):
         return None

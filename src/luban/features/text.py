@@ -11,6 +11,7 @@ import polars as pl
 from pydantic import Field
 
 from luban.core.errors import ArtifactError, CheckpointError, ConfigError
+from luban.core.regular import is_regular, read_regular
 from luban.core.sentence import Sentence, sentence
 from luban.core.strict import NotNegative, Share, arguments
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
@@ -218,12 +219,11 @@ def _read(path: Path, config: TextConfig) -> bytes:
                 found=f"'{value}'",
                 action="Remove the setting, or train a model from scratch",
             )
-    try:
-        return path.read_bytes()
-    except OSError as error:
+    if not is_regular(path):
         raise CheckpointError(
             str(path),
             expected="the tokenizer.json of the pretrained model",
-            found=error.strerror or "an unreadable file",
+            found="no such file",
             action="Download the whole model again",
-        ) from None
+        )
+    return read_regular(path, CheckpointError)

@@ -14,6 +14,7 @@ from typing import Any
 from luban.core.artifact import HISTORY, write_bytes
 from luban.core.errors import ArtifactError
 from luban.core.events import CheckpointDue, Event, Listener, Noted, Resumed, RunSaved, StepDone
+from luban.core.regular import read_regular
 from luban.core.sentence import sentence, with_parts
 from luban.core.system_errors import disk_errors
 
@@ -97,8 +98,7 @@ class History(Listener):
         self.flush()
         if not self.path.exists():
             return 0
-        with disk_errors(self.path):
-            lines = self.path.read_bytes().splitlines(keepends=True)
+        lines = read_regular(self.path, ArtifactError).splitlines(keepends=True)
         records = [(line, record) for line in lines if (record := _record(line)) is not None]
         saved = [
             place

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from luban.core.regular import is_regular
 from luban.data import samples
 from luban.data.media.cells import read_cell
 from luban.data.media.unreadable import UnreadableCellError
@@ -34,7 +35,7 @@ class Media:
         if not reference or samples.is_reference(reference):
             return cls(None)
         path = Path(reference).expanduser()
-        return cls(path if path.exists() else None)
+        return cls(path if is_regular(path) or path.is_dir() else None)
 
     def pieces(self, item: Mapping[str, Any], at: Figures, words: Words, limit: int) -> list[tuple[str, Piece]]:
         """Return the pieces of a row's cells, by column. item: a mistake of `metrics.json`. at: its entries. limit: how

@@ -41,6 +41,8 @@ INFINITE_NAMES = ("inf", "-inf")  # what float cells are called
 def _of_one_type(labels: list[Label]) -> list[Label]:
     if len({type(label) for label in labels}) > 1:
         raise ValueError("labels of several types")
+    if "" in labels:
+        raise ValueError("an empty label")
     return labels
 
 

@@ -308,6 +308,8 @@ def _shown(facts: Mapping[str, Any], name: str) -> str:
 
 def _parsed(path: Path) -> Content:
     """Read the JSON file of a checkpoint. Raises OSError, or ValueError where it is not as it was written."""
+    if not is_regular(path):
+        raise _unreadable()
     if path.stat().st_size > LARGEST_JSON:
         raise ValueError(sentence("resume.long", "a file of {bytes:,} bytes", bytes=path.stat().st_size))
     try:

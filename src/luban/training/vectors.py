@@ -18,6 +18,7 @@ from torch import Tensor
 from luban.core import artifact
 from luban.core.cache import claim, mark_used
 from luban.core.errors import ArtifactError
+from luban.core.regular import open_regular
 from luban.core.tensors import EncodedColumn, Ragged, TensorKind
 from luban.core.version import VERSION
 from luban.features.cache import make_room
@@ -88,8 +89,8 @@ def _key(
 
 def _stored(file: Path, shape: tuple[int, int]) -> Floats | None:
     """Read vectors; None where they are not there, or damaged."""
-    with contextlib.suppress(OSError, ValueError, KeyError, BadZipFile):
-        with np.load(file, allow_pickle=False) as archive:
+    with contextlib.suppress(ArtifactError, OSError, ValueError, KeyError, BadZipFile):
+        with open_regular(file, ArtifactError) as opened, np.load(opened, allow_pickle=False) as archive:
             found: Floats = archive["vectors"]
         if found.shape == shape and found.dtype == np.float32:
             mark_used(file.parent)

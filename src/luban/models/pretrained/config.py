@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from luban.core.errors import CheckpointError, listed
+from luban.core.regular import check_regular
 from luban.core.tensors import InputSpec
 from luban.models.base import EncoderConfig
 from luban.models.building import materialize, no_weights
@@ -143,6 +144,8 @@ def _stored_pooling(directory: Path) -> Pooling:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a checkpoint's JSON file. Raises CheckpointError where it is missing, damaged or too large."""
     try:
+        if path.exists():
+            check_regular(path, CheckpointError)
         if path.stat().st_size > LARGEST_JSON:
             raise ValueError(f"more than {LARGEST_JSON} bytes")
         content = json.loads(path.read_text("utf-8"))

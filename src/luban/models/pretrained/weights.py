@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from luban.core.errors import CheckpointError, listed
+from luban.core.regular import check_regular
 from luban.models.base import Encoder
 from luban.models.pretrained.config import family_of, read_config, read_json
 from luban.models.pretrained.family import Destination
@@ -83,6 +84,7 @@ def weight_files(directory: Path) -> list[Path]:
 
 
 def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
+    check_regular(path, CheckpointError)
     try:
         with safe_open(path, framework="pt") as stored:
             for name in stored.keys():  # noqa: SIM118 - the handle is no mapping
