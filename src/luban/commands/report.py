@@ -30,5 +30,5 @@ def report(
     own = directory / artifact.REPORT
     place = check_output(output or own, read_by(run), overwrite=overwrite, endings=(".html",), own=own)
     say(str(write_report(directory, lang or language_of(directory), place)))
-    if not (directory / artifact.CARD).exists():
+    if not directory.has(artifact.CARD):
         write_card(directory)

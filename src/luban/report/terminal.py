@@ -32,7 +32,7 @@ from luban.core.events import (
     TrainingStarted,
     Validated,
 )
-from luban.core.shown import shown
+from luban.core.shown import LONGEST, shown
 from luban.features.cells import quoted
 from luban.report.judgement_table import short_lines
 from luban.report.progress import LABEL_WIDTH, LiveLine, Pace, Piece, clock_time, fitted, short
@@ -73,7 +73,7 @@ class Terminal(Listener):
 
     def line(self, label: str, text: str, style: str = "", *, is_prose: bool = True) -> None:
         """Print a text beside its label. is_prose: false for what a log keeps on one line, to be read by programs."""
-        text = shown(text)
+        text = shown(text, limit=LONGEST)
         if not self.console.is_terminal:
             line = f"{label:<{LABEL_WIDTH}} {text}".rstrip()
             lines = wrapped(line, LABEL_WIDTH + 1, self.console.width) if is_prose else line

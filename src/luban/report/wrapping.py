@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from luban.core.printing import printer
-from luban.core.shown import shown
+from luban.core.shown import LONGEST, shown
 
 PLAIN_WIDTH = 80
 LEAST_WIDTH = 20  # of what stands beside an indent
@@ -58,8 +58,9 @@ def open_console(*, soft_wrap: bool = False) -> Console:
 
 
 def safe(text: str, style: str = "") -> Text:
-    """Return a string as text of a table or a line, in which nothing is markup and nothing steers the terminal."""
-    return Text(shown(text, keep="\n"), style)
+    """Return a string as text of a table or a line, in which nothing is markup and nothing steers the terminal, and
+    which is no longer than anybody reads."""
+    return Text(shown(text, keep="\n", limit=LONGEST), style)
 
 
 def is_terminal() -> bool:
