@@ -16,7 +16,8 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 from torch import Tensor
 
-from luban.evaluation.bootstrap import HIGH, LOW, RESAMPLES, Score, ratio, sums_of_resamples
+from luban.evaluation.bootstrap import RESAMPLES, ratio, sums_of_resamples
+from luban.evaluation.intervals import HIGH, LOW, Score
 from luban.tasks.base import Array, Floats, LossConfig, Task
 from luban.tasks.classification import Classification
 from luban.tasks.multi_label import MultiLabel

@@ -13,10 +13,11 @@ from scipy.stats import binomtest
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, DataError, listed
-from luban.evaluation.bootstrap import Score, resample
 from luban.evaluation.criteria import Criteria
 from luban.evaluation.evaluate import shown
+from luban.evaluation.intervals import Score
 from luban.evaluation.quality import Quality
+from luban.evaluation.scoring import compare_rows
 from luban.tasks.base import Array, Floats, Metric, Task
 from luban.tasks.classification import MAX_PROBABILITY_COLUMNS, Classification
 from luban.tasks.multi_label import MultiLabel
@@ -103,15 +104,14 @@ def compare(a: Judged, b: Judged) -> RunComparison:
             action=NAME_ROWS,
         )
     known = [metric for metric in a.task.metrics if metric.of_answers or not is_partial]
-    one, other = (resample(_metrics(found.task, known), found.targets, found.outputs, seed=seed) for found in (a, b))
-    metrics = {
-        name: (
-            one[name].value,
-            other[name].value,
-            Score.of(other[name].value - one[name].value, other[name].samples - one[name].samples),
-        )
-        for name in one
-    }
+    pair = _metrics(a.task, known), _metrics(b.task, known)
+    ones = np.ones((1, len(a.targets)))
+    one, other = (
+        {metric.name: float(metric.compute(found.targets, found.outputs, ones)[0]) for metric in own}
+        for found, own in zip((a, b), pair, strict=True)
+    )
+    differences = compare_rows(pair, a.targets, (a.outputs, b.outputs), seed=seed)
+    metrics = {name: (one[name], other[name], difference) for name, difference in differences.items()}
     qualities = [Quality.of(found.task, found.targets, found.outputs) for found in (a, b)]
     gain = (qualities[1].values - qualities[0].values) * (1 if qualities[0].higher_is_better else -1)
     texts = [found.task.decode(found.outputs)[f"predicted_{found.task.target}"] for found in (a, b)]

@@ -17,8 +17,7 @@ import numpy.typing as npt
 from scipy.stats import betabinom, norm
 
 from luban.data.draw import sample_rows
-from luban.evaluation.bootstrap import Score, sums_of_resamples
-from luban.evaluation.quality import proportion
+from luban.evaluation.intervals import Score, mean_share, proportion
 from luban.tasks.base import Array, Floats, SetMethod, Task
 from luban.tasks.validated import SetScores
 
@@ -146,7 +145,8 @@ def check_coverage(found: SetScores, level: float, targets: Array, outputs: Floa
 
     The interval of the coverage is Wilson's; whether it holds is decided by its exact law, the beta-binomial
     (Angelopoulos and Bates 2023, section 3.2). Of several labels a row, the coverage is the mean share of a row's
-    labels that its set holds, with the bootstrap's interval and the normal law of the two samples' means.
+    labels that its set holds, with Wilson's interval of as many rows as it is worth and the normal law of the two
+    samples' means.
     """
     limit = limit_of(found, level)
     if limit == math.inf:
@@ -178,6 +178,6 @@ def _labels_held(
     """members, present: (rows, C). A row without labels has nothing to miss."""
     counts = present.sum(axis=1)
     shares = np.where(counts > 0, (members & present).sum(axis=1) / counts.clip(1), 1.0)
-    coverage = Score.of(float(shares.mean()), sums_of_resamples(shares[:, None])[:, 0] / len(shares))
+    coverage = mean_share(shares)
     error = float(shares.std()) * math.sqrt(1 / len(shares) + 1 / fitted)
     return coverage, bool(coverage.value >= level + norm.ppf(DOUBT) * error)

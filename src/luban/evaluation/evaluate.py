@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from luban.core.errors import DataError
-from luban.evaluation.bootstrap import RESAMPLES, Sampled, Score, resample
-from luban.tasks.base import Array, Floats, Metric, Task
+from luban.evaluation.bootstrap import RESAMPLES
+from luban.evaluation.intervals import Score
+from luban.evaluation.scoring import compare_rows, score_rows
+from luban.tasks.base import Array, Floats, Task
 from luban.tasks.classification import Classification
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Comparison:
     @property
     def beats(self) -> bool:
         """Whether the model is better by more than chance: the whole interval is above zero."""
-        return self.difference.low > 0
+        return bool(self.difference.low > 0)
 
     @property
     def verdict(self) -> str:
@@ -128,20 +130,26 @@ def evaluate(
     if not len(targets):
         raise DataError("evaluation", expected="rows to score", found="none", action="Give a table with targets")
     metric = {metric.name: metric for metric in task.metrics}[decider or task.metrics[0].name]
-    mine = resample(task.metrics, targets, outputs, resamples, seed)
+    mine = score_rows(task.metrics, targets, outputs, resamples, seed)
     tasks = dict.fromkeys(baselines, task) | dict(deciding or {})
     others = {
-        name: resample(tasks[name].metrics, targets, theirs, resamples, seed) for name, theirs in baselines.items()
+        name: score_rows(tasks[name].metrics, targets, theirs, resamples, seed) for name, theirs in baselines.items()
     }
-    comparisons = [_compare(metric, name, mine, theirs) for name, theirs in others.items()]
+    sign = 1 if metric.higher_is_better else -1
+    comparisons = []
+    for name, theirs in baselines.items():
+        own = next(other for other in tasks[name].metrics if other.name == metric.name)
+        less = compare_rows(((own,), (metric,)), targets, (theirs, outputs), resamples, seed)[metric.name]
+        values = mine[metric.name].value, others[name][metric.name].value
+        comparisons.append(Comparison(name, metric.name, *values, less.times(sign)))
     comparisons.sort(key=lambda found: found.difference.value if not math.isnan(found.difference.value) else math.inf)
     labels, confusion = _confusion(task, targets, outputs)
     return Evaluation(
         rows=len(targets),
         task=task.name,
         decider=metric.name,
-        scores=_scores(mine),
-        baselines={name: _scores(theirs) for name, theirs in others.items()},
+        scores=mine,
+        baselines=others,
         comparisons=tuple(comparisons),
         verdict=comparisons[0].verdict if comparisons else "There is no baseline to compare the model with.",
         labels=labels,
@@ -158,14 +166,6 @@ def shown(number: float) -> str:
     return f"{number:.3f}" if number == 0 or abs(number) >= 0.01 else f"{number:.2g}"
 
 
-def _compare(metric: Metric, name: str, mine: Mapping[str, Sampled], theirs: Mapping[str, Sampled]) -> Comparison:
-    """The resamples are the same for both, so that their difference is free of how hard a resample is."""
-    model, other = mine[metric.name], theirs[metric.name]
-    sign = 1 if metric.higher_is_better else -1
-    difference = Score.of(sign * (model.value - other.value), sign * (model.samples - other.samples))
-    return Comparison(name, metric.name, model.value, other.value, difference)
-
-
 def _confusion(
     task: Task, targets: Array, outputs: Floats
 ) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...] | None]:
@@ -174,10 +174,6 @@ def _confusion(
     counts = np.zeros((len(task.labels), len(task.labels)), np.int64)
     np.add.at(counts, (targets.astype(np.int64), task.decide(outputs)), 1)
     return tuple(task.names), tuple(tuple(row) for row in counts.tolist())
-
-
-def _scores(sampled: Mapping[str, Sampled]) -> dict[str, Score]:
-    return {name: metric.score for name, metric in sampled.items()}
 
 
 def _to_json(scores: Mapping[str, Score]) -> dict[str, dict[str, float | None]]:

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from luban.evaluation.bootstrap import Score, ratio, sums_of_resamples
+from luban.evaluation.intervals import Score, independent_difference, mean_share, proportion
 from luban.evaluation.quality import Quality
+from luban.evaluation.scoring import mean_of
 from luban.evaluation.slices import MIN_ROWS, NUM_BINS, Cut, cut_category, cut_number
 from luban.features.cells import strings
 from luban.features.number import parse_numbers
@@ -18,6 +19,8 @@ from luban.tasks.base import Array, Floats, Task
 from luban.tasks.classification import Binary
 
 MAX_GROUP_NUMBERS = 10  # a column of numbers with more distinct ones is cut into bins
+
+UNBOUNDED = ("mae", "mean_error")  # rates that are no shares, nor between 0 and 1
 
 Parts = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # numerator, denominator of a rate: (rows,) each
 
@@ -66,7 +69,7 @@ def compare_groups(task: Task, targets: Array, outputs: Floats, cells: pl.Series
 
     Of two classes the rates are how often the positive one is predicted, how often rightly of its own rows (TPR) and
     wrongly of the others (FPR), and the accuracy (Hardt, Price and Srebro 2016); of other tasks the quality of a row.
-    Each group is resampled on its own. Returns None where there are not two such groups.
+    Intervals are Wilson's of shares, and Newcombe's of their gaps. Returns None where there are not two such groups.
     """
     cut = _groups(cells)
     sizes = np.bincount(cut.codes[cut.codes >= 0], minlength=len(cut.names))
@@ -74,17 +77,12 @@ def compare_groups(task: Task, targets: Array, outputs: Floats, cells: pl.Series
     if len(big) < 2:
         return None
     parts = _rates(task, targets, outputs)
-    groups, samples = [], []
+    groups = []
     for code in big:
         rows = np.flatnonzero(cut.codes == code)
-        columns = np.stack([part[rows] for pair in parts.values() for part in pair], axis=1)
-        drawn = sums_of_resamples(columns, seed=seed + code)
-        sums = columns.sum(axis=0, dtype=np.float64)
-        rates = {name: ratio(drawn[:, 2 * i], drawn[:, 2 * i + 1]) for i, name in enumerate(parts)}
-        values = {name: float(ratio(sums[2 * i], sums[2 * i + 1])) for i, name in enumerate(parts)}
-        groups.append(Group(cut.names[code], len(rows), {name: Score.of(values[name], rates[name]) for name in parts}))
-        samples.append(rates)
-    return Fairness(str(cells.name), tuple(groups), tuple(_gaps(groups, samples)))
+        rates = {name: _rate(name, values[rows], counted[rows]) for name, (values, counted) in parts.items()}
+        groups.append(Group(cut.names[code], len(rows), rates))
+    return Fairness(str(cells.name), tuple(groups), tuple(_gaps(groups)))
 
 
 def num_groups(cells: pl.Series) -> int:
@@ -95,7 +93,15 @@ def num_groups(cells: pl.Series) -> int:
     return int((counts >= MIN_ROWS).sum())
 
 
-def _gaps(groups: list[Group], samples: list[dict[str, Floats]]) -> list[Gap]:
+def _rate(name: str, values: npt.NDArray[Any], counted: npt.NDArray[Any]) -> Score:
+    """Return the mean of the values of the rows that are counted, with the interval that they ask for."""
+    chosen = values[counted.astype(np.bool_)]
+    if chosen.dtype == np.bool_:
+        return proportion(int(chosen.sum()), len(chosen))
+    return mean_of(chosen) if name in UNBOUNDED else mean_share(chosen)
+
+
+def _gaps(groups: list[Group]) -> list[Gap]:
     gaps = []
     for rate in groups[0].rates:
         defined = [place for place, group in enumerate(groups) if not np.isnan(group.rates[rate].value)]
@@ -103,8 +109,7 @@ def _gaps(groups: list[Group], samples: list[dict[str, Floats]]) -> list[Gap]:
             continue
         ordered = sorted(defined, key=lambda place: groups[place].rates[rate].value)
         high, low = ordered[-1], ordered[0]
-        value = groups[high].rates[rate].value - groups[low].rates[rate].value
-        gap = Score.of(value, samples[high][rate] - samples[low][rate])
+        gap = independent_difference(groups[high].rates[rate], groups[low].rates[rate])
         gaps.append(Gap(rate, gap, (groups[high].value, groups[low].value)))
     return gaps
 

@@ -11,9 +11,10 @@ import numpy as np
 from luban.core.sentence import Sentence, sentence, with_parts
 from luban.data.draw import sample_rows
 from luban.evaluation.baselines import fit_baselines
-from luban.evaluation.bootstrap import FEW_RESAMPLES, Score, resample
+from luban.evaluation.bootstrap import FEW_RESAMPLES
 from luban.evaluation.evaluate import shown
 from luban.evaluation.rows import Rows
+from luban.evaluation.scoring import compare_rows
 from luban.tasks.base import Floats, Metric, Task
 
 SHARES = (0.1, 0.3)
@@ -64,17 +65,17 @@ def learning_curve(
             return None
         outputs.append(linear[0].predict(scored.table, scored.images))
         sizes.append(len(few))
-    sampled = [
-        resample([metric], scored.targets, found, FEW_RESAMPLES, seed)[metric.name]
-        for found in (*outputs, of_all[chosen])
-    ]
-    sign = 1 if metric.higher_is_better else -1
-    gain = Score.of(sign * (sampled[-1].value - sampled[-2].value), sign * (sampled[-1].samples - sampled[-2].samples))
-    points = tuple((rows, one.value) for rows, one in zip((*sizes, count), sampled, strict=True))
-    return LearningCurve("linear", metric.name, points, _verdict(metric.name, points, gain))
+    outputs.append(of_all[chosen])
+    ones = np.ones((1, len(scored)))
+    values = [float(metric.compute(scored.targets, found, ones)[0]) for found in outputs]
+    pair = outputs[-2], outputs[-1]
+    gain = compare_rows(((metric,), (metric,)), scored.targets, pair, FEW_RESAMPLES, seed)[metric.name]
+    helps = gain.times(1 if metric.higher_is_better else -1).low > 0
+    points = tuple(zip((*sizes, count), values, strict=True))
+    return LearningCurve("linear", metric.name, points, _verdict(metric.name, points, helps))
 
 
-def _verdict(metric: str, points: Sequence[tuple[int, float]], gain: Score) -> Sentence:
+def _verdict(metric: str, points: Sequence[tuple[int, float]], helps: bool) -> Sentence:
     (few, before), (rows, after) = points[-2:]
     values = {
         "name": metric.replace("_", " "),
@@ -84,7 +85,7 @@ def _verdict(metric: str, points: Sequence[tuple[int, float]], gain: Score) -> S
         "after": shown(after),
         "rows": rows,
     }
-    if gain.low > 0:
+    if helps:
         return sentence(
             "learning_curve.helps",
             "More rows would probably help: a linear model goes from {name} {before} on {few:,} training rows to "

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest, rankdata
+from scipy.stats import rankdata
 
-from luban.evaluation.bootstrap import Score, sums_of_resamples
+from luban.evaluation.intervals import Score, mean_share, proportion
+from luban.evaluation.scoring import mean_of
 from luban.tasks.base import Array, Floats, Task
 from luban.tasks.classification import Classification
 from luban.tasks.multi_label import MultiLabel
@@ -18,12 +18,13 @@ from luban.tasks.multi_label import MultiLabel
 
 @dataclass(frozen=True, eq=False)
 class Quality:
-    """values: (rows,) whose mean is the metric. is_share: whether they are 0 and 1."""
+    """values: (rows,) whose mean is the metric. is_share: whether they are 0 and 1, is_bounded: or between those."""
 
     metric: str
     values: Floats
     higher_is_better: bool
     is_share: bool
+    is_bounded: bool = True
 
     @classmethod
     def of(cls, task: Task, targets: Array, outputs: Floats) -> Quality:
@@ -36,7 +37,7 @@ class Quality:
             both = 2.0 * (present & predicted).sum(axis=1)
             # A row without labels for which none is predicted is right.
             return cls("row_f1", np.divide(both, sizes, out=np.ones(len(sizes)), where=sizes > 0), True, False)
-        return cls("mae", np.abs(outputs.astype(np.float64) - targets.astype(np.float64)), False, False)
+        return cls("mae", np.abs(outputs.astype(np.float64) - targets.astype(np.float64)), False, False, False)
 
     @cached_property
     def ranks(self) -> Floats:
@@ -45,17 +46,8 @@ class Quality:
         return found
 
     def score(self, rows: npt.NDArray[np.int64]) -> Score:
-        """Return the mean over some rows: with Wilson's interval where it is a share, else by the bootstrap."""
+        """Return the mean over some rows with the interval of a share where it is one, else by the bootstrap."""
         chosen = self.values[rows]
         if self.is_share:
             return proportion(int(chosen.sum()), len(rows))
-        resamples = int(np.clip(1_000_000 // max(1, len(rows)), 200, 1000))
-        return Score.of(float(chosen.mean()), sums_of_resamples(chosen[:, None], resamples)[:, 0] / len(rows))
-
-
-def proportion(successes: int, rows: int) -> Score:
-    """Return a share of rows with Wilson's 95 % interval, which also holds near 0 and 1."""
-    if not rows:
-        return Score(math.nan, math.nan, math.nan)
-    interval = binomtest(successes, rows).proportion_ci(method="wilson")
-    return Score(successes / rows, float(interval.low), float(interval.high))
+        return mean_share(chosen) if self.is_bounded else mean_of(chosen)

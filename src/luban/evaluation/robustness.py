@@ -17,7 +17,9 @@ from luban.data.media.cells import is_missing, read_cell
 from luban.data.media.pictures import NO_RANGES, Ranges, decode
 from luban.data.media.unreadable import UnreadableCellError
 from luban.data.table import Table
-from luban.evaluation.bootstrap import FEW_RESAMPLES, Score, resample
+from luban.evaluation.bootstrap import FEW_RESAMPLES
+from luban.evaluation.intervals import Score
+from luban.evaluation.scoring import score_rows
 from luban.features import cache
 from luban.features.cells import strings
 from luban.features.dataset import Dataset
@@ -192,7 +194,7 @@ def measure_robustness(
             known = {"ranges": ranges[column]} if column in ranges else {}
             cells = corrupt(chosen.frame[column], rng, chosen, **known)
             corrupted = replace(chosen, frame=chosen.frame.with_columns(cells))
-            score = resample([metric], truth, predict(corrupted, column), FEW_RESAMPLES, seed)[metric.name].score
+            score = score_rows([metric], truth, predict(corrupted, column), FEW_RESAMPLES, seed)[metric.name]
             found.append(Corruption(name, column, score, score.value - clean))
     sign = 1 if metric.higher_is_better else -1
     return sorted(found, key=lambda item: sign * np.nan_to_num(item.difference))

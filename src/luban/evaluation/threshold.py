@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from luban.evaluation.bootstrap import RESAMPLES, Score, ratio, sums_of_resamples
+from luban.evaluation.bootstrap import RESAMPLES, ratio, sums_of_resamples
+from luban.evaluation.intervals import HALF, Score, proportion, wilson
 from luban.tasks.base import Array, Floats, Task
 from luban.tasks.classification import Binary
 from luban.tasks.goal import Goal
@@ -141,9 +142,37 @@ def _counts(predicted: npt.NDArray[np.bool_], present: npt.NDArray[np.bool_]) ->
 
 
 def _scores(counts: npt.NDArray[Any], goal: Goal, seed: int) -> dict[str, Score]:
-    values = _rates(counts.sum(axis=0, keepdims=True).astype(np.float64), goal)
-    samples = _rates(sums_of_resamples(counts, RESAMPLES, seed), goal)
-    return {name: Score.of(float(values[name][0]), samples[name]) for name in values}
+    """Return scores with intervals: of one label a row shares, whose intervals are Wilson's; others by as many rows as
+    their variance is worth, with half a row of each of the four kinds beside those that there are."""
+    sums = counts.sum(axis=0, keepdims=True).astype(np.float64)
+    values = _rates(sums, goal)
+    samples = _rates(sums_of_resamples(counts, RESAMPLES, seed) + _half_rows(seed), goal)
+    smoothed = _rates(sums + HALF, goal)
+    highest = max(goal.false_positive, goal.false_negative)
+    scores = {}
+    for name, (value,) in values.items():
+        unit = highest if name == "cost" else 1.0
+        mean, variance = float(smoothed[name][0]) / unit, float(np.nanvar(samples[name])) / unit**2
+        found = wilson(float(value) / unit, mean * (1 - mean) / variance if variance > 0 else len(counts))
+        scores[name] = Score(float(value), found.low * unit, found.high * unit)
+    if counts.dtype == np.bool_:
+        found_, false, missed, rest = sums[0].astype(int).tolist()
+        scores["precision"] = proportion(found_, found_ + false)
+        scores["recall"] = proportion(found_, found_ + missed)
+        scores["accuracy"] = proportion(found_ + rest, len(counts))
+        scores["f1"] = f1_of(proportion(found_, found_ + false + missed))
+    return scores
+
+
+def _half_rows(seed: int) -> Floats:
+    """(R, 4): how often half a row of each kind is drawn."""
+    return np.random.default_rng([seed, 1]).poisson(HALF, (RESAMPLES, 4)).astype(np.float64)
+
+
+def f1_of(jaccard: Score) -> Score:
+    """Return F1 from the share of the rows found among those found, false or missed, which it ascends with."""
+    ends = (2 * end / (1 + end) for end in (jaccard.value, jaccard.low, jaccard.high))
+    return Score(*ends)
 
 
 def _rates(sums: Floats, goal: Goal) -> dict[str, Floats]:

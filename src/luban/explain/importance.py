@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from luban.data.draw import sample_rows
-from luban.evaluation.bootstrap import Score, weights_of_resamples
+from luban.evaluation.bootstrap import weights_of_resamples
+from luban.evaluation.intervals import Score
 from luban.features.dataset import Dataset
 from luban.models.mlp import CategoryEmbedding
 from luban.models.network import vector_name

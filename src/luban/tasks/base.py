@@ -45,12 +45,21 @@ class LossConfig(Settings):
 class Metric:
     """One score. compute(targets, outputs, weights) -> (R,): targets and outputs are rows-first as the task makes them,
     weights is (R, rows): how often each row counts in each of R bootstrap resamples. of_answers: whether it depends on
-    the labels that are said alone, and not on how probable they are."""
+    the labels that are said alone, and not on how probable they are.
+
+    interval: how sure it is follows from what it is made of: a `share` of rows, a score `bounded` by 0 and 1, or
+    `means`: a function of means over rows. Of these parts(targets, outputs) -> (rows, K) is what is averaged,
+    formula((R, K)) -> (R,) the score of the averages, and best the score that nothing can pass.
+    """
 
     name: str
     compute: Callable[[Array, Floats, Floats], Floats]
     higher_is_better: bool = True
     of_answers: bool = True
+    interval: Literal["share", "bounded", "means"] = "bounded"
+    parts: Callable[[Array, Floats], Floats] | None = None
+    formula: Callable[[Floats], Floats] | None = None
+    best: float = 0.0
 
 
 class Task(ABC):

@@ -100,10 +100,15 @@ def weighted_f1(targets: Array, outputs: Floats, weights: Floats) -> Floats:
 
 def log_loss(targets: Array, outputs: Floats, weights: Floats) -> Floats:
     """The mean negative log probability of the right class, in nats."""
+    return _ratio(weights @ log_losses(targets, outputs), _total(weights))
+
+
+def log_losses(targets: Array, outputs: Floats) -> Floats:
+    """The negative log probability of each row's class, (rows,), in nats."""
     smallest = np.finfo(outputs.dtype).eps
     right = outputs[np.arange(len(outputs)), targets.astype(np.int64)]
-    losses = -np.log(np.clip(right, smallest, 1 - smallest).astype(np.float64))
-    return _ratio(weights @ losses, _total(weights))
+    losses: Floats = -np.log(np.clip(right, smallest, 1 - smallest).astype(np.float64))
+    return losses
 
 
 def _area_under_roc(positive: Booleans, scores: Floats, columns: Floats, total: Floats) -> Floats:
@@ -220,20 +225,44 @@ def of_answers(metrics: tuple[Metric, ...], answers: Callable[[Floats], Floats])
     return tuple(scored(metric) if metric.of_answers else metric for metric in metrics)
 
 
+def _r2_parts(targets: Array, outputs: Floats) -> Floats:
+    values = targets.astype(np.float64)
+    values = values - values.mean()
+    return np.stack([values, values**2, _errors(targets, outputs) ** 2], axis=1)
+
+
+def _r2_of_means(means: Floats) -> Floats:
+    return 1 - _ratio(means[:, 2], np.maximum(means[:, 1] - means[:, 0] ** 2, 0.0))
+
+
+def _first(means: Floats) -> Floats:
+    return means[:, 0]
+
+
+LOG_LOSS = Metric(
+    "log_loss",
+    log_loss,
+    higher_is_better=False,
+    of_answers=False,
+    interval="means",
+    parts=lambda targets, outputs: log_losses(targets, outputs)[:, None],
+    formula=_first,
+)
+ACCURACY = Metric("accuracy", accuracy, interval="share")
 BINARY = (
-    Metric("accuracy", accuracy),
+    ACCURACY,
     Metric("balanced_accuracy", balanced_accuracy),
     Metric("f1", f1),
     Metric("roc_auc", roc_auc, of_answers=False),
-    Metric("log_loss", log_loss, higher_is_better=False, of_answers=False),
+    LOG_LOSS,
 )
 MULTICLASS = (
-    Metric("accuracy", accuracy),
+    ACCURACY,
     Metric("balanced_accuracy", balanced_accuracy),
     Metric("macro_f1", macro_f1),
     Metric("weighted_f1", weighted_f1),
     Metric("roc_auc", roc_auc, of_answers=False),
-    Metric("log_loss", log_loss, higher_is_better=False, of_answers=False),
+    LOG_LOSS,
 )
 MULTI_LABEL = (
     Metric("micro_f1", micro_f1),
@@ -241,8 +270,29 @@ MULTI_LABEL = (
     Metric("mAP", mean_average_precision, of_answers=False),
 )
 REGRESSION = (
-    Metric("mse", mse, higher_is_better=False),
-    Metric("rmse", rmse, higher_is_better=False),
-    Metric("mae", mae, higher_is_better=False),
-    Metric("r2", r2),
+    Metric(
+        "mse",
+        mse,
+        higher_is_better=False,
+        interval="means",
+        parts=lambda targets, outputs: _errors(targets, outputs)[:, None] ** 2,
+        formula=_first,
+    ),
+    Metric(
+        "rmse",
+        rmse,
+        higher_is_better=False,
+        interval="means",
+        parts=lambda targets, outputs: _errors(targets, outputs)[:, None] ** 2,
+        formula=lambda means: np.sqrt(np.maximum(means[:, 0], 0.0)),
+    ),
+    Metric(
+        "mae",
+        mae,
+        higher_is_better=False,
+        interval="means",
+        parts=lambda targets, outputs: np.abs(_errors(targets, outputs))[:, None],
+        formula=_first,
+    ),
+    Metric("r2", r2, interval="means", parts=_r2_parts, formula=_r2_of_means, best=1.0),
 )

@@ -1,0 +1,304 @@
+"""Every score of a model with its interval, and how far two models are apart on the same rows.
+
+What the interval of a metric rests on, the metric itself says (`Metric.interval`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import t as student
+
+from luban.data.draw import sample_rows
+from luban.evaluation.bootstrap import MAX_ROWS, RESAMPLES, weights_of_resamples
+from luban.evaluation.intervals import HALF, Score, Z, studentised, wilson
+from luban.tasks.base import Array, Floats, Metric, Task
+
+COPIES = 256  # rows that are doubted, about
+SOFT_DOUBT = 0.25  # of their mass, where scores are of probabilities: a doubted row weighs there by how wrong it is
+STEP = 1e-5  # of a standard deviation: where slopes are measured
+
+
+def bootstrap(
+    task: Task, targets: Array, outputs: Floats, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Score]:
+    """Return every score of the task with its 95 % interval. targets, outputs: rows first, as the task makes them."""
+    return score_rows(task.metrics, targets, outputs, resamples, seed)
+
+
+def score_rows(
+    metrics: Sequence[Metric], targets: Array, outputs: Floats, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Score]:
+    """Return the score by each metric, with its 95 % interval.
+
+    A share has Wilson's interval. So has another score between 0 and 1, with as many rows as its variance is worth:
+    that of resamples of the rows and of a few doubted ones beside them (`doubted`), without which a perfect score would
+    have none. Functions of means have the studentised bootstrap's, on the scale of the logarithm of their distance from
+    the best score, of numbers widened to what the plain scale says.
+    """
+    rows = _Rows.of(targets, (outputs,), seed)
+    values = {metric.name: _value(metric, targets, outputs) for metric in metrics}
+    found = {}
+    spread = _spread([metric for metric in metrics if metric.interval == "bounded"], rows, resamples, seed)
+    for metric in metrics:
+        value = values[metric.name]
+        if metric.interval == "share":
+            found[metric.name] = wilson(value, len(targets))
+        elif metric.interval == "bounded":
+            smoothed, variance = spread[metric.name]
+            worth = smoothed * (1 - smoothed) / variance if variance > 0 else len(rows.targets)
+            found[metric.name] = wilson(value, worth / rows.scale)
+        else:
+            found[metric.name] = _of_means(metric, value, rows, resamples, seed)
+    return {metric.name: found[metric.name] for metric in metrics}
+
+
+def compare_rows(
+    metrics: tuple[Sequence[Metric], Sequence[Metric]],
+    targets: Array,
+    outputs: tuple[Floats, Floats],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Score]:
+    """Return by how much the second of two models scores higher than the first on the same rows, with 95 % intervals.
+
+    metrics: of the same names, at each one's own threshold. Of scores between 0 and 1 the interval is the normal one,
+    with the spread of resamples of the rows and of a few that one model or the other is doubted in: of shares that is
+    Bonett and Price's (2012). Of functions of means it is Student's, by the delta method.
+    """
+    rows = _Rows.of(targets, outputs, seed)
+    found = {}
+    pairs = list(zip(*metrics, strict=True))
+    spread = _spread([pair for pair in pairs if pair[0].interval != "means"], rows, resamples, seed)
+    for one, other in pairs:
+        value = _value(other, targets, outputs[1]) - _value(one, targets, outputs[0])
+        if one.interval == "means":
+            found[one.name] = _difference_of_means(one, other, value, rows)
+        else:
+            half = Z * math.sqrt(spread[one.name][1] * rows.scale)
+            found[one.name] = Score(value, value - half, value + half)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Rows that are resampled, at most 20,000 of all. scale: the share of all rows that they are, by which variances
+    shrink (Politis, Romano and Wolf, Subsampling, 1999, section 2.2)."""
+
+    targets: Array
+    outputs: tuple[Floats, ...]
+    scale: float
+    seed: int
+
+    @classmethod
+    def of(cls, targets: Array, outputs: tuple[Floats, ...], seed: int) -> _Rows:
+        chosen = sample_rows(len(targets), MAX_ROWS, np.random.default_rng(seed))
+        scale = len(chosen) / max(1, len(targets))
+        if len(chosen) < len(targets):
+            targets, outputs = targets[chosen], tuple(found[chosen] for found in outputs)
+        return cls(targets, outputs, scale, seed)
+
+    @cached_property
+    def doubtful(self) -> tuple[Array, tuple[Floats, ...], npt.NDArray[np.float64]]:
+        """Targets and outputs with the doubted rows after the others, and their masses: each model's in turn."""
+        own, others, masses = doubted(self.targets, self.outputs[0], self.seed)
+        count = len(self.outputs)
+        targets = np.concatenate([self.targets, *[self.targets[own]] * count])
+        outputs = []
+        for place, mine in enumerate(self.outputs):
+            swapped = _swapped(mine, own, others)
+            outputs.append(np.concatenate([mine, *(swapped if turn == place else mine[own] for turn in range(count))]))
+        return targets, tuple(outputs), np.tile(masses, count)
+
+
+def mean_of(values: Floats, seed: int = 0) -> Score:
+    """Return the mean of numbers of any size, (rows,), with the interval of the studentised bootstrap."""
+    resamples = int(np.clip(1_000_000 // max(1, len(values)), 200, RESAMPLES))
+    value = float(values.mean()) if len(values) else math.nan
+    return _studentised(values[:, None].astype(np.float64), lambda means: means[:, 0], value, 1.0, resamples, seed)
+
+
+def doubted(
+    targets: Array, outputs: Floats, seed: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | tuple[npt.NDArray[np.int64], ...], npt.NDArray[np.float64]]:
+    """Choose rows of each class, and for each a row of another class whose outputs it could have had.
+
+    Returns their positions, those of the others (of several labels a row with the label that is exchanged), and masses,
+    which sum to half a row a class: the half row of each kind that Jeffreys' prior adds to a share. Empty where rows
+    have no classes, or one only.
+    """
+    none = np.zeros(0, np.int64)
+    if outputs.ndim == 1:
+        return none, none, np.zeros(0)
+    rng = np.random.default_rng(seed)
+    labels = targets.T if targets.ndim == 2 else targets[None]
+    classes = [np.unique(label) for label in labels]
+    each = max(1, COPIES // max(1, sum(len(found) for found in classes)))
+    own, others, places, masses = [], [], [], []
+    for place, (label, found) in enumerate(zip(labels, classes, strict=True)):
+        if len(found) < 2:
+            continue
+        for name in found:
+            inside, outside = np.flatnonzero(label == name), np.flatnonzero(label != name)
+            count = min(each, len(inside))
+            own.append(rng.choice(inside, count, replace=False))
+            others.append(rng.choice(outside, count))
+            places.append(np.full(count, place))
+            masses.append(np.full(count, HALF / count))
+    if not own:
+        return none, none, np.zeros(0)
+    theirs = np.concatenate(others)
+    return (
+        np.concatenate(own),
+        (theirs, np.concatenate(places)) if targets.ndim == 2 else theirs,
+        np.concatenate(masses),
+    )
+
+
+def _swapped(
+    outputs: Floats,
+    own: npt.NDArray[np.int64],
+    others: npt.NDArray[np.int64] | tuple[npt.NDArray[np.int64], ...],
+) -> Floats:
+    if not isinstance(others, tuple):
+        return outputs[others]
+    rows, labels = others
+    changed = outputs[own].copy()
+    changed[np.arange(len(own)), labels] = outputs[rows, labels]
+    return changed
+
+
+def _value(metric: Metric, targets: Array, outputs: Floats) -> float:
+    return float(metric.compute(targets, outputs, np.ones((1, len(targets))))[0])
+
+
+def _spread(
+    metrics: Sequence[Metric | tuple[Metric, Metric]], rows: _Rows, resamples: int, seed: int
+) -> dict[str, tuple[float, float]]:
+    """Return by metric, or by pair of them their difference, the score and its variance over resamples with doubt."""
+    found: dict[str, tuple[float, float]] = {}
+    targets, outputs, masses = rows.doubtful
+    pairs = [(metric if isinstance(metric, tuple) else (metric,)) for metric in metrics]
+
+    def computed(pair: tuple[Metric, ...], weights: Floats) -> Floats:
+        scores = [metric.compute(targets, mine, weights) for metric, mine in zip(pair, outputs, strict=True)]
+        return scores[-1] - scores[0] if len(scores) > 1 else scores[0]
+
+    for of_answers, share in ((True, 1.0), (False, SOFT_DOUBT)):
+        chosen = [pair for pair in pairs if pair[0].of_answers == of_answers]
+        samples: dict[str, list[Floats]] = {pair[0].name: [] for pair in chosen}
+        for weights in weights_of_resamples(len(rows.targets), resamples if chosen else 0, seed, share * masses):
+            for pair in chosen:
+                samples[pair[0].name].append(computed(pair, weights))
+        whole = np.concatenate([np.ones(len(rows.targets)), share * masses])[None]
+        for pair in chosen:
+            drawn = np.concatenate(samples[pair[0].name])
+            drawn = drawn[~np.isnan(drawn)]
+            found[pair[0].name] = (float(computed(pair, whole)[0]), float(drawn.var()) if len(drawn) else math.nan)
+    return found
+
+
+def _of_means(metric: Metric, value: float, rows: _Rows, resamples: int, seed: int) -> Score:
+    assert metric.parts is not None
+    assert metric.formula is not None
+    formula, best, sign = metric.formula, metric.best, -1.0 if metric.higher_is_better else 1.0
+
+    def logged(means: Floats) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distance: Floats = np.log(np.abs(best - formula(means)))
+        return distance
+
+    if value == best or math.isnan(value):
+        return Score(value, value, value)
+    targets, outputs, masses = rows.doubtful
+    parts, added = metric.parts(targets, outputs[0]), masses * SOFT_DOUBT
+    found = _studentised(parts, logged, math.log(abs(best - value)), rows.scale, resamples, seed, added)
+    ends = sorted(best + sign * math.exp(end) if not math.isnan(end) else math.nan for end in (found.low, found.high))
+    if not len(masses):  # no doubted rows stand for the tail that few rows do not show
+        plain = _studentised(parts, formula, value, rows.scale, resamples, seed)
+        ends = [np.nanmin([ends[0], plain.low]), np.nanmax([ends[1], plain.high])]
+        ends = [ends[0], min(ends[1], best)] if metric.higher_is_better else [max(ends[0], best), ends[1]]
+    return Score(value, float(ends[0]), float(ends[1]))
+
+
+def _difference_of_means(one: Metric, other: Metric, value: float, rows: _Rows) -> Score:
+    assert one.parts is not None
+    assert other.parts is not None
+    mine, theirs = one.parts(rows.targets, rows.outputs[0]), other.parts(rows.targets, rows.outputs[1])
+    width = mine.shape[1]
+
+    def difference(means: Floats) -> Floats:
+        assert one.formula is not None
+        assert other.formula is not None
+        return other.formula(means[:, width:]) - one.formula(means[:, :width])
+
+    both = np.concatenate([mine, theirs], axis=1)
+    pooled = np.tile((mine.mean(axis=0) + theirs.mean(axis=0)) / 2, 2)  # slopes as if the two were equal, as a test has
+    (_,), (error,) = _Means.of(both, difference).estimates(np.ones((1, len(both))), pooled)
+    half = float(student.ppf(0.975, max(1, len(both) - 1))) * float(error) * math.sqrt(rows.scale)
+    return Score(value, value - half, value + half)
+
+
+@dataclass(frozen=True, eq=False)
+class _Means:
+    """A function of means over rows. columns: (rows, K), standardised by centre and unit; products: of each pair of
+    columns. degrees: of freedom of a variance."""
+
+    columns: Floats
+    products: Floats
+    centre: Floats
+    unit: Floats
+    formula: Callable[[Floats], Floats]
+    degrees: int
+
+    @classmethod
+    def of(cls, parts: Floats, formula: Callable[[Floats], Floats], added: int = 0) -> _Means:
+        """parts: (rows, K); added: how many of them, the last ones, are doubted."""
+        centre, spread = parts.mean(axis=0), parts.std(axis=0)
+        unit = np.where(spread > 0, spread, 1.0)
+        columns = (parts - centre) / unit
+        products = (columns[:, :, None] * columns[:, None, :]).reshape(len(parts), -1)
+        return cls(columns, products, centre, unit, formula, max(1, len(parts) - added - 1))
+
+    def estimates(self, weights: Floats, slopes_at: Floats | None = None) -> tuple[Floats, Floats]:
+        """Return the function on weighted rows, and its standard errors by the delta method, (R,) each.
+
+        slopes_at: (K,) means at which the function's slopes are taken, in place of those of the rows.
+        """
+        width = self.columns.shape[1]
+        total = weights.sum(axis=1, keepdims=True)
+        means = weights @ self.columns / total
+        squares = (weights @ self.products / total).reshape(-1, width, width)
+        covariance = squares - means[:, :, None] * means[:, None, :]
+        base = means if slopes_at is None else np.tile((slopes_at - self.centre) / self.unit, (len(means), 1))
+        steps = STEP * np.eye(width)
+        slopes = np.stack([(self._at(base + step) - self._at(base - step)) / (2 * STEP) for step in steps], axis=1)
+        variance = np.einsum("ri,rij,rj->r", slopes, covariance, slopes)
+        return self._at(means), np.sqrt(np.maximum(variance, 0) / self.degrees)
+
+    def _at(self, means: Floats) -> Floats:
+        return self.formula(self.centre + means * self.unit)
+
+
+def _studentised(
+    parts: Floats,
+    formula: Callable[[Floats], Floats],
+    value: float,
+    scale: float,
+    resamples: int,
+    seed: int,
+    masses: npt.NDArray[np.float64] | None = None,
+) -> Score:
+    """Return the interval of a function of means. parts: (rows, K). masses: of the last of them, the doubted rows."""
+    added = np.zeros(0) if masses is None else masses
+    count = len(parts) - len(added)
+    means = _Means.of(parts, formula, len(added))
+    (middle,), (error,) = means.estimates(np.concatenate([np.ones(count), added])[None])
+    drawn = [means.estimates(weights) for weights in weights_of_resamples(count, resamples, seed, added)]
+    estimates, errors = (np.concatenate(found) for found in zip(*drawn, strict=True))
+    return studentised(value, float(error) * math.sqrt(scale), estimates, errors, float(middle))
