@@ -98,6 +98,7 @@ class Model:
     def judged(self, rows: object, by: str | None = None) -> tuple[Evaluation, list[str]]:
         """Score and judge as `evaluate` does; return what was unusual, too, a sentence each."""
         # scipy.stats takes longer to import than all that a prediction needs
+        from luban.evaluation.caution import cautions
         from luban.evaluation.fairness import num_groups
         from luban.evaluation.judgement import judge
         from luban.evaluation.slices import MAX_VALUES, MIN_ROWS
@@ -132,6 +133,7 @@ class Model:
             by=column,
             seed=criteria.seed,
         )
+        careful = cautions(task, targets, outputs)
         if column is not None and judgement.fairness is None:
             few = DataError(
                 f"{table.name}, column '{column}'",
@@ -142,7 +144,7 @@ class Model:
             if by is not None:
                 raise few
             notes.append(str(few))
-        return replace(evaluation, judgement=judgement), [*prediction.notes, *notes, *not_scored(table)]
+        return replace(evaluation, judgement=judgement), [*prediction.notes, *notes, *careful, *not_scored(table)]
 
     def labelled(self, rows: object) -> tuple[Table, Array]:
         """Return the rows whose target can be read, and their targets."""

@@ -131,6 +131,7 @@ def resolved(run: Run, prepared: Prepared, settings: recipe.TrainConfig) -> RunC
 def judge(run: Run, predictor: Predictor, prepared: Prepared) -> Evaluation:
     """Store with the model what validation rows tell, score the test rows, and write predictions and scores."""
     from luban.evaluation import assess  # scikit-learn takes longer to import than all the rest
+    from luban.evaluation.caution import cautions
 
     parts, config = prepared.parts, run.config
     rows = {
@@ -148,6 +149,7 @@ def judge(run: Run, predictor: Predictor, prepared: Prepared) -> Evaluation:
     artifact.write_json(run.directory / artifact.CALIBRATION, validated.model_dump(mode="json"))
     evaluation, outputs = assess.assess(subject, validated)
     run.note("evaluate", *assess.doubts(subject, validated, evaluation), warning=True)
+    run.note("evaluate", *cautions(predictor.task, rows["test"].targets, outputs))
     artifact.write_json(run.directory / artifact.METRICS, evaluation.to_json())
     target, test = prepared.task.target, rows["test"]
     known = pl.DataFrame({"row": test.table.row_numbers, f"actual_{target}": test.table.frame[target]})

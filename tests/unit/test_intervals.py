@@ -194,8 +194,8 @@ def test_scores_that_only_one_class_has_are_undefined_without_an_error() -> None
 def test_intervals_hold_the_truth_as_often_as_they_say(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulation, "KNOWN_ROWS", 20_000)
     monkeypatch.setattr(simulation, "STRENGTHS", 3)
-    (found,) = simulation.measure([name], [30], 100, 100)[name].values()
+    (found,) = simulation.measure([name], [30], 60, 100)[name].values()
     for metric, cell in found.items():
-        assert cell["covered"] >= 88, (metric, cell)  # 95 less three standard errors of 100 trials
-        assert cell["false_differences"] <= 12, (metric, cell)
+        assert cell["covered"] >= 86, (metric, cell)  # 95 less three standard errors of 60 trials
+        assert cell["false_differences"] <= 13, (metric, cell)
     assert min(cell["covered"] for cell in found.values()) < 100  # the widest intervals hold it, too, and say nothing
