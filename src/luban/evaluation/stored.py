@@ -160,8 +160,8 @@ class Mistake(Open):
 
 
 class Confusion(Open):
-    actual: str
-    predicted: str
+    actual: str | None
+    predicted: str | None
     rows: Count
     share: Number = None
 
