@@ -165,7 +165,21 @@ def test_two_models_of_like_answers_are_not_called_different() -> None:
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_every_metric_says_what_its_interval_rests_on(task: type[Task]) -> None:
     for metric in task.metrics:
-        assert (metric.interval == "means") == (metric.parts is not None) == (metric.formula is not None)
+        assert (metric.interval == "means") == (metric.parts is not None)
+        assert (metric.interval == "share") == (metric.counts is not None)
+        assert (metric.interval == "bounded") == (metric.formula is None)
+
+
+def test_shares_are_those_of_the_answers_that_are_scored() -> None:
+    draw = np.random.default_rng(0)
+    targets, probability = draw.integers(0, 2, 60), draw.random(60)
+    outputs = np.stack([1 - probability, probability], axis=1)
+    for task in (BINARY, BINARY.deciding_at(0.8)):
+        found, said = score_rows(task.metrics, targets, outputs, 20), task.decide(outputs) == 1
+        right = proportion(int((said == targets).sum()), 60)
+        assert (found["accuracy"].low, found["accuracy"].high) == pytest.approx((right.low, right.high))
+        hits = proportion(int((said & (targets == 1)).sum()), int((said | (targets == 1)).sum()))
+        assert (found["f1"].value, found["f1"].low) == pytest.approx((f1_of(hits).value, f1_of(hits).low))
 
 
 def test_functions_of_means_are_the_scores() -> None:

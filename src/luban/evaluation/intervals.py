@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Self
 
 import numpy as np
-from scipy.stats import norm
 
 from luban.tasks.base import Floats
 
-Z = float(norm.ppf(0.975))
+Z = NormalDist().inv_cdf(0.975)
 LOW, HIGH = 2.5, 97.5  # percentiles
 HALF = 0.5  # of a row: what is added of either kind where a spread is measured, as Jeffreys' prior does
 

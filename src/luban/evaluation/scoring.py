@@ -12,11 +12,10 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
 
 from luban.data.draw import sample_rows
 from luban.evaluation.bootstrap import MAX_ROWS, RESAMPLES, weights_of_resamples
-from luban.evaluation.intervals import HALF, Score, Z, studentised, wilson
+from luban.evaluation.intervals import HALF, Score, Z, proportion, studentised, wilson
 from luban.tasks.base import Array, Floats, Metric, Task
 
 COPIES = 256  # rows that are doubted, about
@@ -36,10 +35,11 @@ def score_rows(
 ) -> dict[str, Score]:
     """Return the score by each metric, with its 95 % interval.
 
-    A share has Wilson's interval. So has another score between 0 and 1, with as many rows as its variance is worth:
-    that of resamples of the rows and of a few doubted ones beside them (`doubted`), without which a perfect score would
-    have none. Functions of means have the studentised bootstrap's, on the scale of the logarithm of their distance from
-    the best score, of numbers widened to what the plain scale says.
+    A share has Wilson's interval, and so has what ascends with one, as F1 of one class does. So has another score
+    between 0 and 1, with as many rows as its variance is worth: that of resamples of the rows and of a few doubted ones
+    beside them (`doubted`), without which a perfect score would have none. Functions of means have the studentised
+    bootstrap's, on the scale of the logarithm of their distance from the best score, of numbers widened to what the
+    plain scale says.
     """
     rows = _Rows.of(targets, (outputs,), seed)
     values = {metric.name: _value(metric, targets, outputs) for metric in metrics}
@@ -48,7 +48,7 @@ def score_rows(
     for metric in metrics:
         value = values[metric.name]
         if metric.interval == "share":
-            found[metric.name] = wilson(value, len(targets))
+            found[metric.name] = _of_share(metric, value, targets, outputs)
         elif metric.interval == "bounded":
             smoothed, variance = spread[metric.name]
             worth = smoothed * (1 - smoothed) / variance if variance > 0 else len(rows.targets)
@@ -203,6 +203,14 @@ def _spread(
     return found
 
 
+def _of_share(metric: Metric, value: float, targets: Array, outputs: Floats) -> Score:
+    assert metric.counts is not None
+    assert metric.formula is not None
+    share = proportion(*metric.counts(targets, outputs))
+    low, high = metric.formula(np.array([[share.low], [share.high]])).tolist()
+    return Score(value, low, high)
+
+
 def _of_means(metric: Metric, value: float, rows: _Rows, resamples: int, seed: int) -> Score:
     assert metric.parts is not None
     assert metric.formula is not None
@@ -236,6 +244,8 @@ def _difference_of_means(one: Metric, other: Metric, value: float, rows: _Rows) 
         assert one.formula is not None
         assert other.formula is not None
         return other.formula(means[:, width:]) - one.formula(means[:, :width])
+
+    from scipy.stats import t as student  # takes long to import: not before the first step
 
     both = np.concatenate([mine, theirs], axis=1)
     pooled = np.tile((mine.mean(axis=0) + theirs.mean(axis=0)) / 2, 2)  # slopes as if the two were equal, as a test has

@@ -47,9 +47,10 @@ class Metric:
     weights is (R, rows): how often each row counts in each of R bootstrap resamples. of_answers: whether it depends on
     the labels that are said alone, and not on how probable they are.
 
-    interval: how sure it is follows from what it is made of: a `share` of rows, a score `bounded` by 0 and 1, or
-    `means`: a function of means over rows. Of these parts(targets, outputs) -> (rows, K) is what is averaged,
-    formula((R, K)) -> (R,) the score of the averages, and best the score that nothing can pass.
+    interval: how sure it is follows from what it is made of: a `share` of rows, or what ascends with one, a score
+    `bounded` by 0 and 1, or `means`: a function of means over rows. Of a share, counts(targets, outputs) is how many
+    rows have it, and of how many. Of means, parts(targets, outputs) -> (rows, K) is what is averaged, best the score
+    that nothing can pass. formula: from shares or means, (R, K), to scores, (R,).
     """
 
     name: str
@@ -57,6 +58,7 @@ class Metric:
     higher_is_better: bool = True
     of_answers: bool = True
     interval: Literal["share", "bounded", "means"] = "bounded"
+    counts: Callable[[Array, Floats], tuple[int, int]] | None = None
     parts: Callable[[Array, Floats], Floats] | None = None
     formula: Callable[[Floats], Floats] | None = None
     best: float = 0.0

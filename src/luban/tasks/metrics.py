@@ -218,8 +218,11 @@ def of_answers(metrics: tuple[Metric, ...], answers: Callable[[Floats], Floats])
     (rows, C) of 0 and 1; metrics of probabilities stay as they are."""
 
     def scored(metric: Metric) -> Metric:
+        counts = metric.counts
         return replace(
-            metric, compute=lambda targets, outputs, weights: metric.compute(targets, answers(outputs), weights)
+            metric,
+            compute=lambda targets, outputs, weights: metric.compute(targets, answers(outputs), weights),
+            counts=None if counts is None else lambda targets, outputs: counts(targets, answers(outputs)),
         )
 
     return tuple(scored(metric) if metric.of_answers else metric for metric in metrics)
@@ -235,6 +238,16 @@ def _r2_of_means(means: Floats) -> Floats:
     return 1 - _ratio(means[:, 2], np.maximum(means[:, 1] - means[:, 0] ** 2, 0.0))
 
 
+def _right(targets: Array, outputs: Floats) -> tuple[int, int]:
+    return int((outputs.argmax(axis=1) == targets).sum()), len(targets)
+
+
+def _found(targets: Array, outputs: Floats) -> tuple[int, int]:
+    """The positive rows that are found, of those that are found, false or missed."""
+    present, said = targets == 1, outputs.argmax(axis=1) == 1
+    return int((present & said).sum()), int((present | said).sum())
+
+
 def _first(means: Floats) -> Floats:
     return means[:, 0]
 
@@ -248,11 +261,12 @@ LOG_LOSS = Metric(
     parts=lambda targets, outputs: log_losses(targets, outputs)[:, None],
     formula=_first,
 )
-ACCURACY = Metric("accuracy", accuracy, interval="share")
+ACCURACY = Metric("accuracy", accuracy, interval="share", counts=_right, formula=_first)
+F1 = Metric("f1", f1, interval="share", counts=_found, formula=lambda shares: 2 * shares[:, 0] / (1 + shares[:, 0]))
 BINARY = (
     ACCURACY,
     Metric("balanced_accuracy", balanced_accuracy),
-    Metric("f1", f1),
+    F1,
     Metric("roc_auc", roc_auc, of_answers=False),
     LOG_LOSS,
 )
