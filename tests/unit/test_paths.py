@@ -105,6 +105,12 @@ class TestColumns:
         (found,) = plan(table, target="y")
         assert (found.kind, found.note) == ("image", "")
 
+    @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+    def test_files_with_a_suffix_beside_files_without(self, tmp_path: Path, share: float) -> None:
+        names = [f"images/{number:03}{'.png' * (number % 10 < share * 10)}" for number in range(60)]
+        table = read(manifest(made(tmp_path, *names), names))
+        assert [found.kind for found in plan(table, target="y")] == ["image"]
+
     @pytest.mark.parametrize("suffix", ["", ".png"])
     def test_names_of_files_in_another_folder(self, tmp_path: Path, suffix: str) -> None:
         made(tmp_path, *(f"images/{number:03}.png" for number in range(12)), "other/x.png")

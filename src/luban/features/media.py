@@ -54,12 +54,16 @@ def match_files(profile: ColumnProfile, kind: str) -> float:
     if lower.str.contains_any(sorted(SUFFIXES[kind])).sum() >= MATCHING_SHARE * len(cells):
         # Most columns are not like that, and a path is slow to take apart.
         share = sum(_is_path(cell) and kind_by_name(cell) == kind for cell in cells) / len(cells)
-    if share >= MATCHING_SHARE:
-        found = any(_found(profile.folder, cell) for cell in cells[:PROBED_PATHS])
-        return share * (SURE_WITH_FILES if found else SURE_BY_NAME)
     is_many = profile.num_unique >= MATCHING_SHARE * (profile.num_rows - profile.num_missing)
-    probed = cells[:: max(1, len(cells) // PROBED_NAMES)][:PROBED_NAMES] if is_many else []
-    return SURE_WITH_FILES if probed and all(_kind_of_file(profile.folder, cell) == kind for cell in probed) else 0.0
+    probed = cells[:: max(1, len(cells) // PROBED_NAMES)][:PROBED_NAMES] if is_many and share < 1 else []
+    is_file = [_kind_of_file(profile.folder, cell) == kind for cell in probed]
+    if any(is_file) and all(found or kind_by_name(cell) == kind for found, cell in zip(is_file, probed, strict=True)):
+        return SURE_WITH_FILES
+    if share < MATCHING_SHARE:
+        return 0.0
+    return share * (
+        SURE_WITH_FILES if any(_found(profile.folder, cell) for cell in cells[:PROBED_PATHS]) else SURE_BY_NAME
+    )
 
 
 def path_note(profile: ColumnProfile) -> str:
