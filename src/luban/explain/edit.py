@@ -80,8 +80,11 @@ def _other_cells(question: Question, cells: pl.DataFrame, reference: Table, effo
         variants = pl.concat([row] * len(tried))
         for name in free:
             places = [place for place, (column, *_) in enumerate(tried) if column == name]
-            values = pl.Series([value for column, value, _ in tried if column == name], dtype=row.schema[name])
-            variants = variants.with_columns(variants[name].scatter(places, values))
+            values = [_plain(value) for column, value, _ in tried if column == name]
+            changed = variants[name].to_list()  # lists cannot be set in place
+            for place, value in zip(places, values, strict=True):
+                changed[place] = value
+            variants = variants.with_columns(pl.Series(name, changed, dtype=row.schema[name]))
         table = Table(variants, reference.name, reference.folder, np.arange(len(variants)))
         inputs, _ = cache.encode(schema, table, None, None)
         outputs = question.predictor.outputs(Dataset.of(schema, inputs, None))
