@@ -29,6 +29,7 @@ from luban.features.dataset import Dataset
 from luban.features.labels import doubt
 from luban.features.learned import clauses
 from luban.features.parsing import columns as written
+from luban.features.parsing.date_format import in_time
 from luban.features.parsing.numbers import Writing
 from luban.features.schema import ColumnPlan, Schema
 from luban.models import network as networks
@@ -292,9 +293,10 @@ def divide(
         config = config.model_copy(update={"seed": run.config.seed})
     if "validation" in given:
         config = config.model_copy(update={"validation": 0.0})
-    whole = len(kept) == len(table)
+    rows_left = table if len(kept) == len(table) else table.take(kept)
+    by_time = config.column if config.method == "time" else None
     found = split(
-        table if whole else table.take(kept),
+        in_time(rows_left, by_time, run.config.features.date.order),
         target,
         inputs,
         config,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 
 import numpy as np
@@ -9,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luban.core.errors import DataError
+from luban.data.table import Table
+from luban.features import cache
 from luban.features.base import ColumnProfile, FitContext
 from luban.features.date import DateConfig, DateFeature, doubt
-from luban.features.parsing.date_format import parse_dates
+from luban.features.parsing.date_format import in_time, parse_dates
+from luban.features.schema import Schema
 
 
 def fit(cells: object, config: DateConfig | None = None, missing_values: frozenset[str] = frozenset()) -> DateFeature:
@@ -215,6 +219,9 @@ def test_an_order_that_the_new_cells_leave_open_is_that_of_training_or_is_told()
     assert read(fit(["31/03/2016", "01/04/2016"])) == datetime(2016, 4, 3)
     assert read(fit(["03/31/2016", "04/01/2016"])) == datetime(2016, 3, 4)
     assert read(fit(["2016-03-31"], DateConfig(day_first=True))) == datetime(2016, 4, 3)
+    assert read(fit(["03-31-2016"])) == datetime(2016, 3, 4)
+    assert read(fit(["31-03-2016"])) == datetime(2016, 4, 3)
+    assert read(fit(["31.03.2016"])) == datetime(2016, 4, 3)
     assert read(fit(["2016-03-31"])) == {
         0: "expected a date that tells the day from the month, found '03/04/2016'. Write it like 2016-12-31"
     }
@@ -285,3 +292,25 @@ def test_a_state_without_zones_is_that_of_an_older_run() -> None:
     frame = pl.DataFrame({"when": ["03/04/2016 10:00+02:00"]})
     assert old.encode(frame).column.values[0, 0] == pytest.approx(3 + 10 / 24)  # days since the 31st of March
     assert old.remarks(frame) == []
+
+
+def test_rows_are_put_in_the_order_of_their_dates_however_they_are_written() -> None:
+    cells = ["02/01/2016", "31/12/2015", "01/02/2016", "13/01/2016"]
+    rows = Table(pl.DataFrame({"when": cells}), "rows.csv", None, np.arange(1, 5))
+    assert in_time(rows, "when", None).frame["when"].arg_sort().to_list() == [1, 0, 3, 2]
+    open_rows = rows.take(np.array([0, 2]))
+    assert in_time(open_rows, "when", None) is open_rows
+    assert in_time(open_rows, "when", "mdy").frame["when"].to_list() == [datetime(2016, 2, 1), datetime(2016, 1, 2)]
+    unread = replace(rows, frame=pl.DataFrame({"when": [*cells[:3], None]}))
+    assert in_time(unread, "when", None) is unread
+
+
+def test_the_order_is_found_in_all_rows_before_they_are_encoded_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "CHUNK_ROWS", 2)
+    fitted = Schema((fit(["2016-01-01", "2016-12-31"]),), {}, None)
+    cells = ["03/04/2016", "04/05/2016", "05/06/2016", "06/07/2016", "31/12/2016"]
+    rows = Table(pl.DataFrame({"when": cells}), "new.csv", None, np.arange(1, 6))
+    inputs, bad = cache.encode(fitted, rows, None, None)
+    assert bad == {}
+    days = inputs["when"].values[:, 0] * 365
+    np.testing.assert_allclose(days, [93, 124, 156, 187, 365], atol=1e-3)  # since the 1st of January

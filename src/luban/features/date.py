@@ -124,8 +124,8 @@ class DateFeature(Feature):
             return self
         order = self.order if len(found.orders) != 1 else found.order
         day_format = TIME_OF_DAY if self.day_format == TIME_OF_DAY else found.day_format
-        if len(found.orders) > 1 and order not in found.orders:
-            day_format = None
+        if len(found.orders) > 1:
+            day_format = reordered(day_format, order) if order in found.orders else None
         if parse_dates(series, day_format, order).is_not_null().sum() <= num_read:
             return self
         return replace(self, day_format=day_format, order=order)

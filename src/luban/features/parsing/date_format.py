@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import polars as pl
 
+from luban.data.table import Table
 from luban.features import epoch
+from luban.features.cells import strings
 from luban.features.parsing import dates
 from luban.features.parsing.date_grammar import Order
 from luban.features.parsing.dates import TIME_OF_DAY
@@ -79,6 +81,21 @@ def reader(series: pl.Series) -> Callable[[pl.Series], pl.Series] | None:
     return lambda cells: parse_dates(cells, found.day_format, order)
 
 
+def in_time(table: Table, column: str | None, order: Order | None) -> Table:
+    """Return a table whose column of dates is typed, where all its cells can be read and the order of day and month is
+    known, so that its rows can be put in order; otherwise as it is."""
+    if column is None or column not in table.columns:
+        return table
+    cells = table.frame[column]
+    found = find_format(cells) if cells.dtype == pl.String else None
+    known = order if found is not None and order in found.orders else None if found is None else found.order
+    if found is None or (len(found.orders) > 1 and known is None):
+        return table
+    times = parse_dates(cells, found.day_format, known)
+    is_read = times.null_count() == strings(cells).null_count() == 0
+    return replace(table, frame=table.frame.with_columns(times.alias(column))) if is_read else table
+
+
 def _are_compact(series: pl.Series) -> bool:
     numbers = series.drop_nulls() if series.dtype.is_numeric() else series.clear()
     numbers = numbers.drop_nans() if numbers.dtype.is_float() else numbers
@@ -110,7 +127,9 @@ def is_doubtful(found: Format) -> bool:
 
 
 def reordered(day_format: str | None, order: Order) -> str:
-    """Return a format of three numbers with these in another order."""
+    """Return a format of three numbers with these in another order; another format as it is."""
     assert day_format is not None
+    if dates.order_of(day_format) is None:
+        return day_format
     sign, year = day_format[2], "%y" if "%y" in day_format else "%Y"
     return sign.join({"d": "%d", "m": "%m", "y": year}[letter] for letter in order)

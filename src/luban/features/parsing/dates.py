@@ -51,7 +51,8 @@ def parse_text(series: pl.Series, order: Order | None, day_format: str | None = 
     found = pl.Series(series.name, [None] * len(cells), dtype=pl.Datetime("us"))
     of_day = day_format == TIME_OF_DAY
     bare = cells.str.replace(QUICK_ZONE, "$1").str.replace(QUICK_WEEKDAY, "")
-    for way in () if of_day else _quick(day_format):
+    contradicts = order is not None and order_of(day_format) not in (None, order)
+    for way in () if of_day else _quick(None if contradicts else day_format):
         left = (found.is_null() & cells.is_not_null()).arg_true()
         if not len(left) or not _read_quickly(bare.gather(left.head(HEAD)), way).is_not_null().any():
             continue

@@ -30,6 +30,7 @@ ALONE, ALONE_OF_PAIRS = (
     0.95,
 )  # of the pieces stand alone in some cell; of pairs, one of which may be a mere adjective
 FEWEST_COMBINATIONS = 3
+FIRST = 300  # different cells that are looked at first
 
 STARTS = r"(?s)^(?:[\[({<]|(?:(?:np|numpy|pd)\.)?(?:array|Index|Series|list|tuple|set|frozenset)\s*\(|''$|\"\"$)"
 _CALL = re.compile(r"(?s)(?:(?:np|numpy|pd)\.)?(?:array|Index|Series|list|tuple|set|frozenset)\s*\((.*)\)")
@@ -169,6 +170,8 @@ def _separates(cells: pl.Series, sign: str, *, is_told: bool) -> bool:
     if not len(cells) or share(has_sign) < SEPARATED_SHARE:
         return False
     distinct = cells.unique(maintain_order=True)
+    if _split(distinct.head(FIRST), sign).explode().n_unique() > MOST_PIECES:  # prose, most often
+        return False
     lists = _split(distinct, sign)
     pieces = lists.explode().drop_nulls()
     vocabulary, lengths = pieces.unique(), lists.list.len().fill_null(0)
