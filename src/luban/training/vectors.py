@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 from zipfile import BadZipFile
 
 import numpy as np
@@ -15,10 +16,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from luban.core import artifact
-from luban.core.cache import claim, mark_used
+from luban.core.cache import claim, mark_used, replace_entry
 from luban.core.errors import ArtifactError
 from luban.core.regular import open_regular
+from luban.core.removal import fresh_folder
 from luban.core.tensors import EncodedColumn, Ragged, TensorKind
 from luban.core.version import VERSION
 from luban.features.cache import make_room
@@ -100,10 +101,11 @@ def _stored(file: Path, shape: tuple[int, int]) -> Floats | None:
 
 def _store(file: Path, vectors: Floats) -> list[str]:
     """Keep vectors; a full disk is no reason to stop, since they are needed here only. Returns what is to be told."""
-    with contextlib.suppress(ArtifactError, OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        claim(file.parent, "vectors", file.parent.name)
-        with artifact.atomic(file) as temporary, temporary.open("wb") as opened:
-            np.savez(opened, vectors=vectors)
-        return make_room(file.parent)
+    folder = file.parent
+    with contextlib.suppress(OSError):
+        with fresh_folder(folder.with_name(f".{folder.name[:16]}.{uuid4().hex[:8]}.partial")) as made:
+            claim(made, "vectors", folder.name)
+            np.savez(made / FILE, vectors=vectors)
+            replace_entry(made, folder)
+        return make_room(folder)
     return []
