@@ -31,6 +31,7 @@ from luban.core.system_errors import disk_errors
 Tensors = dict[str, torch.Tensor]
 State = dict[str, Any]
 FORMAT = 2  # raised when a checkpoint of an older format can no longer be gone on from
+REMEMBERED = 8  # parsed files
 KEPT = 2  # newest checkpoints; the newest one from the start of an epoch stays beside them
 BEST, PREFIX = "best-", "step-"
 STEP = re.compile(r"step-(\d{8,})-(\d{5,})\.json")
@@ -86,6 +87,7 @@ class Checkpoints:
     notes: list[str] = field(default_factory=list)
     memory: list[Checkpoint] = field(default_factory=list)
     best_file: dict[str, str] = field(default_factory=dict)
+    parsed: dict[tuple[Path, int, int, int], Content] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.facts = json.loads(json.dumps(self.facts))  # as they are read again
@@ -235,9 +237,17 @@ class Checkpoints:
         if not STEP.fullmatch(path.name):
             return False
         try:
-            return _parsed(path).facts == self.facts
+            return self._content(path).facts == self.facts
         except (OSError, ValueError):
             return False
+
+    def _content(self, path: Path) -> Content:
+        """Parse a JSON file, once as long as it stays as it is: the settings of a wide table are long."""
+        state = path.stat()
+        key = (path, state.st_ino, state.st_size, state.st_mtime_ns)
+        if key not in self.parsed:
+            self.parsed = {**dict(list(self.parsed.items())[-REMEMBERED:]), key: _parsed(path)}
+        return self.parsed[key]
 
     def _written(self, name: str, write: Callable[[Path], None]) -> Path:
         """Write a file of the folder; what stands in its place and is not of this run gets another name."""
@@ -270,7 +280,7 @@ class Checkpoints:
     def _remove_superfluous(self) -> None:
         if self.folder is None or not self.folder.is_dir():
             return
-        contents = {path: _parsed(path) for path in self._paths() if self._wrote(path)}
+        contents = {path: self._content(path) for path in self._paths() if self._wrote(path)}
         paths = list(contents)
         at_start = [path for path in paths if contents[path].state.get("batch") == 0]
         kept = {*paths[-KEPT:], *at_start[-1:]}
