@@ -88,7 +88,7 @@ def main() -> None:
         if debug:
             raise
         tell(f"luban: {error}", "red")
-        sys.exit(error.exit_code)
+        sys.exit(ended(error))
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:  # the panics of Polars are no Exception
@@ -108,9 +108,7 @@ def told(error: BaseException) -> int:
         refused = last_resort(error)
         if refused is not None:
             tell(f"luban: {refused}", "red")
-            if isinstance(refused, ResourceError):
-                os._exit(refused.exit_code)  # libraries that find no memory at their end would crash
-            return refused.exit_code
+            return ended(refused)
         tell(f"luban: an error of Luban's own, {type(error).__name__}: {shown(error, limit=LONGEST)}", "red")
         tell("Add --debug to see where, and report what it prints.", None)
     except Exception as second:
@@ -119,6 +117,14 @@ def told(error: BaseException) -> int:
         os.write(2, NO_MEMORY)  # takes none
         os._exit(1)
     return 2
+
+
+def ended(error: LubanError) -> int:
+    """Return the exit code; where memory was short, end at once: libraries that find none at their end would crash."""
+    if isinstance(error, ResourceError) and "torch" in sys.modules:
+        sys.stdout.flush()
+        os._exit(error.exit_code)
+    return error.exit_code
 
 
 def misused(error: Any) -> None:
