@@ -16,6 +16,7 @@ from luban.core.errors import ArtifactError, ConfigError, LubanError, listed
 from luban.core.paths import as_path
 from luban.core.regular import read_regular
 from luban.core.sentence import sentence
+from luban.core.system_errors import disk_errors
 from luban.data import formulas, samples
 
 RUN_FILES = {  # whatever the manifest of a run says
@@ -48,6 +49,14 @@ def check_output(
     own: a file of a run that this command makes again. Raises ConfigError where the output cannot be written as asked.
     """
     output = as_path(typed)
+    with disk_errors(output, ConfigError):
+        _check(output, inputs, overwrite, tuple(endings), own)
+    return output
+
+
+def _check(
+    output: Path, inputs: Iterable[str | Path | None], overwrite: bool, endings: Sequence[str], own: Path | None
+) -> None:
     if output.suffix not in endings:
         raise ConfigError(
             str(output),
@@ -81,7 +90,6 @@ def check_output(
             found="one",
             action="Rename the output, or add --overwrite",
         )
-    return output
 
 
 def read_by(run: Path) -> list[str]:
@@ -98,13 +106,13 @@ def _check_is_not_read(output: Path, source: Path) -> None:
     """Raise ConfigError where the output is a source, one of a folder's files, or another name of one."""
     if not output.exists():
         return
-    if source.is_dir():
-        is_read = output.resolve().is_relative_to(source.resolve()) or _is_linked_from(source, output)
-        found = f"a file of '{source}'"
-    else:
-        with contextlib.suppress(OSError):
+    is_read, found = False, f"'{source}'" if str(source) == str(output) else f"another name of '{source}'"
+    with contextlib.suppress(OSError):  # a source that cannot be seen is refused by who reads it
+        if source.is_dir():
+            is_read = output.resolve().is_relative_to(source.resolve()) or _is_linked_from(source, output)
+            found = f"a file of '{source}'"
+        else:
             is_read = output.samefile(source)
-        found = f"'{source}'" if str(source) == str(output) else f"another name of '{source}'"
     if is_read:
         raise ConfigError(
             str(output),

@@ -84,6 +84,11 @@ def test_no_file_of_a_folder_that_is_read_is_replaced(data: Path) -> None:
     assert check_output(data, [folder], overwrite=True) == data
 
 
+def test_a_source_that_cannot_be_seen_is_left_to_who_reads_it(data: Path) -> None:
+    for source in (data.with_name("missing.csv"), data.with_name("a" * 300), data / "inside"):
+        assert check_output(data, [source, None, "sample:adult/test.csv"], overwrite=True) == data
+
+
 def run_of(tmp_path: Path, **sources: str) -> Path:
     run = tmp_path / "run"
     (run / artifact.CHECKPOINTS).mkdir(parents=True)
@@ -196,6 +201,7 @@ def test_an_output_needs_a_folder_an_ending_and_a_free_name(data: Path) -> None:
         (data.with_suffix(".txt"), "an ending of '.csv'"),
         (data.parent / "none" / "out.csv", "a folder that exists"),
         (data, "does not exist yet.*--overwrite"),
+        (data.with_name("a" * 300 + ".csv"), "a name that the file system can hold"),
     ):
         with pytest.raises(ConfigError, match=match):
             check_output(output, overwrite=False)
