@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from torch import nn
 
 from luban.core.errors import TrainingError
 from luban.training.batch_size import choose_batch_size, timed
+from luban.training.fit import Job
+from luban.training.recipe import TrainConfig
 
 MANY = 1_000_000
 
@@ -121,3 +124,10 @@ def test_a_timed_step_is_warmed_up_and_repeated() -> None:
     sizes: list[int] = []
     assert timed(sizes.append, repeats=2)(64) >= 0
     assert sizes == [64] * 3
+
+
+def test_a_forward_pass_has_no_more_rows_than_there_are_to_train_on() -> None:
+    config = TrainConfig(batch_size=10_000_000, accumulate=2)
+    assert Job.rows_per_part.fget(SimpleNamespace(config=config, train=range(300))) == 150
+    config = TrainConfig(batch_size=64, accumulate=3)
+    assert Job.rows_per_part.fget(SimpleNamespace(config=config, train=range(300))) == 22

@@ -85,8 +85,8 @@ class Job:
 
     @property
     def rows_per_part(self) -> int:
-        """Rows of one forward pass."""
-        return -(-self.config.rows_per_step // self.config.accumulate)
+        """Rows of one forward pass, of which there are never more than there are to train on."""
+        return -(-min(self.config.rows_per_step, len(self.train)) // self.config.accumulate)
 
     def settle(self, **settings: object) -> None:
         """Replace settings."""
