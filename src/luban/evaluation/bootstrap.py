@@ -13,7 +13,7 @@ from luban.tasks.base import Floats
 RESAMPLES = 1000
 FEW_RESAMPLES = 200  # of trials, of which there are many
 CELLS_AT_ONCE = 2**21  # weights held in memory: 16 MiB
-MAX_ROWS = 20_000  # that are resampled
+MAX_ROWS = 8_000  # that are resampled
 NORMAL_ROWS = 10_000  # from here on the sums of resamples are drawn from the normal law that they tend to
 MAX_FLAGS = 8  # that are told apart as patterns
 

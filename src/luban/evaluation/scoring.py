@@ -87,7 +87,7 @@ def compare_rows(
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Rows that are resampled, at most 20,000 of all. scale: the share of all rows that they are, by which variances
+    """Rows that are resampled, at most 8,000 of all. scale: the share of all rows that they are, by which variances
     shrink (Politis, Romano and Wolf, Subsampling, 1999, section 2.2)."""
 
     targets: Array
