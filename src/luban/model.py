@@ -103,6 +103,7 @@ class Model:
         from luban.evaluation.judgement import judge
         from luban.evaluation.slices import MAX_VALUES, MIN_ROWS
 
+        rows, read = self.predictor.as_trained(self.read(rows))
         table, targets = self.labelled(rows)
         if by is not None:
             table.require(by)
@@ -144,7 +145,13 @@ class Model:
             if by is not None:
                 raise few
             notes.append(str(few))
-        return replace(evaluation, judgement=judgement), [*prediction.notes, *notes, *careful, *not_scored(table)]
+        return replace(evaluation, judgement=judgement), [
+            *read,
+            *prediction.notes,
+            *notes,
+            *careful,
+            *not_scored(table),
+        ]
 
     def labelled(self, rows: object) -> tuple[Table, Array]:
         """Return the rows whose target can be read, and their targets."""

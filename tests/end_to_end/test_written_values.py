@@ -54,11 +54,9 @@ def test_rows_are_read_alike_however_they_are_written(luban, tmp_path: Path) -> 
     assert all(predicted(result.out) == same for result in found.values())
     assert euros[0] in found["euros.csv"].out  # the user's cells stay as they are
 
-    scores = [
-        luban("evaluate", "runs/written", name).out.splitlines()[2:5]
-        for name in ("same.csv", "plain.csv", "plain.jsonl")
-    ]
-    assert scores[0] == scores[1] == scores[2]
+    judged = [luban("evaluate", "runs/written", name) for name in files[:3]]
+    assert len({tuple(result.out.splitlines()[2:5]) for result in judged}) == 1
+    assert "column 'member': values in several spellings are taken for one" in judged[1].err + judged[1].out
 
     pl.read_csv("same.csv", infer_schema=False).with_columns(
         pl.col("member").replace({"True": "oui", "False": "non"})

@@ -52,13 +52,6 @@ def shows_decimal_commas(cells: pl.Series) -> bool:
     return _has_commas(cells, DECIMAL) and not _has_commas(cells, GROUPED)
 
 
-def has_decimal_commas(frame: pl.DataFrame, name: str) -> bool:
-    """Tell whether the commas in a column stand before decimals. Where all may be those of thousands, too, the other
-    columns of the table decide."""
-    columns = (frame[other] for other, dtype in frame.schema.items() if dtype == pl.String)
-    return _has_commas(frame[name], DECIMAL) and any(shows_decimal_commas(cells) for cells in columns)
-
-
 def _has_commas(cells: pl.Series, form: str) -> bool:
     """Tell whether some of the first cells have a comma, and nearly all of those this form."""
     if cells.dtype != pl.String:
