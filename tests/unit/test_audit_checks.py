@@ -186,10 +186,19 @@ def test_rows_to_predict_on_that_come_from_elsewhere_are_found() -> None:
 
 def test_a_training_leaves_out_the_costliest_checks_only() -> None:
     assert audit(subject(clean(), budget=5.0)).skipped == ()
-    report = audit(subject(clean(), budget=0.02))
+    report = audit(subject(clean(), budget=0.03))
     assert set(report.skipped) == {"label-errors", "leakage"}
     assert not set(report.skipped) & set(report.checks)
     assert 1 < report.skipped_seconds < 2
+
+
+def test_a_training_does_not_wait_for_a_look_at_each_of_many_columns() -> None:
+    columns: dict[str, Any] = {f"c{place}": [row * place % 97 for row in range(100)] for place in range(1, 1_001)}
+    report = audit(subject(columns | {"y": ["a", "b"] * 50}, budget=2.0))
+    assert report.skipped_seconds > 10  # a model of each column alone
+    assert "leakage" in report.skipped
+    assert {"duplicates", "conflicting"} <= set(report.checks)
+    assert report.seconds < 20
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,19 @@ def test_an_input_that_changes_nothing_is_named() -> None:
     assert found(result, INPUTS).found == "no change with 'pay'"
 
 
+def test_inputs_with_a_slope_are_not_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(independence, "_exchanged", lambda trial, network, name, *_: asked.append(name) or [])
+    monkeypatch.setattr(independence, "_random", lambda *_: [])
+    preflight(trial(build=Deaf))
+    assert asked == ["pay"]
+
+
+def test_of_many_inputs_in_doubt_some_are_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(independence, "MOST_EXCHANGED", 2)
+    assert found(preflight(trial(build=Dead)), INPUTS).found == "no change with 'age', 'city'"
+
+
 def test_a_column_that_is_constant_is_no_unused_input() -> None:
     constant = {"city": EncodedColumn(TensorKind.IDS, np.full(96, 3)), "age": columns_of()["pay"]}
     assert found(preflight(trial(inputs=constant)), INPUTS).status == "passed"

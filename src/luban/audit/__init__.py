@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from luban.audit.columns import audit_constant, audit_identifiers, audit_inputs, audit_unique
 from luban.audit.cost import (
+    ROWS_SECONDS,
     Cost,
     label_error_seconds,
     language_seconds,
@@ -59,10 +60,10 @@ CHECKS: tuple[Check, ...] = (
     Check("unreadable", audit_unreadable, per_cell(1e-7, *FILE_KINDS), FILE_KINDS),
     Check("leakage", audit_leakage, leakage_seconds),
     Check("order", audit_order),
-    Check("duplicates", audit_duplicates, per_cell(1e-7)),
-    Check("conflicting", audit_conflicting, per_cell(1e-7)),
+    Check("duplicates", audit_duplicates, per_cell(1e-7, column=ROWS_SECONDS)),
+    Check("conflicting", audit_conflicting, per_cell(1e-7, column=ROWS_SECONDS)),
     Check("near-duplicates", audit_near, near_seconds, FILE_KINDS),
-    Check("overlap", audit_overlap, per_cell(1e-6), needs_others=True),
+    Check("overlap", audit_overlap, per_cell(1e-6, column=ROWS_SECONDS), needs_others=True),
     Check("shared-files", audit_shared_files, per_cell(1e-7, *FILE_KINDS)),
     Check("constant", audit_constant),
     Check("identifiers", audit_identifiers),

@@ -6,8 +6,9 @@ cifar10, spoken digits and 100,000 texts, and rounded up.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,11 @@ READ_CHARACTERS = 1_000  # of a text; no check reads further
 
 FILE_SECONDS = {"image": 1.3e-4, "audio": 9e-4}  # to decode one of a few hundred bytes, and compare it
 BYTE_SECONDS = 5e-8  # of larger files
-LIBRARY_SECONDS, LEAKAGE_CELL = 1.0, 1e-6
+COLUMN_SECONDS, ROWS_SECONDS = 1e-3, 1e-4  # of a look at a column of few cells, and at it in the rows as a whole
+LIBRARY_SECONDS, LEAKAGE_CELL, LEAKAGE_COLUMN = 1.0, 1e-6, 1e-2
 NEAR_CHARACTER, LANGUAGE_CHARACTER = 5e-7, 1e-7
 WORD_CHARACTER, CJK_CHARACTER = 1e-6, 5e-6  # to count words, or characters and pairs and triples of them
-PLAIN_CELL = 4e-7  # of numbers and categories, to be made features of
+PLAIN_CELL, PLAIN_COLUMN = 4e-7, 2e-3  # of numbers and categories, to be made features of
 FIT_SECONDS = 8e-10  # a step, a row, a feature that is not zero, and a class
 CHARACTERS_A_FEATURE = 4
 FILE_FEATURES = {"image": 264, "audio": 136}  # that the linear model has of each
@@ -38,8 +40,8 @@ EDGE_SECONDS = 2e-4  # to find them in an image that is decoded
 
 @dataclass(frozen=True)
 class Size:
-    """cells: of the inputs, by kind. characters: of all texts. is_cjk: Chinese or Japanese ones. file_bytes: of all
-    files, by kind. classes: that a linear model would tell apart, 1 where there are two, or numbers."""
+    """cells, columns: of the inputs, by kind. characters: of all texts. is_cjk: Chinese or Japanese ones. file_bytes:
+    of all files, by kind. classes: that a linear model would tell apart, 1 where there are two, or numbers."""
 
     rows: int
     cells: dict[str, int]
@@ -47,6 +49,7 @@ class Size:
     is_cjk: bool
     file_bytes: dict[str, float]
     classes: int
+    columns: dict[str, int] = field(default_factory=dict)
 
     @property
     def all_cells(self) -> int:
@@ -63,7 +66,8 @@ Cost = Callable[[Size], float]  # seconds
 def size_of(subject: Subject) -> Size:
     """Look at a few cells of each column."""
     rows = len(subject)
-    cells = {kind: rows * len(subject.of_kind(kind)) for kind in {subject.kinds[name] for name in subject.inputs}}
+    columns = Counter(subject.kinds[name] for name in subject.inputs)
+    cells = {kind: rows * count for kind, count in columns.items()}
     texts = [strings(_drawn(subject.frame[name], SAMPLE)).drop_nulls() for name in subject.of_kind("text")]
     lengths = [text.str.slice(0, READ_CHARACTERS).str.len_chars().to_numpy() for text in texts]
     classes = subject.labels.n_unique() if subject.has_classes else 1
@@ -76,6 +80,7 @@ def size_of(subject: Subject) -> Size:
             kind: rows * sum(_mean_bytes(subject, name) for name in subject.of_kind(kind)) for kind in FILE_KINDS
         },
         classes=1 if classes <= 2 else classes,
+        columns=dict(columns),
     )
 
 
@@ -97,14 +102,18 @@ def _bytes_of(cell: object, folder: Path | None) -> int:
     return len(cell) if isinstance(cell, bytes) else 0
 
 
-def per_cell(seconds: float, *kinds: str) -> Cost:
-    """Return the cost of a check that looks once at each input, or at those of some kinds."""
-    return lambda size: seconds * (sum(size.cells.get(kind, 0) for kind in kinds) if kinds else size.all_cells)
+def per_cell(seconds: float, *kinds: str, column: float = COLUMN_SECONDS) -> Cost:
+    """Return the cost of a check that looks once at each input, or at those of some kinds. column: seconds for each,
+    however few its cells."""
+    return lambda size: sum(
+        seconds * size.cells.get(kind, 0) + column * size.columns.get(kind, 0) for kind in kinds or size.cells
+    )
 
 
 def leakage_seconds(size: Size) -> float:
     """Of scikit-learn's import, and of models of single columns."""
-    return LIBRARY_SECONDS + LEAKAGE_CELL * size.all_cells
+    modelled = sum(size.columns.get(kind, 0) for kind in ("number", "date", "category"))
+    return LIBRARY_SECONDS + LEAKAGE_CELL * size.all_cells + LEAKAGE_COLUMN * modelled
 
 
 def language_seconds(size: Size) -> float:
@@ -124,5 +133,6 @@ def label_error_seconds(size: Size) -> float:
     features = plain + size.characters / CHARACTERS_A_FEATURE + files
     fitted = features * min(1.0, FITTED_ROWS / max(size.rows, 1)) * size.classes
     reading = (CJK_CHARACTER if size.is_cjk else WORD_CHARACTER) * size.characters + PLAIN_CELL * plain
+    reading += PLAIN_COLUMN * sum(count for kind, count in size.columns.items() if kind not in ("text", *FILE_KINDS))
     reading += EDGE_SECONDS * size.cells.get("image", 0)
     return reading + FIT_SECONDS * FOLDS * DENSE_STEPS * fitted

@@ -14,7 +14,7 @@ from luban.explain.check import RANDOM_ORDERS
 from luban.explain.edit import MOST_WORDS
 from luban.explain.effort import BRIEF, FEWEST_WORDS, Effort
 from luban.explain.explain import explain_row
-from luban.explain.importance import Importance, drawn, permutation_importance
+from luban.explain.importance import MAX_COLUMNS, Importance, drawn, permutation_importance
 from luban.explain.methods import AUTO, choose
 from luban.explain.question import ask
 from luban.explain.result import Explanations
@@ -26,6 +26,7 @@ ROWS_OF_EACH = 2  # mistakes, and right answers
 LOOKED_AT = 32  # rows that right answers are sought among
 BUDGET = 700e9  # floating-point operations of all rows together: three seconds for MiniLM on two cores
 IMPORTANCE_BUDGET = 250e9
+MANY_COLUMNS = 500  # of a row that is not explained, since each of them is changed by itself
 
 
 def explain_examples(
@@ -42,14 +43,21 @@ def explain_examples(
         return Explanations(importance, metric.name, ()), []
     middle = int(np.argsort(dataset.lengths, kind="stable")[len(dataset) // 2])
     flops = ask(predictor, dataset, middle, table.frame[middle]).flops
-    if len(predictor.schema.features) > 1:
+    num_columns = len(predictor.schema.features)
+    notes = (
+        [f"importance is measured for {MAX_COLUMNS} of {num_columns:,} columns"] if num_columns > MAX_COLUMNS else []
+    )
+    if num_columns > 1:
         rows = drawn(np.arange(len(dataset)), seed, int(IMPORTANCE_BUDGET / flops))
         importance = permutation_importance(predictor, dataset.select(rows), metric, seed=seed)
     try:
         captum.library()
     except ConfigError:
         left_out = "no row is explained without the package captum: `pip install 'luban[explain]'`"
-        return Explanations(importance, metric.name, ()), [left_out]
+        return Explanations(importance, metric.name, ()), [*notes, left_out]
+    left_out = "no row is explained, since that takes long with this model; `luban explain` explains any"
+    if num_columns > MANY_COLUMNS:
+        return Explanations(importance, metric.name, ()), [*notes, left_out]
     costs = _cost(flops, BRIEF) * np.maximum(1.0, dataset.lengths / max(1, dataset.lengths[middle]))
     places = {int(row): place for place, row in enumerate(table.row_numbers)}
     wrong = affordable([places[row] for row in mistakes if row in places], costs)
@@ -58,8 +66,7 @@ def explain_examples(
     for position in wrong + right:
         question = ask(predictor, dataset, position, table.frame[position])
         found.append(explain_row(question, table, position, choose(AUTO, set()), seed=seed, effort=BRIEF))
-    left_out = "no row is explained, since that takes long with this model; `luban explain` explains any"
-    return Explanations(importance, metric.name, tuple(found)), [] if found else [left_out]
+    return Explanations(importance, metric.name, tuple(found)), [*notes, *([] if found else [left_out])]
 
 
 def affordable(positions: Sequence[int], costs: Floats) -> list[int]:

@@ -19,11 +19,12 @@ from luban.evaluation.bootstrap import weights_of_resamples
 from luban.evaluation.intervals import Score
 from luban.features.dataset import Dataset
 from luban.models.mlp import CategoryEmbedding
-from luban.models.network import vector_name
+from luban.models.network import Network
 from luban.predictor import Predictor
 from luban.tasks.base import Floats, Metric
 
 MIN_ROWS, MAX_ROWS, REPEATS, RESAMPLES = 50, 500, 5, 200
+MAX_COLUMNS = 300  # measured; of more, those along whose vectors the outputs change most
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,9 @@ def drawn(rows: npt.NDArray[np.int64], seed: int, most: int = MAX_ROWS) -> npt.N
 def permutation_importance(
     predictor: Predictor, dataset: Dataset, metric: Metric, *, seed: int = 0, repeats: int = REPEATS
 ) -> tuple[Importance, ...]:
-    """Return the importance of every column, the most important first. dataset: with targets.
+    """Return the importance of every column, or of MAX_COLUMNS of more, the most important first.
 
+    dataset: with targets.
     Each input is encoded once: changing the places of its cells is changing the places of its vectors.
     """
     draw = np.random.default_rng(seed)
@@ -56,23 +58,39 @@ def permutation_importance(
     joined_BD = predictor.vectors(dataset)
     names = sorted(network.names, key=lambda name: isinstance(network.encoder(name), CategoryEmbedding))
     ends = np.cumsum([network.encoder(name).output_dim for name in names]).tolist()
-    vectors = {name: joined_BD[:, start:end] for name, start, end in zip(names, [0, *ends[:-1]], ends, strict=True)}
+    places = {name: slice(start, end) for name, start, end in zip(names, [0, *ends[:-1]], ends, strict=True)}
 
-    def outputs(changed: dict[str, Tensor]) -> Floats:
-        inputs: Any = {vector_name(name): (vectors | changed)[name].to(predictor.device) for name in network.names}
+    def outputs(joined: Tensor) -> Floats:
         with torch.inference_mode():
-            found: Floats = predictor.task.outputs(network(inputs).float().cpu() / predictor.temperature).numpy()
+            logits = network.from_joined(joined.to(predictor.device)).float().cpu()
+            found: Floats = predictor.task.outputs(logits / predictor.temperature).numpy()
         return found
 
     sign = 1.0 if metric.higher_is_better else -1.0
     weights = np.concatenate([np.ones((1, len(dataset))), *weights_of_resamples(len(dataset), RESAMPLES, seed)])
-    whole = metric.compute(targets, outputs({}), weights)
+    whole = metric.compute(targets, outputs(joined_BD), weights)
+    features = predictor.schema.features
+    if len(features) > MAX_COLUMNS:
+        changes = _changes(network, joined_BD.to(predictor.device))
+        order = sorted(features, key=lambda feature: -float(changes[places[feature.name]].sum()))
+        features = order[:MAX_COLUMNS]
     found = []
-    for feature in predictor.schema.features:
+    for feature in features:
         drops = np.zeros(len(weights))
         for _ in range(repeats):
             order = torch.from_numpy(draw.permutation(len(dataset)))
-            permuted = metric.compute(targets, outputs({feature.name: vectors[feature.name][order]}), weights)
+            changed = joined_BD.clone()
+            changed[:, places[feature.name]] = joined_BD[order, places[feature.name]]
+            permuted = metric.compute(targets, outputs(changed), weights)
             drops += sign * (whole - permuted) / repeats
         found.append(Importance(" + ".join(feature.columns), Score.of(float(drops[0]), drops[1:])))
     return tuple(sorted(found, key=lambda item: -np.nan_to_num(item.drop.value, nan=-np.inf)))
+
+
+def _changes(network: Network, joined_BD: Tensor) -> Tensor:
+    """Return (D,) how much the logits change along each component of the joined vector, to first order."""
+    leaf = joined_BD.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        logits = network.from_joined(leaf).float()
+        slopes = torch.autograd.grad((logits - logits.mean(dim=0)).square().sum(), leaf)[0]
+    return (slopes.abs().mean(dim=0) * joined_BD.std(dim=0, correction=0)).cpu()

@@ -27,6 +27,15 @@ def strings(series: pl.Series) -> pl.Series:
     return stripped.set(stripped == "", None)
 
 
+def plain_numbers(series: pl.Series) -> pl.Series | None:
+    """Return the cells of a column of strings as numbers where each that is there is one as it stands, else nothing;
+    it takes a hundredth of what a look at other cells takes."""
+    if series.dtype != pl.String:
+        return None
+    plain = series.cast(pl.Float64, strict=False)
+    return plain if plain.null_count() == series.null_count() else None
+
+
 def commonest(cells: pl.Series) -> pl.Series:
     """Return the different strings that are there, the most frequent first, those that are as frequent by name."""
     counts = cells.drop_nulls().alias("cell").value_counts(name="count")

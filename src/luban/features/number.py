@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -17,7 +18,7 @@ from luban.core.sentence import Sentence, sentence
 from luban.core.strict import Count, NotNegative
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
-from luban.features.cells import quoted, share, strings
+from luban.features.cells import plain_numbers, quoted, share, strings
 from luban.features.learned import clauses, lacking, missing
 from luban.features.parsing.numbers import reads
 
@@ -52,12 +53,22 @@ def parse_numbers(
     elif dtype == pl.Time:
         series = series.cast(pl.Int64) / 1e9
     elif not (dtype.is_numeric() or dtype == pl.Boolean):
+        plain = plain_numbers(series)
+        if plain is not None and not _codes(missing_values):
+            return plain.fill_null(math.nan).to_numpy(), np.zeros(len(series), np.bool_)
         cells = strings(series)
         found = reads(cells.set(cells.is_in(list(missing_values)), None))
         return found.values, found.is_other
     numbers = series.cast(pl.Float64).fill_null(math.nan).to_numpy()
-    codes = pl.Series(list(missing_values), dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls().to_numpy()
-    return np.where(np.isin(numbers, codes), math.nan, numbers), np.zeros(len(series), np.bool_)
+    if codes := _codes(missing_values):
+        numbers = np.where(np.isin(numbers, codes), math.nan, numbers)
+    return numbers, np.zeros(len(series), np.bool_)
+
+
+@lru_cache(maxsize=8)
+def _codes(missing_values: frozenset[str]) -> tuple[float, ...]:
+    """Return the numbers that mean 'missing'."""
+    return tuple(pl.Series(list(missing_values), dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls())
 
 
 def _advice(cell: str) -> str:

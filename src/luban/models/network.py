@@ -216,6 +216,7 @@ class Network(nn.Module):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.names = [item.name for item in spec.inputs]
+        self._places = {name: place for place, name in enumerate(self.names)}
         self.unknown = {item.name: item.unknown for item in spec.inputs if any(item.unknown)}
         self.encoders = nn.ModuleList(
             ARCHITECTURES[spec.encoders[item.name].architecture].build(spec.encoders[item.name], item)
@@ -227,13 +228,13 @@ class Network(nn.Module):
         self.head = nn.Linear(self.fusion.output_dim, spec.output_dim)
 
     def encoder(self, name: str) -> Encoder:
-        encoder = self.encoders[self.names.index(name)]
+        encoder = self.encoders[self._places[name]]
         assert isinstance(encoder, Encoder)
         return encoder
 
     def encoder_prefix(self, name: str) -> str:
         """The prefix of the names of an encoder's parameters."""
-        return f"encoders.{self.names.index(name)}."
+        return f"encoders.{self._places[name]}."
 
     def join(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:
         """Return the encoders' vectors side by side, (B, D), those of categories last."""
@@ -260,5 +261,9 @@ class Network(nn.Module):
         return torch.cat(vectors, dim=1)
 
     def forward(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:
-        logits: Tensor = self.head(self.dropout(self.fusion(self.join(inputs))))
+        return self.from_joined(self.join(inputs))
+
+    def from_joined(self, joined: Tensor) -> Tensor:
+        """Return the logits (B, output_dim) of joined vectors (B, D)."""
+        logits: Tensor = self.head(self.dropout(self.fusion(joined)))
         return logits

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import polars as pl
 
 from luban.core.sentence import sentence, several
 from luban.data.decimals import Decimal
 from luban.data.table import Table
-from luban.features.cells import quoted, strings
+from luban.features.cells import plain_numbers, quoted, strings
 from luban.features.parsing import numbers, spellings
 from luban.features.parsing.number_marks import unit_key
 from luban.features.parsing.numbers import Writing
 
+DECIMALS = r"\.([0-9]{1,2}|[0-9]{4,})$"  # three may be thousands
 TOLD_VALUES, TOLD_COLUMNS = 3, 8
 BOOLEANS = {"true": "1", "false": "0"}  # in a column of numbers, which the training had as 0 and 1
 
@@ -136,6 +139,10 @@ def _numbers(
     column: pl.Series, hint: Decimal | None, unit: str, missing_values: Collection[str]
 ) -> tuple[numbers.Read, pl.Series]:
     """Return what the cells are as numbers, and the cells written like 1234.5; those that mean 'missing' stay."""
+    plain = plain_numbers(column)
+    if plain is not None and hint != "comma":
+        values = plain.fill_null(math.nan).to_numpy()
+        return numbers.Read(values, np.zeros(len(column), np.bool_), Writing()), column
     cells = strings(column)
     marked = cells.is_in(list(missing_values)).fill_null(False)
     unmarked = cells.set(marked, None)
@@ -158,12 +165,18 @@ def _example(name: str, read: numbers.Read, column: pl.Series) -> str:
 
 def _hints(table: Table, columns: Iterable[str], usual: Decimal | None) -> dict[str, Decimal | None]:
     """Return, for each column of numbers, what stands before decimals in the others, or usually."""
-    own = {name: _tells(table.frame[name]) for name in columns}
-    told = {decimal for decimal in own.values() if decimal is not None}
+    names = list(columns)
+    plain, others = list[str](), list[str]()
+    for name in names:
+        (others if plain_numbers(table.frame[name]) is None else plain).append(name)
+    told = {decimal for name in others if (decimal := _tells(table.frame[name])) is not None}
+    if "point" not in told and any(table.frame[name].str.contains(DECIMALS).any() for name in plain):
+        told.add("point")  # of numbers as a computer writes them, one column tells for all
     together: Decimal | None = next(iter(told)) if len(told) == 1 else None
     # Where nothing tells, '1.234' is what it is to a computer.
     return {
-        name: together or (usual if table.frame[name].str.contains(",", literal=True).any() else None) for name in own
+        name: together or (usual if usual and table.frame[name].str.contains(",", literal=True).any() else None)
+        for name in names
     }
 
 
@@ -171,7 +184,7 @@ def _tells(column: pl.Series) -> Decimal | None:
     cells = strings(column)
     plain = cells.cast(pl.Float64, strict=False)
     if int(plain.null_count()) == int(cells.null_count()):  # most columns: points, if anything
-        return "point" if bool(cells.str.contains(r"\.(\d{1,2}|\d{4,})$").any()) else None
+        return "point" if bool(cells.str.contains(DECIMALS).any()) else None
     return numbers.tells_decimal(cells, is_known=True)
 
 
