@@ -72,8 +72,8 @@ def permutation_importance(
     features = predictor.schema.features
     if len(features) > MAX_COLUMNS:
         changes = _changes(network, joined_BD.to(predictor.device))
-        order = sorted(features, key=lambda feature: -float(changes[places[feature.name]].sum()))
-        features = order[:MAX_COLUMNS]
+        ranked = sorted(features, key=lambda feature: -float(changes[places[feature.name]].sum()))
+        features = tuple(ranked[:MAX_COLUMNS])
     found = []
     for feature in features:
         drops = np.zeros(len(weights))

@@ -55,7 +55,7 @@ def parse_numbers(
     elif not (dtype.is_numeric() or dtype == pl.Boolean):
         plain = plain_numbers(series)
         if plain is not None and not _codes(missing_values):
-            return plain.fill_null(math.nan).to_numpy(), np.zeros(len(series), np.bool_)
+            return plain.to_numpy(), np.zeros(len(series), np.bool_)  # NaN where null
         cells = strings(series)
         found = reads(cells.set(cells.is_in(list(missing_values)), None))
         return found.values, found.is_other

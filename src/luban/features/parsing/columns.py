@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -141,8 +140,7 @@ def _numbers(
     """Return what the cells are as numbers, and the cells written like 1234.5; those that mean 'missing' stay."""
     plain = plain_numbers(column)
     if plain is not None and hint != "comma":
-        values = plain.fill_null(math.nan).to_numpy()
-        return numbers.Read(values, np.zeros(len(column), np.bool_), Writing()), column
+        return numbers.Read(plain.to_numpy(), np.zeros(len(column), np.bool_), Writing()), column
     cells = strings(column)
     marked = cells.is_in(list(missing_values)).fill_null(False)
     unmarked = cells.set(marked, None)
