@@ -121,7 +121,7 @@ def told(error: BaseException) -> int:
 
 def ended(error: LubanError) -> int:
     """Return the exit code; where memory was short, end at once: libraries that find none at their end would crash."""
-    if isinstance(error, ResourceError) and "torch" in sys.modules:
+    if isinstance(error, ResourceError):
         sys.stdout.flush()
         os._exit(error.exit_code)
     return error.exit_code
