@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from luban.commands.options import Settings
+from luban.core.address_space import TRAINED_BYTES, check_room_to_load
 
 
 def find_lr(
@@ -17,6 +18,7 @@ def find_lr(
     runs: Annotated[str | None, typer.Option(help="The folder for run directories.")] = None,
 ) -> None:
     """Try learning rates from tiny to huge in one short training, draw the losses, and propose a rate."""
+    check_room_to_load(TRAINED_BYTES)
     from luban import config as configuration
     from luban import interface
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from luban.commands.options import Quiet, Settings
+from luban.core.address_space import TRAINED_BYTES, check_room_to_load
 
 
 def train(
@@ -30,6 +31,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a model (`luban train reviews.csv --target label`), or go on with one (`luban train --resume RUN`)."""
+    check_room_to_load(TRAINED_BYTES)
     from luban import config as configuration
     from luban import interface
     from luban.core.errors import ConfigError

@@ -10,6 +10,7 @@ from pathlib import Path
 from luban.core.errors import ResourceError
 
 LOADED_BYTES = 2_000_000_000  # what torch, Polars, SciPy and scikit-learn reserve on two cores: 1.96 GB
+TRAINED_BYTES = 2_100_000_000  # what a training of a small table reserves as well, with the threads of its libraries
 
 
 def left_of_limit(root: Path = Path("/")) -> int | None:
@@ -26,13 +27,13 @@ def left_of_limit(root: Path = Path("/")) -> int | None:
     return None if limit == resource.RLIM_INFINITY else max(0, int(limit) - taken)
 
 
-def check_room_to_load() -> None:
-    """Raise ResourceError where the limit leaves less than the libraries need to be loaded."""
+def check_room_to_load(needed: int = LOADED_BYTES) -> None:
+    """Raise ResourceError where the limit leaves less than the libraries need to be loaded, or to do what is asked."""
     left = left_of_limit()
-    if left is not None and left < LOADED_BYTES:
+    if left is not None and left < needed:
         raise ResourceError(
             "this process",
-            expected=f"at least {LOADED_BYTES / 1e9:.1f} GB of address space",
+            expected=f"at least {needed / 1e9:.1f} GB of address space",
             found=f"a limit that leaves {left / 1e9:.1f} GB",
             action="Raise it: `ulimit -v unlimited`",
         )
