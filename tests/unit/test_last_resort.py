@@ -74,7 +74,7 @@ def test_what_the_system_refuses_and_a_fault_of_ours_are_told_apart(capsys: pyte
 def test_limit_below_what_the_libraries_take_is_refused_before_they_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(address_space, "left_of_limit", lambda: 10**9)
     with pytest.raises(
-        ResourceError, match="expected at least 2.0 GB of address space, found a limit that leaves 1.0 "
+        ResourceError, match="expected at least 2.00 GB of address space, found a limit that leaves 1.0"
     ):
         check_room_to_load()
     monkeypatch.setattr(address_space, "left_of_limit", lambda: None)

@@ -33,7 +33,7 @@ def check_room_to_load(needed: int = LOADED_BYTES) -> None:
     if left is not None and left < needed:
         raise ResourceError(
             "this process",
-            expected=f"at least {needed / 1e9:.1f} GB of address space",
-            found=f"a limit that leaves {left / 1e9:.1f} GB",
+            expected=f"at least {needed / 1e9:.2f} GB of address space",
+            found=f"a limit that leaves {left / 1e9:.2f} GB",
             action="Raise it: `ulimit -v unlimited`",
         )
