@@ -36,13 +36,17 @@ def in_one_writing(
 ) -> Rewritten:
     """Rewrite the columns of the rows that a model is trained on, as they mean them themselves."""
     written = [name for name in number_columns if table.frame[name].dtype == pl.String]
-    hints = _hints(table, written, None)
+    odd = _odd(table, written)
+    hints = _hints(table, written, None) if odd else {}
     found: dict[str, Writing] = {}
     changed: dict[str, pl.Series] = {}
     examples = [
         _seconds(table.frame[name]) for name in number_columns if isinstance(table.frame[name].dtype, pl.Duration)
     ]
     for name in written:
+        if name not in odd and hints.get(name) != "comma":  # most columns
+            found[name] = Writing("comma" if table.decimal == "comma" else "point")
+            continue
         read, column = _numbers(table.frame[name], hints[name], "", missing_values)
         found[name] = replace(read.writing, decimal="comma") if table.decimal == "comma" else read.writing
         if not read.writing.is_plain:
@@ -58,9 +62,9 @@ def in_one_writing(
                 examples=", ".join(examples[:TOLD_COLUMNS]),
             )
         )
-    for name in value_columns:
+    for name in spellings.suspect(table.frame, value_columns):
         cells = table.frame[name]
-        if cells.dtype == pl.String and (meant := spellings.alike(stripped := strings(cells))):
+        if meant := spellings.alike(stripped := strings(cells)):
             changed[name] = spellings.respelled(stripped, meant)
             notes.append(_respelled(name, meant))
     return Rewritten(_with(table, changed), found, tuple(notes))
@@ -78,15 +82,17 @@ def as_trained(
     """
     present = [name for name in writings if name in table.columns and table.frame[name].dtype == pl.String]
     had_commas = any(writing.decimal == "comma" for writing in writings.values())
-    hints = _hints(table, present, "comma" if had_commas and table.decimal != "comma" else None)
+    odd = _odd(table, present)
+    usual: Decimal | None = "comma" if had_commas and table.decimal != "comma" else None
+    hints = _hints(table, present, usual) if odd else {}
     changed: dict[str, pl.Series] = {}
     notes: list[str] = []
     examples: list[str] = []
     for name in present:
+        if name not in odd and hints.get(name) != "comma":
+            continue
         cells = _booleans_as_numbers(table.frame[name])
         read, column = _numbers(cells, hints[name], writings[name].unit, missing_values)
-        if read.writing.is_plain and cells is table.frame[name]:
-            continue
         changed[name] = column
         if read.writing.unit and not writings[name].unit:
             notes.append(
@@ -132,6 +138,14 @@ def as_trained(
             changed[name] = spellings.respelled(cells, meant)
             notes.append(_respelled(name, meant))
     return Rewritten(_with(table, changed), dict(writings), tuple(notes))
+
+
+def _odd(table: Table, columns: Collection[str]) -> set[str]:
+    """Return the columns of strings that hold anything but numbers as a computer writes them."""
+    cells = pl.col(list(columns)).str.strip_chars()
+    unread = (cells != "") & cells.cast(pl.Float64, strict=False).is_null()
+    found = table.frame.select(unread.any()) if columns else pl.DataFrame()
+    return {name for name in found.columns if found[name][0]}
 
 
 def _numbers(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -65,10 +65,7 @@ class Spelling:
 
 def alike(cells: pl.Series) -> dict[str, str]:
     """Return, for the stripped strings of a column, each value that is another's in a rarer spelling, and that one."""
-    values = commonest(cells)
-    if not _may_be_spellings(values):
-        return {}
-    ordered = values.to_list()
+    ordered = commonest(cells).to_list()
     spelling = Spelling.of(ordered)
     by_form: dict[str, list[str]] = defaultdict(list)
     for value in ordered:
@@ -117,10 +114,13 @@ def _are_a_pair(one: str, other: str) -> bool:
     return any(words == set(pair) for pair in PAIRS) and one.isupper() == other.isupper()
 
 
-def _may_be_spellings(values: pl.Series) -> bool:
-    """Tell quickly, of most columns, that no value can be another one in another spelling."""
-    is_suspect = values.str.contains(SUSPECT) | values.str.to_lowercase().is_in(list(BOOLEAN_WORDS))
-    return bool(is_suspect.any())
+def suspect(frame: pl.DataFrame, columns: Collection[str]) -> list[str]:
+    """Return, quickly, the columns of strings in which a value may be another one in another spelling: few are."""
+    names = [name for name in columns if frame[name].dtype == pl.String]
+    cells = pl.col(names).str.strip_chars()
+    is_suspect = cells.str.contains(SUSPECT) | cells.str.to_lowercase().is_in(list(BOOLEAN_WORDS))
+    found = frame.select(is_suspect.any()) if names else pl.DataFrame()
+    return [name for name in found.columns if found[name][0]]
 
 
 def _evened(value: str) -> str:
