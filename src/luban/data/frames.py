@@ -81,8 +81,8 @@ def _is_file(dtype: pl.Struct) -> bool:
 def flattened(frame: pl.DataFrame, name: str) -> tuple[pl.DataFrame, list[str]]:
     """Put the fields of objects in their place, `person.age` for the age of a person, and say so; objects stay whose
     fields would have the name of another column."""
-    before = frame.columns
-    while structs := [column for column, dtype in frame.schema.items() if _can_be_flat(column, dtype, frame.columns)]:
+    before = taken = frozenset(frame.columns)
+    while structs := [column for column, dtype in frame.schema.items() if _can_be_flat(column, dtype, taken)]:
         frame = pl.DataFrame(
             [
                 part
@@ -90,6 +90,7 @@ def flattened(frame: pl.DataFrame, name: str) -> tuple[pl.DataFrame, list[str]]:
                 for part in (_fields(column) if column.name in structs else [column])
             ]
         )
+        taken = frozenset(frame.columns)
     if not (parts := [column for column in frame.columns if column not in before]):
         return frame, []
     return frame, [
