@@ -25,6 +25,7 @@ CAPABILITIES = {  # what a processor can do, by the names that Linux gives to it
 }
 # The extras of the package: the modules that each brings, and what for.
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
+    "excel": (("fastexcel",), "workbooks of Excel and OpenDocument"),
     "explain": (("captum",), "explanations by gradients, LIME and Kernel SHAP"),
     "gguf": (("gguf", "accelerate"), "pretrained models in llama.cpp's format"),
     "large": (("pyarrow",), "sources larger than memory"),
