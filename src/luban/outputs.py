@@ -19,11 +19,6 @@ from luban.core.sentence import sentence
 from luban.core.system_errors import disk_errors
 from luban.data import formulas, samples
 
-RUN_FILES = {  # whatever the manifest of a run says
-    *(artifact.MANIFEST, artifact.CONFIG, artifact.NETWORK, artifact.FEATURES, artifact.TASK, artifact.WEIGHTS),
-    *(artifact.HISTORY, artifact.METRICS, artifact.PREDICTIONS, artifact.REJECTED, artifact.AUDIT, artifact.CARD),
-    *(artifact.EXPLANATIONS, artifact.CALIBRATION, artifact.RATES, artifact.RATE_PLOT, artifact.REPORT),
-}
 MARKS = (artifact.MANIFEST, artifact.HISTORY)  # that a folder with a configuration is a run
 Formulas = Literal["added", "all", "none"]  # cells that are written as text where a spreadsheet would run them
 WRITERS: dict[str, Callable[[pl.DataFrame, Any], object]] = {
@@ -143,7 +138,7 @@ def _check_is_not_of_a_run(output: Path) -> None:
     run = folder.parent if folder.name == artifact.CHECKPOINTS else folder
     if not (run / artifact.CONFIG).is_file() or not any((run / name).is_file() for name in MARKS):
         return
-    if run != folder or output.name in RUN_FILES or output.name in _sealed(run):
+    if run != folder or output.name in artifact.NAMES or output.name in _sealed(run):
         raise ConfigError(
             str(output),
             expected="a file that belongs to no run",

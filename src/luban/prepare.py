@@ -269,7 +269,7 @@ def write_alike(
     run.note("infer", *train.notes)
     known = {name: strings(train.table.frame[name]).drop_nulls().unique().to_list() for name in values}
     alike = {"train": train.table}
-    for role in tables.keys() - {"train"}:
+    for role in [role for role in tables if role != "train"]:
         others = written.as_trained(tables[role], train.numbers, known, missing)
         run.note("infer", *others.notes)
         alike[role] = others.table

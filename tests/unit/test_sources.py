@@ -220,6 +220,10 @@ def test_cache_keeps_rejected_rows_and_follows_the_file(tmp_path: Path, monkeypa
     assert len(read(source)) == 1_001
     (after,) = (tmp_path / "cache" / "tables").glob("*/*")
     assert before != after
+    (after.parent / "photos").mkdir()
+    source.write_text(content + "1000,xy\n")
+    left = f"left in {after.parent}, since Luban did not write it: 'photos'"
+    assert [read(source).notes for _ in range(2)] == [(left,), ()]
 
 
 @pytest.mark.usefixtures("small_memory")

@@ -93,8 +93,11 @@ def entry(path: Path, cache: Path, *settings: object) -> Path:
     return cache / "tables" / _digest(str(path.resolve())) / _digest(json.dumps(state))
 
 
-def on_disk(batches: Iterable[pl.DataFrame], reading: Reading, folder: Path) -> None:
-    """Write the batches, and what `reading` has learnt, to `folder`, which appears only when it is whole."""
+def on_disk(batches: Iterable[pl.DataFrame], reading: Reading, folder: Path) -> list[str]:
+    """Write the batches, and what `reading` has learnt, to `folder`, which appears only when it is whole.
+
+    Returns a sentence where something stays beside it that Luban did not write.
+    """
     try:
         with fresh_folder(folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.partial")) as temporary:
             claim(temporary, "table", folder.name)
@@ -102,7 +105,7 @@ def on_disk(batches: Iterable[pl.DataFrame], reading: Reading, folder: Path) -> 
             before = [path for path in sorted(folder.parent.iterdir()) if not path.name.startswith(".")]
             stays = [path.name for path in before if not remove_entry(path)]  # of the same path in an earlier state
             replace_entry(temporary, folder)
-        reading.notes += left(folder.parent, stays)
+        return left(folder.parent, stays)
     except OSError as error:
         raise DataError(
             reading.name,

@@ -110,9 +110,10 @@ def _from_file(path: Path, text: Text, cache: Path | None, reading: Reading) -> 
     if not _is_large(path):
         return _table(batches.in_memory(_open(path, text, reading), reading), reading, path.parent)
     kept = batches.entry(path, cache or cache_folder(), *astuple(text))
-    if not kept.is_dir():
-        batches.on_disk(_open(path, text, reading), reading, kept)
-    return _table(batches.mapped(kept, reading), reading, path.parent)
+    stays = [] if kept.is_dir() else batches.on_disk(_open(path, text, reading), reading, kept)
+    frame = batches.mapped(kept, reading)
+    reading.notes += stays
+    return _table(frame, reading, path.parent)
 
 
 def _table(frame: pl.DataFrame, reading: Reading, folder: Path | None) -> Table:
@@ -214,7 +215,7 @@ def _check_exists(path: Path) -> None:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn what the operating system, gzip and Polars say of an unreadable file into one sentence."""
+    """Turn what the operating system, decompression and Polars say of an unreadable file into one sentence."""
     try:
         yield
     except (
