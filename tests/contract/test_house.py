@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,11 @@ def test_module_is_small_named_and_documented(path: Path) -> None:
     assert source.count("\n") <= LIMIT
     assert path.name not in VAGUE
     assert source.startswith('"""')
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []  # pytest would import only one of them
 
 
 def deletions(source: str) -> list[str]:

@@ -15,7 +15,7 @@ from luban.evaluation import bootstrap as bootstrap_module
 from luban.evaluation.bootstrap import weights_of_resamples
 from luban.evaluation.evaluate import evaluate, shown
 from luban.evaluation.intervals import Score
-from luban.evaluation.scoring import bootstrap, score_rows
+from luban.evaluation.scoring import score_rows
 from luban.tasks.base import Array, Floats
 from luban.tasks.classification import Binary, Multiclass
 from luban.tasks.multi_label import MultiLabel
@@ -49,7 +49,7 @@ def test_resamples_depend_on_the_seed_and_not_on_the_memory(monkeypatch: pytest.
 
 def test_the_interval_of_accuracy_is_the_binomials() -> None:
     targets = np.arange(400) % 2
-    score = bootstrap(BINARY, targets, answers(targets, 80))["accuracy"]
+    score = score_rows(BINARY.metrics, targets, answers(targets, 80))["accuracy"]
     assert score.value == pytest.approx(0.8)
     spread = 1.96 * math.sqrt(0.8 * 0.2 / 400)
     assert score.low == pytest.approx(0.8 - spread, abs=0.006)
@@ -67,7 +67,7 @@ def test_every_score_of_every_task_has_an_interval_around_it() -> None:
         (Regression("y", 0.0, 1.0), rng.normal(size=90), rng.normal(size=90)),
     ]
     for task, targets, outputs in cases:
-        scores = bootstrap(task, targets, outputs, resamples=100)
+        scores = score_rows(task.metrics, targets, outputs, resamples=100)
         assert list(scores) == [metric.name for metric in task.metrics]
         for score in scores.values():
             assert score.low < score.value < score.high
@@ -75,7 +75,7 @@ def test_every_score_of_every_task_has_an_interval_around_it() -> None:
 
 def test_a_score_that_is_not_defined_is_null_in_json() -> None:
     ones = np.ones(20, np.int64)
-    score = bootstrap(BINARY, ones, answers(ones, 2), resamples=10)["roc_auc"]
+    score = score_rows(BINARY.metrics, ones, answers(ones, 2), resamples=10)["roc_auc"]
     assert math.isnan(score.value)
     assert score.to_json() == {"value": None, "low": None, "high": None}
 

@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 
 from luban.config import parse
 from luban.core.errors import ConfigError
-from luban.evaluation.bootstrap import bootstrap
+from luban.evaluation.scoring import score_rows
 from luban.evaluation.threshold import choose, score_threshold
 from luban.tasks.base import LossConfig
 from luban.tasks.classification import Binary, Multiclass
@@ -123,7 +123,7 @@ def test_scores_threshold_and_weights_are_about_the_positive_class(positive: str
     outputs = np.stack([1 - probability, probability], axis=1)
     said = (task.decode(outputs)["predicted_y"] == positive).to_numpy()
     np.testing.assert_allclose(task.decode(outputs)[f"probability_{positive}"], probability)
-    assert bootstrap(task, targets, outputs, 20)["f1"].value == pytest.approx(f1_score(truth, said))
+    assert score_rows(task.metrics, targets, outputs, 20)["f1"].value == pytest.approx(f1_score(truth, said))
 
     choice = choose(task, targets, outputs, parse_goal("recall>=0.9"), stated=True)
     assert choice is not None

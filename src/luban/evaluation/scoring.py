@@ -16,24 +16,17 @@ import numpy.typing as npt
 from luban.data.draw import sample_rows
 from luban.evaluation.bootstrap import MAX_ROWS, RESAMPLES, weights_of_resamples
 from luban.evaluation.intervals import HALF, Score, Z, proportion, studentised, wilson
-from luban.tasks.base import Array, Floats, Metric, Task
+from luban.tasks.base import Array, Floats, Metric
 
 COPIES = 256  # rows that are doubted, about
 SOFT_DOUBT = 0.25  # of their mass, where scores are of probabilities: a doubted row weighs there by how wrong it is
 STEP = 1e-5  # of a standard deviation: where slopes are measured
 
 
-def bootstrap(
-    task: Task, targets: Array, outputs: Floats, resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, Score]:
-    """Return every score of the task with its 95 % interval. targets, outputs: rows first, as the task makes them."""
-    return score_rows(task.metrics, targets, outputs, resamples, seed)
-
-
 def score_rows(
     metrics: Sequence[Metric], targets: Array, outputs: Floats, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Score]:
-    """Return the score by each metric, with its 95 % interval.
+    """Return the score by each metric, with its 95 % interval. targets, outputs: rows first, as the task makes them.
 
     A share has Wilson's interval, and so has what ascends with one, as F1 of one class does. So has another score
     between 0 and 1, with as many rows as its variance is worth: that of resamples of the rows and of a few doubted ones
