@@ -159,6 +159,20 @@ def test_commas_are_taken_for_what_they_are(price: list[str], weight: list[str],
     assert [frame[name].cast(pl.Float64).head(3).to_list() for name in ("price", "weight")] == mended
 
 
+@pytest.mark.parametrize(
+    ("name", "cells", "said"),
+    [
+        ("weight", [-4], "1 row holds numbers below 0 or infinite ones"),
+        ("lat", [-91, 95], "2 rows hold numbers outside -90 to 90 or infinite ones"),
+        ("size", [np.inf], "1 row holds infinite numbers"),
+    ],
+)
+def test_what_a_number_cannot_be_is_said(name: str, cells: list[float], said: str) -> None:
+    numbers = [*cells, *(20.0 + n % 50 for n in range(ROWS - len(cells)))]
+    found = [finding.message for finding in audit(subject(planted(**{name: numbers}))).findings]
+    assert said in found
+
+
 def test_every_check_says_its_own_name() -> None:
     names = [check.name for check in CHECKS]
     assert len(set(names)) == len(names)

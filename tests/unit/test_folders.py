@@ -125,7 +125,7 @@ def test_only_links_out_of_the_folder(tmp_path: Path) -> None:
     make(tmp_path / "else", "1.png")
     linked(tmp_path / "data" / "bar" / "1.png", tmp_path / "else" / "1.png")
     with pytest.raises(
-        DataError, match=r"none: 1 link leads out .*\('bar/1.png'\).* Copy into the folder what the links"
+        DataError, match=r"none: 1 link leads out .*\('bar/1.png'\): copy into .* Links to places inside"
     ):
         read(tmp_path / "data")
 

@@ -130,6 +130,25 @@ def test_a_score_of_zero_has_an_interval(task: Task) -> None:
         assert 0.03 < found[name].high < 0.3
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("rows", [6, 12, 60])
+def test_one_row_that_outweighs_all_others_does_not_stretch_intervals_without_end(rows: int, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    targets = np.arange(rows) % 2
+    wrong = 10.0 ** draw.uniform(-12, -7, rows)
+    outputs = np.where(np.eye(2)[targets] == 1, 1 - wrong[:, None], wrong[:, None])
+    loss = bootstrap(BINARY, targets, outputs, 200)["log_loss"]
+    assert 0 <= loss.low <= loss.value <= 1e-7
+    assert 0.01 < loss.high < proportion(0, rows).high * 28  # nats, what a wrong row would cost at most
+    numbers = np.arange(float(rows))
+    errors = np.r_[1.0, 10.0 ** draw.uniform(-12, -7, rows - 1)]
+    found = bootstrap(Regression("y", 0.0, 1.0), numbers, numbers + errors, 200)
+    assert found["mae"].value == pytest.approx(1 / rows, rel=1e-4)
+    assert 0 <= found["mae"].low < 1 / rows < found["mae"].high <= 1
+    assert found["mse"].high <= 1
+    assert -1 < found["r2"].low < found["r2"].value < found["r2"].high <= 1
+
+
 def test_exact_numbers_have_nothing_to_resample() -> None:
     values = np.arange(30.0)
     found = score_rows(Regression.metrics, values, values, 50)

@@ -127,7 +127,14 @@ def audit_impossible(subject: Subject) -> list[Finding]:
         low, high = next((ends for pattern, *ends in RANGES if re.search(pattern, name.lower())), (-np.inf, np.inf))
         rows = np.flatnonzero(np.isinf(numbers) | (numbers < low) | (numbers > high))
         if len(rows):
-            if np.isfinite([low, high]).any():
+            if np.isfinite(low) and np.isinf(high):
+                message = sentence(
+                    "audit.impossible.found_below",
+                    "{rows:count row} {rows:do hold} numbers below {low} or infinite ones",
+                    rows=len(rows),
+                    low=f"{low:g}",
+                )
+            elif np.isfinite(low):
                 message = sentence(
                     "audit.impossible.found_outside",
                     "{rows:count row} {rows:do hold} numbers outside {low} to {high} or infinite ones",

@@ -127,7 +127,7 @@ def _check_found(folder: Path, tree: Tree) -> None:
         left_out = f"only {listed(sorted(tree.others[OTHER]), limit=3)}"
     advice = "Give the file that holds the table, or put the files of each class into a folder of its own"
     if tree.outside:
-        advice = "Copy into the folder what the links lead to (cp -rL), or make hard links (cp -rl)"
+        advice = "Links to places inside the folder are followed"
     elif any(name in NOT_DECODED for name in tree.others):
         advice = "Convert pictures to PNG or JPEG, and sound to WAV or FLAC"
     raise DataError(

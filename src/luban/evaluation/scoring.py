@@ -219,12 +219,25 @@ def _of_means(metric: Metric, value: float, rows: _Rows, resamples: int, seed: i
     targets, outputs, masses = rows.doubtful
     parts, added = metric.parts(targets, outputs[0]), masses * SOFT_DOUBT
     found = _studentised(parts, logged, math.log(abs(best - value)), rows.scale, resamples, seed, added)
-    ends = sorted(best + sign * math.exp(end) if not math.isnan(end) else math.nan for end in (found.low, found.high))
+    # Where one row outweighs all others by far, most resamples lack it and their pivots know no bounds.
+    # Doubted rows stand for the mistakes of a kind that was not met; without them, every second row may be the worst.
+    share = proportion(0, len(rows.targets)).high if len(masses) else 0.5
+    furthest = max(math.log(abs(best - value)), _log_of_worst(parts, len(rows.targets), share, logged))
+    ends = sorted(best + sign * math.exp(min(end, furthest)) for end in (found.low, found.high))
     if not len(masses):  # no doubted rows stand for the tail that few rows do not show
         plain = _studentised(parts, formula, value, rows.scale, resamples, seed)
         ends = [np.nanmin([ends[0], plain.low]), np.nanmax([ends[1], plain.high])]
-        ends = [ends[0], min(ends[1], best)] if metric.higher_is_better else [max(ends[0], best), ends[1]]
+        far = best + sign * math.exp(furthest)
+        ends = [max(ends[0], far), min(ends[1], best)] if sign < 0 else [max(ends[0], best), min(ends[1], far)]
     return Score(value, float(ends[0]), float(ends[1]))
+
+
+def _log_of_worst(parts: Floats, rows: int, share: float, logged: Callable[[Floats], Floats]) -> float:
+    """Return the logarithm of the distance from the best score if a share of the rows were as bad as the worst. parts:
+    (N, K), of which the first `rows` are not doubted."""
+    found = logged((1 - share) * parts[:rows].mean(axis=0) + share * parts)
+    found = found[np.isfinite(found)]
+    return float(found.max()) if len(found) else -math.inf
 
 
 def _difference_of_means(one: Metric, other: Metric, value: float, rows: _Rows) -> Score:
@@ -280,7 +293,8 @@ class _Means:
         covariance = squares - means[:, :, None] * means[:, None, :]
         base = means if slopes_at is None else np.tile((slopes_at - self.centre) / self.unit, (len(means), 1))
         steps = STEP * np.eye(width)
-        slopes = np.stack([(self._at(base + step) - self._at(base - step)) / (2 * STEP) for step in steps], axis=1)
+        with np.errstate(invalid="ignore"):  # where the function is not defined; such resamples are passed over
+            slopes = np.stack([(self._at(base + step) - self._at(base - step)) / (2 * STEP) for step in steps], axis=1)
         variance = np.einsum("ri,rij,rj->r", slopes, covariance, slopes)
         return self._at(means), np.sqrt(np.maximum(variance, 0) / self.degrees)
 

@@ -98,7 +98,7 @@ def in_time(table: Table, column: str | None, order: Order | None) -> Table:
 
 def _are_compact(series: pl.Series) -> bool:
     numbers = series.drop_nulls() if series.dtype.is_numeric() else series.clear()
-    numbers = numbers.drop_nans() if numbers.dtype.is_float() else numbers
+    numbers = numbers.filter(numbers.is_finite()) if numbers.dtype.is_float() else numbers
     if not len(numbers) or (numbers.dtype.is_float() and not bool((numbers == numbers.floor()).all())):
         return False
     lowest, highest = int(numbers.min()), int(numbers.max())  # type: ignore[arg-type]
