@@ -137,12 +137,12 @@ def test_one_row_that_outweighs_all_others_does_not_stretch_intervals_without_en
     targets = np.arange(rows) % 2
     wrong = 10.0 ** draw.uniform(-12, -7, rows)
     outputs = np.where(np.eye(2)[targets] == 1, 1 - wrong[:, None], wrong[:, None])
-    loss = bootstrap(BINARY, targets, outputs, 200)["log_loss"]
+    loss = score_rows(BINARY.metrics, targets, outputs, 200)["log_loss"]
     assert 0 <= loss.low <= loss.value <= 1e-7
     assert 0.01 < loss.high < proportion(0, rows).high * 28  # nats, what a wrong row would cost at most
     numbers = np.arange(float(rows))
     errors = np.r_[1.0, 10.0 ** draw.uniform(-12, -7, rows - 1)]
-    found = bootstrap(Regression("y", 0.0, 1.0), numbers, numbers + errors, 200)
+    found = score_rows(Regression.metrics, numbers, numbers + errors, 200)
     assert found["mae"].value == pytest.approx(1 / rows, rel=1e-4)
     assert 0 <= found["mae"].low < 1 / rows < found["mae"].high <= 1
     assert found["mse"].high <= 1
