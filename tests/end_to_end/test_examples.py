@@ -33,10 +33,11 @@ def test_quick_example_learns(luban, tmp_path: Path, name: str, metric: str, bar
 
 
 @pytest.mark.slow
-def test_self_attention_learns_to_copy(luban, tmp_path: Path) -> None:
-    assert luban("train", EXAMPLES / "attention_copy.yaml").code == 0
+@pytest.mark.parametrize("seed", range(5))
+def test_self_attention_learns_to_copy(luban, tmp_path: Path, seed: int) -> None:
+    assert luban("train", EXAMPLES / "attention_copy.yaml", "--seed", seed).code == 0
     scores = json.loads((tmp_path / "runs/attention-copy/metrics.json").read_text("utf-8"))["scores"]
-    assert scores["accuracy"]["value"] > 0.9
+    assert scores["accuracy"]["value"] >= 0.99
 
 
 def test_adult_beats_its_bar_on_real_data(luban, tmp_path: Path, shared_data: Path) -> None:

@@ -163,9 +163,19 @@ def test_names_of_parameters_tell_their_depth() -> None:
 
 def test_initial_weights_shrink_where_layers_add_up() -> None:
     backbone = build(SMALL.model_copy(update={"layers": 8, "width": 64, "ffn": None})).backbone
-    assert backbone.layers[3].ffn.up.weight.std().item() == pytest.approx(0.02, rel=0.05)
-    assert backbone.layers[3].ffn.down.weight.std().item() == pytest.approx(0.005, rel=0.05)
+    assert backbone.layers[3].ffn.up.weight.std().item() == pytest.approx(64**-0.5, rel=0.05)
+    assert backbone.layers[3].ffn.down.weight.std().item() == pytest.approx(256**-0.5 / 4, rel=0.05)
     assert backbone.embeddings.tokens.weight.std().item() == pytest.approx(0.02, rel=0.05)
+
+
+@pytest.mark.parametrize("width", [32, 128, 512])
+def test_attention_begins_with_scores_of_unit_variance_at_any_width(width: int) -> None:
+    with seeded(0, "scores"):
+        layer = build(SMALL.model_copy(update={"width": width, "heads": 4, "norm": "pre"})).backbone.layers[0]
+        x_ND = layer.attention_norm(torch.randn(64, width))
+    q_NHK, k_NHK, _ = layer.attention.qkv(x_ND).unflatten(1, (3, 4, width // 4)).unbind(1)
+    scores_HNN = torch.einsum("nhk,mhk->hnm", q_NHK, k_NHK) * (width // 4) ** -0.5
+    assert scores_HNN.std().item() == pytest.approx(1.0, rel=0.2)
 
 
 def test_it_learns_from_scratch_which_of_two_tokens_comes_first() -> None:
