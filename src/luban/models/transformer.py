@@ -160,7 +160,7 @@ class Transformer(nn.Module):
             with torch.no_grad():
                 for name, parameter in self.named_parameters():
                     if name.endswith(("attention.out.weight", "ffn.down.weight")):
-                        parameter /= (2 * config.layers) ** 0.5
+                        parameter.div_((2 * config.layers) ** 0.5)
 
     def forward(self, tokens: Tensor, packing: Packing) -> Tensor:
         x_ND = dropout(self.embeddings(tokens, packing), self.dropout, self.training)
