@@ -82,7 +82,10 @@ def test_scores_of_few_rows_are_doubted() -> None:
     from luban.report.judgement_table import short_lines
 
     (line,) = short_lines({"rows": 3})
-    assert line == ("few rows", "scores of 3 test rows say little, and their intervals are too narrow")
+    assert line == ("few rows", "scores of 3 test rows say little: their intervals are wide")
+    confusion = {"actual": "a", "predicted": "b", "rows": 1, "share": 0.2}
+    (_, line) = short_lines({"rows": 1, "confusions": [confusion]})
+    assert line[1].startswith("'a' is taken for 'b' in 1 row, ")
     assert short_lines({"rows": 30}) == []
 
 

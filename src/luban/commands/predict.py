@@ -23,6 +23,7 @@ def predict(
     escape_formulas: EscapeFormulas = None,
 ) -> None:
     """Predict every row: all columns are kept, in their order, and predictions are added."""
+    from luban.audit.subject import counted
     from luban.core.printing import deliver
     from luban.interface import predict_file
     from luban.outputs import formulas_of
@@ -34,4 +35,4 @@ def predict(
     if output is None:
         deliver(frame.write_csv())
     else:
-        tell(f"{frame.height:,} rows written to {output}", None)
+        tell(f"{counted(frame.height)} written to {output}", None)

@@ -22,7 +22,7 @@ FOUND = {"error": "errors", "warning": "warnings", "note": "notes"}
 
 def show_audit(console: Console, report: AuditReport, notes: Iterable[str] = ()) -> None:
     """Print a report. notes: choices made while reading."""
-    console.print(Text.assemble((shown(f"audit of {report.name}"), "bold"), f", {report.rows:,} rows"))
+    console.print(Text.assemble((shown(f"audit of {report.name}"), "bold"), f", {counted(report.rows)}"))
     for note in notes:
         console.print(safe(note, "dim"))
     for severity in SEVERITIES:

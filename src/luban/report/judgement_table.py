@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from luban.audit.subject import counted
 from luban.evaluation.evaluate import shown
 from luban.report.slice_words import slice_name
 from luban.report.words import words
@@ -39,7 +40,7 @@ def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
     the commonest confusion, the largest loss."""
     lines = []
     if 0 < (rows := evaluation.get("rows", 0)) < FEW_ROWS:
-        text = f"scores of {rows} test row{'s' * (rows > 1)} say little, and their intervals are too narrow"
+        text = f"scores of {counted(rows, 'test row')} say little: their intervals are wide"
         lines.append(("few rows", text))
     if (found := evaluation.get("threshold")) and found.get("used"):
         lines.append(("threshold", found["sentence"]))
@@ -56,11 +57,11 @@ def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
         first, metric = worse[0], evaluation["slices"]["metric"]
         overall = evaluation["slices"]["overall"]
         where = slice_name(first, words("en"))
-        text = f"{metric.replace('_', ' ')} {_number(first['score'])} where {where} ({first['rows']:,} rows)"
+        text = f"{metric.replace('_', ' ')} {_number(first['score'])} where {where} ({counted(first['rows'])})"
         lines.append(("worst slice", f"{text}, {readable(overall)} on all"))
     if confusions := evaluation.get("confusions"):
         first = confusions[0]
-        lines.append(("confusion", f"{_confused(first)} in {first['rows']:,} rows, {_share(first)}"))
+        lines.append(("confusion", f"{_confused(first)} in {counted(first['rows'])}, {_share(first)}"))
     losses = evaluation.get("robustness") or []
     if losses and losses[0]["score"]["value"] is not None and abs(losses[0]["difference"]) >= _large(evaluation):
         first = losses[0]

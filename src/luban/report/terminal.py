@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from luban.audit.subject import counted
 from luban.core.errors import typed
 from luban.core.events import (
     CheckpointSaved,
@@ -102,7 +103,7 @@ class Terminal(Listener):
             table.add_row("", safe(name), kind, safe(learned or reason))
         self.console.print(table)
         if len(event.columns) > MAX_COLUMNS:
-            self.line("", f"and {len(event.columns) - MAX_COLUMNS} more columns")
+            self.line("", f"and {len(event.columns) - MAX_COLUMNS:,} more columns")
 
     def split(self, event: SplitMade) -> None:
         self.line("split", f"{event.train:,} training rows, {event.validation:,} validation, {event.test:,} test")
@@ -234,7 +235,9 @@ class Terminal(Listener):
 
 def score_table(evaluation: dict[str, Any]) -> Table:
     """Return the scores of an evaluation, with intervals, beside the baselines."""
-    table = Table(box=None, pad_edge=False, title_justify="left", title=f"{evaluation['rows']:,} rows, 95 % intervals")
+    table = Table(
+        box=None, pad_edge=False, title_justify="left", title=f"{counted(evaluation['rows'])}, 95 % intervals"
+    )
     table.add_column("metric", style="bold cyan", overflow="fold")
     table.add_column("model", justify="right", no_wrap=True)
     baselines = evaluation.get("baselines", {})
