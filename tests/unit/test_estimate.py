@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import torch
 from preflight_trials import SHAPES, trial
 from torch import nn
 
-from luban.core import resources
+from luban.core import address_space, resources
 from luban.core.errors import TrainingError
 from luban.training import estimate
 from luban.training.estimate import Activations, Weights, activation_bytes, counted, disk_bytes, measure, state_bytes
@@ -165,8 +166,8 @@ def test_the_least_of_machine_and_control_groups_is_available(tmp_path: Path) ->
 def test_the_limit_of_the_process_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write(tmp_path, MACHINE | {"proc/self/statm": "100 40 0 0 0 0 0"})
     limited = SimpleNamespace(RLIMIT_AS=9, RLIM_INFINITY=-1, getrlimit=lambda which: (3_000_000, -1))
-    monkeypatch.setattr(resources.importlib, "import_module", lambda name: limited)
-    page = resources.os.sysconf("SC_PAGE_SIZE")
+    monkeypatch.setattr(address_space.importlib, "import_module", lambda name: limited)
+    page = os.sysconf("SC_PAGE_SIZE")
     assert resources.available_memory(CPU, root) == 3_000_000 - 100 * page
     assert resources.used_memory(CPU, root) == 40 * page
 

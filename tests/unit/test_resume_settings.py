@@ -8,6 +8,8 @@ from pydantic import BaseModel
 
 from luban import config as configuration
 from luban.config import RunConfig
+from luban.core import settings_text
+from luban.core.settings import models_in
 from luban.resume import FREE, settings
 
 
@@ -16,7 +18,7 @@ def names_in(model: type[BaseModel], place: str = "") -> set[str]:
     found = set()
     for name, field in model.model_fields.items():
         found.add(f"{place}{name}")
-        for inner in configuration._models_in(field.annotation):
+        for inner in models_in(field.annotation):
             found |= names_in(inner, f"{place}{name}.")
     return found
 
@@ -45,7 +47,7 @@ def test_a_written_configuration_says_the_same_when_it_is_read_again() -> None:
         "train": {"optim": {"learning_rate": 1e-5}, "epochs": 3, "batch_size": 16},
     }
     config = configuration.parse(given, "test")
-    again = configuration.parse(configuration.yaml.safe_load(configuration.dump(config)), "test")
+    again = configuration.parse(settings_text.read(configuration.dump(config), "test", action=""), "test")
     first, second = (dict(settings(item.model_dump(mode="json"))) for item in (config, again))
     assert first == second
     assert first["data.columns.a.b"] == "text"
