@@ -263,7 +263,8 @@ def forward_all(
     """Run `function`, or the network, on the inputs of every row without gradients; (rows, ...) float32."""
     run = network if function is None else function
     was_training = network.training
-    network.eval()
+    if any(module.training for module in network.modules()):  # of thousands of modules it is quicker to ask
+        network.eval()
     found: Tensor | None = None
     with torch.inference_mode(), autocast(device, dtype):
         waiting = inference_batches(dataset.lengths)[::-1]
@@ -279,5 +280,6 @@ def forward_all(
             if found is None:
                 found = torch.empty((len(dataset), *values.shape[1:]))
             found[torch.from_numpy(positions)] = values
-    network.train(was_training)
+    if was_training:
+        network.train()
     return torch.empty(0) if found is None else found.clone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -52,9 +53,14 @@ class Table:
     def columns(self) -> list[str]:
         return self.frame.columns
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of the columns: to ask for each of thousands whether it is there."""
+        return frozenset(self.frame.columns)
+
     def require(self, column: str, role: str = "column") -> None:
         """Raise SchemaError, with the nearest name, where the column is not there."""
-        if column not in self.frame.columns:
+        if column not in self.names:
             raise SchemaError(
                 f"{self.name}, {role} '{column}'",
                 expected="the name of a column",

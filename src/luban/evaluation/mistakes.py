@@ -19,6 +19,7 @@ from luban.tasks.classification import Classification
 from luban.tasks.multi_label import MultiLabel
 
 MAX_MISTAKES = 20
+MAX_COLUMNS = 100  # whose cells are kept of a wrong row: more are no help to a reader
 MAX_CHARACTERS = 300
 
 
@@ -27,7 +28,8 @@ def find_mistakes(
 ) -> list[dict[str, Any]]:
     """Return the wrong rows, the most confident first; of numbers those of the largest errors.
 
-    kinds: of the columns that are shown. A row of several labels is as confident as its surest wrong label.
+    kinds: of the columns that are shown; of more than MAX_COLUMNS the first, those with pictures, sound or sequences
+    before others. A row of several labels is as confident as its surest wrong label.
     """
     surety = _surety(task, targets, outputs)
     count = min(MAX_MISTAKES, int((surety > 0).sum()))
@@ -40,7 +42,9 @@ def find_mistakes(
     actual = shown(rows.frame[task.target])
     is_sure = isinstance(task, Classification | MultiLabel)
     kept: dict[str, dict[str, list[Any]]] = {"cells": {}, "media": {}, "series": {}}
-    for name, kind in kinds.items():
+    for name, kind in sorted(kinds.items(), key=lambda item: len(kinds) > MAX_COLUMNS and item[1] not in KEPT)[
+        :MAX_COLUMNS
+    ]:
         form, keep = KEPT.get(kind, ("cells", shown))
         kept[form][name] = keep(rows.frame[name])
     return [

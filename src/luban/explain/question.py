@@ -130,7 +130,7 @@ def ask(predictor: Predictor, dataset: Dataset, position: int, cells: pl.DataFra
         row = RowInput(
             feature,
             predictor.network.encoder(feature.name),
-            cells.select(feature.columns),
+            cells[list(feature.columns)],
             stored,
             inputs[feature.name],
         )

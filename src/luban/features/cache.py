@@ -161,7 +161,7 @@ def _chunks(schema: Schema, table: Table) -> Iterator[tuple[Arrays, Bad]]:
         columns: list[EncodedColumn] = []
         bad: Bad = {}
         for feature in schema.features:
-            encoded = feature.encode(frame.select(feature.columns), table.folder)
+            encoded = feature.encode(frame[list(feature.columns)], table.folder)
             columns.append(encoded.column)
             for position, reason in encoded.bad.items():
                 bad.setdefault(start + position, (feature.columns[0], reason))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -23,6 +25,7 @@ SURE_WITH_FILES, SURE_BY_NAME = 0.99, 0.92  # a name tells more than a number th
 PROBED_PATHS = 5  # cells whose file is looked for on the disk
 PROBED_NAMES = 20  # of names without a suffix: all of them must be files
 LONGEST_NAME = 255  # characters
+PLAIN = re.compile(r"[0-9A-Za-z_+-][0-9A-Za-z_+.-]*", re.ASCII)  # one name, and written alike everywhere
 MAX_PROBED_ENTRIES, MAX_PROBED_FOLDERS = 10_000, 32  # of the folder of the data, among which names are looked for
 
 
@@ -123,9 +126,32 @@ def elsewhere(profile: ColumnProfile) -> str:
 
 
 def file_namer(folder: Path | None) -> Callable[[str], bool]:
-    """Return what tells whether a cell may be the name of a file in a folder, or in one below it."""
+    """Return what tells whether a cell may be the name of a file in a folder, or in one below it.
+
+    The folders are listed once, for each of thousands of columns may ask.
+    """
     places = [folder, *_folders(folder)] if folder is not None else []
-    return lambda cell: any(_found(place, cell) is not None for place in places)
+    listed = cache(_names)
+    return lambda cell: any(_may_hold(listed(place), cell) and _found(place, cell) is not None for place in places)
+
+
+def _names(folder: Path) -> frozenset[str] | None:
+    """Return the names in a folder, with and without their suffixes, in one case; None where there are too many."""
+    try:
+        with os.scandir(folder) as found:
+            names = [entry.name.casefold() for entry in islice(found, MAX_PROBED_ENTRIES + 1)]
+    except OSError:
+        return None
+    return None if len(names) > MAX_PROBED_ENTRIES else frozenset(part for name in names for part in _parts(name))
+
+
+def _parts(name: str) -> tuple[str, str]:
+    return name, name.rpartition(".")[0]
+
+
+def _may_hold(names: frozenset[str] | None, cell: str) -> bool:
+    """Tell whether a folder of these names is worth a look."""
+    return names is None or not PLAIN.fullmatch(cell) or cell.casefold() in names
 
 
 def _folders(folder: Path) -> list[Path]:

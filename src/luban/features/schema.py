@@ -164,7 +164,7 @@ class Schema:
     def check(self, table: Table) -> list[str]:
         """Return what is unusual in a table, one sentence each. Raises SchemaError where an input column is not there;
         other columns are ignored, in any order."""
-        missing = [column for column in self.columns if column not in table.frame.columns]
+        missing = [column for column in self.columns if column not in table.names]
         if missing:
             raise SchemaError(
                 table.name,
@@ -210,13 +210,14 @@ def fit(
 def _input_name(column: str, table: Table, has_text: bool) -> str:
     """The column's own name; a column that is called 'text' but is none makes way."""
     name = column
-    while has_text and (name == TEXT or (name != column and name in table.columns)):
+    while has_text and (name == TEXT or (name != column and name in table.names)):
         name += "_"
     return name
 
 
 def _nearest_unused(missing: str, table: Table, columns: tuple[str, ...]) -> str:
-    return nearest(missing, [name for name in table.columns if name not in columns])
+    used = set(columns)
+    return nearest(missing, [name for name in table.columns if name not in used])
 
 
 def _unseen(feature: Feature, table: Table) -> str:

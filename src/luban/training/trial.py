@@ -92,9 +92,8 @@ class Trial:
         found = {}
         for name, column in self.train.inputs.items():
             stored = column.take(self.train.index[self.sample])
-            rows = torch.split(stored.values, stored.lengths.tolist()) if isinstance(stored, Ragged) else list(stored)
             numbers: dict[bytes, int] = {}
-            found[name] = np.array([numbers.setdefault(row.numpy().tobytes(), len(numbers)) for row in rows], np.int64)
+            found[name] = np.array([numbers.setdefault(row, len(numbers)) for row in _as_bytes(stored)], np.int64)
         return found
 
     @cached_property
@@ -143,6 +142,14 @@ class Trial:
         """Return a trial of the same run on a copy of its network, which shares only what stays as it is."""
         frozen = {id(p): p for p in self.network.parameters() if not p.requires_grad}
         return replace(self, network=copy.deepcopy(self.network, dict(frozen)))
+
+
+def _as_bytes(stored: Tensor | Ragged) -> list[bytes]:
+    """Return what each row holds."""
+    if isinstance(stored, Ragged):
+        return [row.numpy().tobytes() for row in torch.split(stored.values, stored.lengths.tolist())]
+    content, width = stored.numpy().tobytes(), stored[0].nbytes  # at once: thousands of columns have few rows each
+    return [content[start : start + width] for start in range(0, len(content), width)]
 
 
 @contextmanager

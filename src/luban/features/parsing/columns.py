@@ -80,7 +80,7 @@ def as_trained(
 
     writings: of the training's numbers, by column. values: of its categories and labels.
     """
-    present = [name for name in writings if name in table.columns and table.frame[name].dtype == pl.String]
+    present = [name for name in writings if name in table.names and table.frame[name].dtype == pl.String]
     had_commas = any(writing.decimal == "comma" for writing in writings.values())
     odd = _odd(table, present)
     usual: Decimal | None = "comma" if had_commas and table.decimal != "comma" else None
@@ -131,7 +131,7 @@ def as_trained(
             )
         )
     for name, own in values.items():
-        if name not in table.columns or table.frame[name].dtype.is_nested() or table.frame[name].dtype == pl.Binary:
+        if name not in table.names or table.frame[name].dtype.is_nested() or table.frame[name].dtype == pl.Binary:
             continue
         cells = strings(table.frame[name])
         if meant := spellings.known(cells, own):

@@ -84,7 +84,7 @@ def reader(series: pl.Series) -> Callable[[pl.Series], pl.Series] | None:
 def in_time(table: Table, column: str | None, order: Order | None) -> Table:
     """Return a table whose column of dates is typed, where all its cells can be read and the order of day and month is
     known, so that its rows can be put in order; otherwise as it is."""
-    if column is None or column not in table.columns:
+    if column is None or column not in table.names:
         return table
     cells = table.frame[column]
     found = find_format(cells) if cells.dtype == pl.String else None

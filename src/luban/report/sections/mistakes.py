@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from luban.evaluation.mistakes import MAX_COLUMNS
+from luban.features.infer import SET_ASIDE
 from luban.report.content import Content
 from luban.report.figures import Figure, Figures
 from luban.report.media import Media
@@ -18,6 +20,7 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
     found = (content.metrics.get("mistakes") or [])[:MAX_MISTAKES]
     if not found:
         return None
+    columns = [column for column in content.first("SchemaInferred").get("columns", []) if column[1] not in SET_ASIDE]
     at, media, task = content.figures, Media.of(content), str(content.metrics.get("task"))
     return {
         "text": words("mistakes_numbers" if task == "regression" else "mistakes_text"),
@@ -37,6 +40,7 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
             for index, item in enumerate(found)
         ],
         "max_cells": MAX_CELLS,
+        "cut": words("mistakes_cut", shown=at.count("mistakes", 0, "cells")) if len(columns) > MAX_COLUMNS else "",
     }
 
 
