@@ -1,4 +1,4 @@
-# make demo   installs Luban alone and trains on real data      make test    installs the developers' tools, runs all tests
+# make demo   installs Luban alone and trains on real data      make test    installs the developers' tools, checks and tests
 # make check  format, lint, types, import contracts, sizes      make format  mends what can be mended
 # make slow   the tests that take longer                        make setup   Luban and the developers' tools
 # make bench  installs the peers and measures every claim, about two hours on two cores; make bench-full: a day
