@@ -27,6 +27,7 @@ CLAIMS = {
     "cifar10": [],
     "adult": [],
 }
+QUICK = "adult"  # the claim whose peers start soonest
 ANALYSES = {"gemm": ["--claims", "banking77"], "profile_step": ["--claims", "adult"]}
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("shared_data")]
 
@@ -48,7 +49,9 @@ def test_every_claim_is_run() -> None:
     assert with_claim == set(CLAIMS)
 
 
-@pytest.mark.parametrize("script", CLAIMS)
+@pytest.mark.parametrize(
+    "script", [pytest.param(claim, marks=[] if claim == QUICK else pytest.mark.slow) for claim in CLAIMS]
+)
 def test_claim_is_measured_and_recorded(
     script: str, tmp_path: Path, shared_data: Path, pretrained_models: Path
 ) -> None:

@@ -86,7 +86,7 @@ def test_match() -> None:
 
 
 @given(st.lists(st.text(max_size=30) | st.none(), max_size=10))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_cells_encode(cells: list[str | None]) -> None:
     feature = fit(["2016-07-01", "2016-07-02"])
     encoded = feature.encode(pl.DataFrame({"when": cells}, schema={"when": pl.String}))
