@@ -24,7 +24,8 @@ from luban.models import network as networks
 from luban.models.network import Network
 from luban.predictor import Predictor
 from luban.report.content import Content, Record
-from luban.report.sections import mistakes
+from luban.report.page import environment
+from luban.report.sections import data, mistakes, usage
 from luban.report.words import words
 from luban.tasks.base import Task
 from luban.tasks.classification import Binary
@@ -142,3 +143,21 @@ def test_of_many_columns_some_are_measured_and_no_row_is_explained(monkeypatch: 
     assert len(found.importance) == 4
     assert found.rows
     assert notes == []
+
+
+def test_a_page_lists_some_of_many_columns_and_says_so() -> None:
+    columns = [(f"f{number}", "number", "", "") for number in range(data.MAX_COLUMNS + 7)]
+    inferred = Record({"event": "SchemaInferred", "columns": columns}, 0)
+    config = {"seed": 0, "data": {"target": "y", "columns": {name: kind for name, kind, *_ in columns}}}
+    content = Content(Path("run"), config, {}, {}, {}, {}, {}, (inferred,), ())
+    view = data.build(content, words("en"))
+    assert view is not None
+    assert (len(view["columns"]), view["more_columns"].value) == (data.MAX_COLUMNS, 7)
+    used = usage.build(content, words("en"))
+    assert used["left_out"].value == len(columns) - usage.MAX_COLUMNS
+    assert used["config"].count(": number") == usage.MAX_COLUMNS
+    assert config["data"]["columns"].keys() == dict.fromkeys(name for name, *_ in columns).keys()
+    page = environment().from_string("{% import 'macros.html' as m %}{% include 'usage.html' %}")
+    assert "more columns, which are in config.yaml" in page.render(v=used, words=words("en"))
+    few = replace(content, config={"data": {"columns": {"a": "number"}}})
+    assert usage.build(few, words("en"))["left_out"] is None

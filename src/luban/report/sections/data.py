@@ -36,6 +36,7 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
             for index, column in enumerate(columns[:MAX_COLUMNS])
         ],
         "num_columns": schema.count("columns"),
+        "more_columns": more(schema, "columns", len(columns) - MAX_COLUMNS),
         "is_open": len(columns) <= OPEN_COLUMNS,
         "notes": list({note.text: note for note in notes}.values()),
         "audited": bool(content.audit),
