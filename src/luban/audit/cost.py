@@ -11,14 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import polars as pl
-
 from luban.audit.confident import DENSE_STEPS, FITTED_ROWS, FOLDS, MAX_CLASSES
 from luban.audit.subject import FILE_KINDS, Subject
 from luban.data.media.cells import locate
 from luban.data.media.unreadable import UnreadableCellError
-from luban.features.cells import cjk_share, strings
+from luban.features.cells import cjk_share, evenly, strings
 from luban.features.plain import CJK_SHARE
 
 SAMPLE = 200  # cells of a column, drawn evenly, from which the rest is estimated
@@ -68,7 +65,7 @@ def size_of(subject: Subject) -> Size:
     rows = len(subject)
     columns = Counter(subject.kinds[name] for name in subject.inputs)
     cells = {kind: rows * count for kind, count in columns.items()}
-    texts = [strings(_drawn(subject.frame[name], SAMPLE)).drop_nulls() for name in subject.of_kind("text")]
+    texts = [strings(evenly(subject.frame[name], SAMPLE)).drop_nulls() for name in subject.of_kind("text")]
     lengths = [text.str.slice(0, READ_CHARACTERS).str.len_chars().to_numpy() for text in texts]
     classes = subject.labels.n_unique() if subject.has_classes else 1
     return Size(
@@ -84,12 +81,8 @@ def size_of(subject: Subject) -> Size:
     )
 
 
-def _drawn(cells: pl.Series, limit: int) -> pl.Series:
-    return cells.gather(np.linspace(0, len(cells) - 1, min(limit, len(cells))).astype(np.int64))
-
-
 def _mean_bytes(subject: Subject, name: str) -> float:
-    sizes = [_bytes_of(cell, subject.table.folder) for cell in _drawn(subject.frame[name], FILE_SAMPLE).to_list()]
+    sizes = [_bytes_of(cell, subject.table.folder) for cell in evenly(subject.frame[name], FILE_SAMPLE).to_list()]
     return sum(sizes) / max(len(sizes), 1)
 
 

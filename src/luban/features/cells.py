@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 CJK = r"[\p{Han}\p{Hiragana}\p{Katakana}]"
@@ -34,6 +35,11 @@ def plain_numbers(series: pl.Series) -> pl.Series | None:
         return None
     plain = series.cast(pl.Float64, strict=False)
     return plain if plain.null_count() == series.null_count() else None
+
+
+def evenly(cells: pl.Series, limit: int) -> pl.Series:
+    """Return at most so many cells, drawn evenly from the first to the last."""
+    return cells.gather(np.linspace(0, max(len(cells) - 1, 0), min(len(cells), limit)).astype(np.int64))
 
 
 def commonest(cells: pl.Series) -> pl.Series:

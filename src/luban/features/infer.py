@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from luban.core.errors import ConfigError, SchemaError, listed, nearest
@@ -15,7 +14,7 @@ from luban.data.media.formats import SUFFIXES
 from luban.data.table import Table
 from luban.features import FEATURES, identifier, labels
 from luban.features.base import ColumnProfile, Feature
-from luban.features.cells import cjk_share, commonest, hashes, quoted, strings
+from luban.features.cells import cjk_share, commonest, evenly, hashes, quoted, strings
 from luban.features.date import doubt
 from luban.features.glance import Glance, settle
 from luban.features.media import elsewhere, path_note
@@ -66,8 +65,7 @@ def _profile(table: Table, column: str, cells: pl.Series, missing_values: Collec
     if missing_values and is_text:
         is_present &= ~_is_one_of(cells, missing_values)
     rows = is_present.arg_true()
-    drawn = np.linspace(0, max(len(rows) - 1, 0), min(len(rows), SAMPLED_CELLS)).astype(np.int64)
-    sample = series.gather(rows.gather(drawn))
+    sample = series.gather(evenly(rows, SAMPLED_CELLS))
     return ColumnProfile(
         name=column,
         sample=strings(sample) if is_text else sample,

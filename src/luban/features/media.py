@@ -9,7 +9,6 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from luban.core.errors import DataError
@@ -19,6 +18,7 @@ from luban.data.media.cells import is_as_written, locate
 from luban.data.media.formats import HEAD_BYTES, SUFFIXES, kind_by_name, kind_of
 from luban.data.media.unreadable import UnreadableCellError
 from luban.features.base import ColumnProfile
+from luban.features.cells import evenly
 
 MATCHING_SHARE = 0.8  # of the sampled cells must look like files of a kind
 SURE_WITH_FILES, SURE_BY_NAME = 0.99, 0.92  # a name tells more than a number that may be read in it
@@ -34,8 +34,7 @@ def sampled_cells(column: pl.Series, limit: int) -> list[object]:
     present = column.drop_nulls()
     if present.dtype == pl.String:
         present = present.filter(present != "")
-    rows = np.linspace(0, max(0, len(present) - 1), min(limit, len(present))).astype(int)
-    found: list[object] = present.gather(rows).to_list()
+    found: list[object] = evenly(present, limit).to_list()
     return found
 
 

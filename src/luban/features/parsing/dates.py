@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from luban.features.cells import share, strings
+from luban.features.cells import evenly, share, strings
 from luban.features.parsing.date_grammar import EARLIEST_YEAR, LATEST_YEAR, NONE, ORDERS, Mask, Order, Parts, take_apart
 
 TIME_OF_DAY = "%H:%M"  # the format of columns that have no day
@@ -172,8 +172,7 @@ def zones_of(series: pl.Series) -> tuple[str, ...]:
 
 def sampled(series: pl.Series) -> pl.Series:
     """Return cells that are there, drawn evenly."""
-    cells = strings(series).drop_nulls()
-    return cells.gather(np.linspace(0, max(len(cells) - 1, 0), min(len(cells), SAMPLED)).astype(np.int64))
+    return evenly(strings(series).drop_nulls(), SAMPLED)
 
 
 def _zone(written: str) -> str:

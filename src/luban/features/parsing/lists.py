@@ -10,10 +10,9 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
-from luban.features.cells import share, strings
+from luban.features.cells import evenly, share, strings
 
 SEPARATORS = (";", "|", "；", "、", ",", "，")  # the surest first
 # Marks that stand inside a label, too, are taken for separators on evidence alone.
@@ -25,10 +24,7 @@ WRITTEN_SHARE = 0.9  # of the cells must be lists for a column to be written so
 SEPARATED_SHARE = 0.1  # of the cells must hold a weak separator
 MOST_PIECES, LABEL_CHARACTERS = 200, 40
 MEAN_USES, MEAN_COMBINATIONS = 3.0, 2.0  # of a piece, in cells and in different cells of several
-ALONE, ALONE_OF_PAIRS = (
-    0.8,
-    0.95,
-)  # of the pieces stand alone in some cell; of pairs, one of which may be a mere adjective
+ALONE, ALONE_OF_PAIRS = 0.8, 0.95  # of the pieces stand alone in some cell; one of a pair may be a mere adjective
 FEWEST_COMBINATIONS = 3
 FIRST = 300  # different cells that are looked at first
 
@@ -132,7 +128,7 @@ def find_writing(series: pl.Series, *, is_told: bool = False) -> Writing | None:
     if series.dtype != pl.String:
         return None
     cells = strings(series).drop_nulls()
-    cells = cells.gather(np.linspace(0, max(len(cells) - 1, 0), min(len(cells), SAMPLED)).astype(np.int64))
+    cells = evenly(cells, SAMPLED)
     is_list = cells.str.contains(STARTS)
     if len(cells) and share(is_list) >= WRITTEN_SHARE:
         read = [parse_list(cell) for cell in cells.unique(maintain_order=True)]
@@ -265,7 +261,7 @@ def suited(series: pl.Series, writing: Writing, labels: Iterable[str]) -> Writin
     if series.dtype != pl.String:
         return writing
     cells = strings(series).drop_nulls().unique(maintain_order=True)
-    cells = cells.gather(np.linspace(0, max(len(cells) - 1, 0), min(len(cells), SAMPLED)).astype(np.int64))
+    cells = evenly(cells, SAMPLED)
     own, names = _num_known(cells, writing, labels), pl.Series(list(labels), dtype=pl.String)
     if own == len(cells) or not len(names):
         return writing
