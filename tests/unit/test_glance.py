@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from itertools import accumulate
 from pathlib import Path
 
 import polars as pl
@@ -36,9 +37,21 @@ TYPED = st.one_of(
 )
 
 
+RISING = st.tuples(st.integers(0, 3), st.lists(st.integers(0, 2), min_size=29, max_size=29)).map(
+    lambda drawn: list(accumulate([drawn[0], *drawn[1]]))
+)
+
+
 @settings(max_examples=150, deadline=None)
 @given(
-    column=st.one_of(COLUMNS, TYPED, st.permutations(range(30)), st.just(list(map(str, range(30))))),
+    column=st.one_of(
+        COLUMNS,
+        TYPED,
+        RISING,
+        RISING.map(lambda cells: list(map(str, cells))),
+        st.permutations(range(30)),
+        st.sampled_from([list(map(str, range(30))), list(range(1, 31)), [*range(29), None]]),
+    ),
     name=st.sampled_from(["x", "user_id", "time", "Unnamed: 0"]),
 )
 def test_a_glance_finds_what_a_closer_look_finds(column: list[object], name: str) -> None:
@@ -59,11 +72,16 @@ def test_short_numbers_and_words_are_settled(tmp_path: Path) -> None:
             "word": ["red", "green"] * 20,
             "text": [f"some words {row}" for row in range(40)],
             "user_id": [str(row % 9) for row in range(40)],
+            "counts": list(range(1, 41)),
+            "counts too": [str(row) for row in range(40)],
+            "rises": list(range(7, 47)),
+            "rises too": [str(row**2) for row in range(40)],
         }
     )
     found = settle(read(frame), frame.columns, MISSING_VALUES)
     assert {name: (seen.kind, seen.num_unique) for name, seen in found.items()} == {
         "number": ("number", 7), "marked": ("number", 10), "typed": ("number", 9), "word": ("category", 2),
+        "rises": ("number", 40), "rises too": ("number", 40),
     }  # fmt: skip
 
 

@@ -44,7 +44,7 @@ class Glance:
 @dataclass(frozen=True)
 class Seen:
     """What the cells of a column have in common. count, unique: of cells that are there. first: of them. is_short: all
-    numbers are; are_words: all cells. may_count: whole numbers that never fall, or cells that mean 'missing'."""
+    numbers are; are_words: all cells. may_count: the numbers may count the rows, or cells mean 'missing'."""
 
     count: int
     unique: int
@@ -109,7 +109,7 @@ def _texts(frame: pl.DataFrame, missing_values: Collection[str]) -> list[Seen]:
     is_number = there & ~mark
     is_short = (short | ~is_number).all(axis=1) & is_number.any(axis=1)
     are_words = (word | ~there).all(axis=1)
-    may_count = _never_fall(np.where(is_number, value, np.nan)) | (mark & there).any(axis=1)
+    may_count = _may_count(np.where(is_number, value, np.nan)) | (mark & there).any(axis=1)
     firsts = cells["cell"].gather(np.arange(frame.width) * frame.height + there.argmax(axis=1))
     found = zip(there.sum(axis=1), unique, firsts, is_short, are_words, may_count, strict=True)
     return [Seen(int(count), int(many), first or "", *map(bool, rest)) for count, many, first, *rest in found]
@@ -121,7 +121,7 @@ def _numbers(frame: pl.DataFrame) -> list[Seen]:
     unique = _num_unique(np.where(there, values, np.inf), there)
     is_short = (~there | (np.abs(values) <= MOST)).all(axis=1) & there.any(axis=1)
     firsts = [column.drop_nulls().head(1) for column in frame]
-    found = zip(there.sum(axis=1), unique, firsts, is_short, _never_fall(values), strict=True)
+    found = zip(there.sum(axis=1), unique, firsts, is_short, _may_count(values), strict=True)
     return [
         Seen(int(count), int(many), str(first.item()) if len(first) else "", bool(short), False, bool(rises))
         for count, many, first, short, rises in found
@@ -135,7 +135,13 @@ def _num_unique(keys: npt.NDArray[np.generic], there: Mask) -> npt.NDArray[np.in
     return np.asarray(different - ~there.all(axis=1), np.int64)
 
 
-def _never_fall(values: Floats) -> Mask:
-    """Return (C,) whether the numbers are whole and never fall. values: (C, R), NaN where there is none."""
+def _may_count(values: Floats) -> Mask:
+    """Return (C,) whether the numbers may count the rows: whole ones from 0 or 1 on that never fall and leave few out.
+
+    values: (C, R), NaN where there is none.
+    """
+    none = np.isnan(values)
     highest = np.fmax.accumulate(values, axis=1)
-    return np.asarray((np.isnan(values) | ((values == np.floor(values)) & (values >= highest))).all(axis=1))
+    rise = (none | ((values == np.floor(values)) & (values >= highest))).all(axis=1)
+    first, last = np.where(none, np.inf, values).min(axis=1), highest[:, -1]
+    return np.asarray(rise & ((first == 0) | (first == 1)) & (last < first + values.shape[1]))
