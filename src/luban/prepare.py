@@ -17,7 +17,7 @@ from luban.core import artifact, events
 from luban.core.cache import cache_folder
 from luban.core.errors import ConfigError, typed
 from luban.core.sentence import sentence
-from luban.data import samples, sources
+from luban.data import samples, sources, split_notes
 from luban.data.decimals import Decimal
 from luban.data.draw import sample_rows
 from luban.data.split import drop_overlap, split
@@ -99,6 +99,7 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         read_tables = {"train": table} | {role: read(run, role, others[role], table.decimal) for role in others}
     with run.stage("infer"):
         target = choose_target(run, table)
+        split_notes.require_rows_of_wide(table, config.data.split.method)
         profile = profiled(table, target)
         task_type = infer_task(profile, config.data.task)
         doubts = [doubt(profile, task_type.name, "data.task=multi_label")]
@@ -131,9 +132,8 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         parts = divide(run, read_tables, target, inputs, files=files, stratify=task_type.name in CLASSES)
     with run.stage("fit"):
         fitting = parts.train.materialize(FIT_ROWS, config.seed)
-        task, positive, notes = with_positive(
-            task_type.fit(table.frame[target][parts.train.rows]), config.task.positive
-        )
+        trained_on = table.frame[target][parts.train.rows]
+        task, positive, notes = with_positive(task_type.fit(trained_on), config.task.positive)
         run.note("fit", *notes, *task.remarks())
         deciding_metric(task, config.train.metric)
         check_loss(task, fitting.frame[target], config.train.loss)

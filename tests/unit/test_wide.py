@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from luban.config import RunConfig
+from luban.core.errors import DataError
+from luban.data.split_notes import require_rows_of_wide
 from luban.data.table import Table
 from luban.evaluation.mistakes import MAX_COLUMNS, find_mistakes
 from luban.explain import examples, importance
@@ -161,3 +163,13 @@ def test_a_page_lists_some_of_many_columns_and_says_so() -> None:
     assert "more columns, which are in config.yaml" in page.render(v=used, words=words("en"))
     few = replace(content, config={"data": {"columns": {"a": "number"}}})
     assert usage.build(few, words("en"))["left_out"] is None
+
+
+def test_a_wide_table_of_few_rows_is_refused_before_it_is_looked_at() -> None:
+    table = replace(wide(1_001), row_numbers=np.arange(1, 3))
+    few = replace(table, frame=table.frame.head(2))
+    with pytest.raises(DataError, match="expected at least 10 rows to split, found 2"):
+        require_rows_of_wide(few, "auto")
+    require_rows_of_wide(few, "none")
+    require_rows_of_wide(table, "auto")
+    require_rows_of_wide(replace(few, frame=few.frame[["f0", "y"]]), "auto")  # which says more by itself

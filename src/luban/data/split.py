@@ -26,7 +26,6 @@ from luban.data.table import Table
 
 Method = Literal["auto", "random", "stratified", "group", "time", "column", "none"]
 
-MIN_ROWS = 10
 BY_COLUMN = ("group", "time", "column")
 GOLDEN = (5**0.5 - 1) / 2  # its multiples fill any stretch of the unit circle evenly
 PART_NAMES = {
@@ -108,13 +107,7 @@ def split(
         return Split(every, every, every[:0] if has_test else every, (note,))
     if config.method == "column":
         return _by_column(table, target, inputs, config, has_test=has_test, stratify=stratify, files=files)
-    if len(table) < MIN_ROWS:
-        raise DataError(
-            table.name,
-            expected=f"at least {MIN_ROWS} rows to split",
-            found=f"{len(table)}",
-            action="Add rows, or set data.split.method=none to score on the training rows",
-        )
+    split_notes.require_rows(table)
     num_alike, sharing = _units(table, inputs, config, files)
     alike = sharing.unit_of_row
     test_rows = 0 if has_test else _part_size(config.test, len(table))

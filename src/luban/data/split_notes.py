@@ -1,10 +1,32 @@
-"""What a split tells of itself: what was chosen, set aside or moved."""
+"""What a split tells of itself: what was chosen, set aside or moved, and that the rows are too few."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from luban.core.errors import DataError
 from luban.core.sentence import Sentence, sentence, several
+from luban.data.table import Table
+
+MIN_ROWS = 10
+MANY_COLUMNS = 1_000  # each of which would be looked at, and told of, in vain
+
+
+def require_rows(table: Table) -> None:
+    """Raise DataError where a table is too small to be split."""
+    if len(table) < MIN_ROWS:
+        raise DataError(
+            table.name,
+            expected=f"at least {MIN_ROWS} rows to split",
+            found=f"{len(table)}",
+            action="Add rows, or set data.split.method=none to score on the training rows",
+        )
+
+
+def require_rows_of_wide(table: Table, method: str) -> None:
+    """Raise DataError before a table of thousands of columns is looked at that is too small to be split."""
+    if len(table.columns) > MANY_COLUMNS and method not in ("none", "column"):
+        require_rows(table)
 
 
 def at_random(target: str | None) -> Sentence:

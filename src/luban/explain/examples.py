@@ -50,14 +50,14 @@ def explain_examples(
     if num_columns > 1:
         rows = drawn(np.arange(len(dataset)), seed, int(IMPORTANCE_BUDGET / flops))
         importance = permutation_importance(predictor, dataset.select(rows), metric, seed=seed)
-    try:
-        captum.library()
-    except ConfigError:
-        left_out = "no row is explained without the package captum: `pip install 'luban[explain]'`"
-        return Explanations(importance, metric.name, ()), [*notes, left_out]
     left_out = "no row is explained, since that takes long with this model; `luban explain` explains any"
     if num_columns > MANY_COLUMNS:
         return Explanations(importance, metric.name, ()), [*notes, left_out]
+    try:
+        captum.library()
+    except ConfigError:
+        missing = "no row is explained without the package captum: `pip install 'luban[explain]'`"
+        return Explanations(importance, metric.name, ()), [*notes, missing]
     costs = _cost(flops, BRIEF) * np.maximum(1.0, dataset.lengths / max(1, dataset.lengths[middle]))
     places = {int(row): place for place, row in enumerate(table.row_numbers)}
     wrong = affordable([places[row] for row in mistakes if row in places], costs)
