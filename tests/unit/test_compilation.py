@@ -60,7 +60,7 @@ def test_rows_of_a_token_table_that_are_caught_up_are_compiled_around() -> None:
                 pass
         found.append(weights_of(loop))
     for name, value in found[0].items():
-        torch.testing.assert_close(found[1][name], value, atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(found[1][name], value, atol=1e-3, rtol=1e-2)
 
 
 @pytest.mark.slow
@@ -70,7 +70,7 @@ def test_a_compiled_training_ends_where_the_plain_one_does_and_resumes_to_the_sa
     plain = weights_after(small_loop(0.0))
     compiled = weights_after(small_loop(0.0, folder=tmp_path / "a", compile=True))
     for name, value in plain.items():
-        torch.testing.assert_close(compiled[name], value, atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(compiled[name], value, atol=1e-3, rtol=1e-2)
     torch.compiler.reset()
     for event in (running := small_loop(0.0, folder=tmp_path / "b", compile=True).run()):
         if getattr(event, "step", 0) == 5:

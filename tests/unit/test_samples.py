@@ -12,6 +12,7 @@ import threading
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -259,7 +260,7 @@ def test_a_python_without_pip_is_said_to_be_one(
     pip: Pip, small: Callable[..., Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small()
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(PathFinder, "find_spec", lambda name: None)
     with pytest.raises(SampleError, match=r"expected pip in .*python.*, found a Python without it.*-m ensurepip"):
         samples.fetch("small")
     assert not pip.commands

