@@ -34,7 +34,7 @@ test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2  # one thread a worker: two would wait for each other
 
 slow: setup
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --timeout 1200
 
 peers: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"

@@ -60,3 +60,14 @@ def weights_of(loop: Loop) -> dict[str, torch.Tensor]:
 
 def events_of(loop: Loop, kind: type[Event]) -> list[Any]:
     return [event for event in loop.run() if isinstance(event, kind)]
+
+
+def without_key_biases(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return weights with the biases of keys at 0: softmax does not depend on them, so that their gradient is nothing
+    but rounding, which Adam makes as large as any other."""
+    found = dict(weights)
+    for name, value in weights.items():
+        if name.endswith("qkv.bias"):
+            third = len(value) // 3
+            found[name] = torch.cat([value[:third], torch.zeros(third), value[2 * third :]])
+    return found
