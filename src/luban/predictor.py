@@ -32,7 +32,6 @@ from luban.models.building import fill, no_weights, not_stored
 from luban.models.network import Network, NetworkSpec
 from luban.models.packed import packed
 from luban.tasks.base import Floats, Task
-from luban.tasks.classification import Classification
 from luban.tasks.stored import load_task
 from luban.tasks.validated import Validated
 
@@ -120,7 +119,7 @@ class Predictor:
     def as_trained(self, table: Table) -> tuple[Table, tuple[str, ...]]:
         """Return rows with their cells written as those of the training were, and what was read otherwise than it
         stands, a sentence each."""
-        return self.schema.as_trained(table, self.task.names if isinstance(self.task, Classification) else ())
+        return self.schema.as_trained(table, self.task.spellings())
 
     def outputs(self, dataset: Dataset) -> Floats:
         """Return the task's outputs for every row, in order: probabilities (rows, C), or values (rows,); NaN where the

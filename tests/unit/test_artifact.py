@@ -9,7 +9,7 @@ import torch
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory, write_bytes, write_json, write_weights
-from luban.core.errors import ArtifactError
+from luban.core.errors import ArtifactError, ResourceError
 
 
 def sealed(parent: Path) -> RunDirectory:
@@ -93,3 +93,10 @@ def test_what_a_kill_left_unfinished_is_no_part_of_a_sealed_run(tmp_path: Path) 
     left = {path.name for path in run.path.iterdir()}
     assert left == {artifact.WEIGHTS, artifact.MANIFEST, ".notes.txt.0a1b2c3d.partial", ".tmpAbCd56"}
     assert set(run.read_json(artifact.MANIFEST)["files"]) == {artifact.WEIGHTS}
+
+
+def test_a_file_that_finds_no_memory_is_not_called_damaged(tmp_path: Path) -> None:
+    found = artifact.damaged(tmp_path / "metrics.json", "scores", MemoryError())
+    assert isinstance(found, ResourceError)
+    assert "Copy the run directory again" not in str(found)
+    assert isinstance(artifact.damaged(tmp_path / "metrics.json", "scores", ValueError("cut")), ArtifactError)

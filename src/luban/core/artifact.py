@@ -19,7 +19,7 @@ import safetensors
 import torch
 
 from luban.core import removal, settings_text, strict, weights, weights_file
-from luban.core.errors import ArtifactError, ConfigError, typed
+from luban.core.errors import ArtifactError, ConfigError, LubanError, typed
 from luban.core.manifest import FORMAT, Manifest
 from luban.core.regular import check_regular, is_regular, read_regular
 from luban.core.system_errors import disk_errors, read_errors, system_error
@@ -90,10 +90,10 @@ def sha256_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def damaged(path: Path, expected: str, error: Exception) -> ArtifactError:
-    """Return what is said of a file of a run that cannot be what a training wrote."""
+def damaged(path: Path, expected: str, error: Exception) -> LubanError:
+    """Return what is said of a file of a run that cannot be what a training wrote, or that the system cannot read."""
     found = system_error(error, path, writing=False)
-    if isinstance(found, ArtifactError):
+    if found is not None:
         return found
     words = str(error).splitlines() or [type(error).__name__]
     return ArtifactError(str(path), expected=expected, found=words[0][:MOST_WORDS], action=COPY_AGAIN)

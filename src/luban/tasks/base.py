@@ -112,6 +112,10 @@ class Task(ABC):
         """Return the columns of a prediction file: `predicted_TARGET`, and where there are labels `probability_LABEL`
         of each, or one `probability` beyond 100 labels."""
 
+    def spellings(self) -> tuple[str, ...]:
+        """Return the values of the target as training spelled them; none where a cell is not one of few values."""
+        return ()
+
     def remarks(self) -> list[Sentence]:
         """Return what was decided of the target for the user, a sentence each."""
         return []

@@ -104,6 +104,9 @@ class Classification(Task):
         bad = {position: self._reason(cells[position], target.dtype) for position in ids.is_null().arg_true()}
         return ids.fill_null(0).to_numpy(writable=True), bad
 
+    def spellings(self) -> tuple[str, ...]:
+        return tuple(self.names)
+
     def _reason(self, cell: str | None, dtype: pl.DataType) -> str:
         if cell is None:
             return MISSING
