@@ -409,3 +409,17 @@ def test_fingerprint_tells_tables_apart(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sources, "FINGERPRINT_ROWS", 2)
     halves = pl.concat([pl.DataFrame(base)[:1], pl.DataFrame(base)[1:]], rechunk=False)
     assert fingerprint(read(halves)) == prints[0]
+
+
+@pytest.mark.parametrize("name", ["*", "^a.*$", "^$"])
+def test_a_column_whose_name_is_a_pattern_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.csv").write_text(f"ab,{name}\n1,2\n3,4\n", "utf-8")
+    for source in (tmp_path / "a.csv", pl.DataFrame({"ab": [1, 3], name: [2, 4]})):
+        with pytest.raises(SchemaError, match="expected names of columns, found patterns.*Rename these columns"):
+            read(source)
+
+
+@pytest.mark.parametrize("name", ["^a", "a$", "**", "a*"])
+def test_a_column_whose_name_is_like_a_pattern_is_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.csv").write_text(f"ab,{name}\n1,2\n3,4\n", "utf-8")
+    assert read(tmp_path / "a.csv").columns == ["ab", name]

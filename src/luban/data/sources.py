@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from luban.core.cache import cache_folder
-from luban.core.errors import DataError, listed
+from luban.core.errors import DataError, SchemaError, listed
 from luban.core.paths import as_path
 from luban.core.regular import check_regular, open_regular
 from luban.core.sentence import sentence
@@ -117,6 +117,7 @@ def _from_file(path: Path, text: Text, cache: Path | None, reading: Reading) -> 
 
 
 def _table(frame: pl.DataFrame, reading: Reading, folder: Path | None) -> Table:
+    _check_names(frame, reading.name)
     numbers = reading.row_numbers(frame.height)
     frame, notes = frames.flattened(frame, reading.name)
     reading.notes += notes
@@ -127,6 +128,18 @@ def _table(frame: pl.DataFrame, reading: Reading, folder: Path | None) -> Table:
     if not len(table):
         raise DataError(reading.name, expected="rows", found="none", action="Check how the data were written")
     return table
+
+
+def _check_names(frame: pl.DataFrame, where: str) -> None:
+    """Raise SchemaError for a name that Polars takes for a pattern of names: `*`, and `^...$`."""
+    patterns = [name for name in frame.columns if name == "*" or (name.startswith("^") and name.endswith("$"))]
+    if patterns:
+        raise SchemaError(
+            where,
+            expected="names of columns",
+            found=f"patterns, {listed(patterns)}",
+            action="Rename these columns, for instance without '^', '$' and '*'",
+        )
 
 
 def _open(path: Path, text: Text, reading: Reading) -> Iterator[pl.DataFrame]:
