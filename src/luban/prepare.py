@@ -95,8 +95,9 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
     config = run.config
     with run.stage("read"):
         table = read(run, "train", tables["train"], config.data.decimal)
+        decimal = table.decimal
         others = {role: source for role, source in tables.items() if role != "train"}
-        read_tables = {"train": table} | {role: read(run, role, others[role], table.decimal) for role in others}
+        read_tables = {"train": table} | {role: read(run, role, others[role], decimal) for role in others}
     with run.stage("infer"):
         target = choose_target(run, table)
         split_notes.require_rows_of_wide(table, config.data.split.method)
@@ -147,7 +148,7 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         (train, validation, test), parts, checksums = encode(run, fitted, task, parts)
         run.tell(events.SplitMade(len(parts.train.rows), len(parts.validation.rows), len(parts.test.rows)))
     kinds = {plan.name: plan.kind for plan in plans}
-    decided: dict[str, object] = {"target": target, "task": task.name, "columns": kinds, "decimal": table.decimal}
+    decided: dict[str, object] = {"target": target, "task": task.name, "columns": kinds, "decimal": decimal}
     return Prepared(
         parts, train, validation, test, fitted, plans, task, model_config, checkpoint, decided, checksums, positive
     )

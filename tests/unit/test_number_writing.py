@@ -203,3 +203,12 @@ def test_what_is_written_otherwise_than_in_training_is_told_once() -> None:
         "z '5 kg' = 5",
     )
     assert as_trained(table(x=["50.12"]), {"x": PLAIN}, {}).notes == ()
+
+
+@pytest.mark.parametrize("cells", [["1,234", "2,345", "n,a", "3,456"], ["1,5", "2,345", "?,?", None]])
+def test_rows_that_were_read_once_are_not_read_otherwise_again(cells: list[str | None]) -> None:
+    written = {"x": Writing("comma")}
+    once = as_trained(table(x=cells), written, {}).table
+    assert as_trained(once, written, {}).table.frame.equals(once.frame)
+    trained = in_one_writing(table(x=["0,5", "1,25", *cells]), ["x"], [])
+    assert as_trained(trained.table, trained.numbers, {}).table.frame.equals(trained.table.frame)

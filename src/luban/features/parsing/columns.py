@@ -67,7 +67,8 @@ def in_one_writing(
         if meant := spellings.alike(stripped := strings(cells)):
             changed[name] = spellings.respelled(stripped, meant)
             notes.append(_respelled(name, meant))
-    return Rewritten(_with(table, changed), found, tuple(notes))
+    had_commas = any(found[name].decimal == "comma" for name in changed if name in found)
+    return Rewritten(_with(table, changed, had_commas), found, tuple(notes))
 
 
 def as_trained(
@@ -86,6 +87,7 @@ def as_trained(
     usual: Decimal | None = "comma" if had_commas and table.decimal != "comma" else None
     hints = _hints(table, present, usual) if odd else {}
     changed: dict[str, pl.Series] = {}
+    with_commas = False
     notes: list[str] = []
     examples: list[str] = []
     for name in present:
@@ -94,6 +96,7 @@ def as_trained(
         cells = _booleans_as_numbers(table.frame[name])
         read, column = _numbers(cells, hints[name], writings[name].unit, missing_values)
         changed[name] = column
+        with_commas |= read.writing.decimal == "comma"
         if read.writing.unit and not writings[name].unit:
             notes.append(
                 sentence(
@@ -137,7 +140,7 @@ def as_trained(
         if meant := spellings.known(cells, own):
             changed[name] = spellings.respelled(cells, meant)
             notes.append(_respelled(name, meant))
-    return Rewritten(_with(table, changed), dict(writings), tuple(notes))
+    return Rewritten(_with(table, changed, with_commas), dict(writings), tuple(notes))
 
 
 def _odd(table: Table, columns: Collection[str]) -> set[str]:
@@ -217,6 +220,10 @@ def _respelled(column: str, meant: Mapping[str, str]) -> str:
     )
 
 
-def _with(table: Table, changed: Mapping[str, pl.Series]) -> Table:
-    """Replace columns; the table itself where none differs."""
-    return replace(table, frame=table.frame.with_columns(changed.values())) if changed else table
+def _with(table: Table, changed: Mapping[str, pl.Series], had_commas: bool) -> Table:
+    """Replace columns; the table itself where none differs. had_commas: before decimals, which are points by now and
+    are not looked for again."""
+    if not changed:
+        return table
+    decimal: Decimal | None = "comma" if had_commas else table.decimal
+    return replace(table, frame=table.frame.with_columns(changed.values()), decimal=decimal)
