@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,21 @@ def settings_of(source: str | Path) -> dict[str, Any]:
     if path.suffix in CONFIG_SUFFIXES:
         return configuration.load(path)
     return {"data": {"train": str(source)}}
+
+
+def settings_with(
+    source: str, options: Mapping[tuple[str, ...], Any], assignments: Sequence[str]
+) -> tuple[dict[str, Any], str]:
+    """Return the settings of a source with those of the command line over them, and where they are from, for messages.
+
+    options: by path; None where one is not given. assignments: like `train.epochs=3`.
+    """
+    settings = settings_of(source)
+    for path, value in options.items():
+        if value is not None:
+            place(settings, path, value)
+    configuration.override(settings, assignments)
+    return settings, source if source.endswith(CONFIG_SUFFIXES) else "settings"
 
 
 def train_from_python(source: object, target: str | None, quiet: bool, options: dict[str, Any]) -> Model:

@@ -19,14 +19,7 @@ def find_lr(
 ) -> None:
     """Try learning rates from tiny to huge in one short training, draw the losses, and propose a rate."""
     check_room_to_load(TRAINED_BYTES)
-    from luban import config as configuration
     from luban import interface
 
-    settings = interface.settings_of(source)
     options: dict[tuple[str, ...], Any] = {("data", "target"): target, ("model",): model, ("runs",): runs}
-    for path, value in options.items():
-        if value is not None:
-            interface.place(settings, path, value)
-    configuration.override(settings, set_ or [])
-    where = source if source.endswith((".yaml", ".yml")) else "settings"
-    interface.find_learning_rate(settings, where)
+    interface.find_learning_rate(*interface.settings_with(source, options, set_ or []))

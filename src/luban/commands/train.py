@@ -32,10 +32,8 @@ def train(
 ) -> None:
     """Train a model (`luban train reviews.csv --target label`), or go on with one (`luban train --resume RUN`)."""
     check_room_to_load(TRAINED_BYTES)
-    from luban import config as configuration
     from luban import interface
     from luban.core.errors import ConfigError
-    from luban.interface import place
 
     if (source is None) == (resume is None):
         raise ConfigError(
@@ -60,10 +58,5 @@ def train(
         interface.resume(resume, interface.tables_in(None, dict.fromkeys(given)), quiet=quiet)
         return
     assert source is not None
-    settings = interface.settings_of(source)
-    for path, value in options.items():
-        if value is not None:
-            place(settings, path, value)
-    configuration.override(settings, set_ or [])
-    where = source if source.endswith((".yaml", ".yml")) else "settings"
+    settings, where = interface.settings_with(source, options, set_ or [])
     interface.train_from_settings(settings, where, {}, quiet=quiet)

@@ -93,3 +93,17 @@ def mark_of(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error):
         return None
     return found if isinstance(found, dict) else None
+
+
+def difference(own: Tensors, found: Tensors) -> tuple[str, str, str] | None:
+    """Return the first name under which two sets of tensors differ in shape or type, and what each has there; None
+    where they are alike."""
+    for name in [*own, *found]:
+        here, there = (_described(tensors.get(name)) for tensors in (own, found))
+        if here != there:
+            return name, here, there
+    return None
+
+
+def _described(tensor: Tensor | None) -> str:
+    return "none" if tensor is None else f"{tuple(tensor.shape)} {tensor.dtype}".replace("torch.", "")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from luban.core.errors import ArtifactError
+from luban.core.weights import difference
 
 
 @contextmanager
@@ -49,11 +50,9 @@ def fill(module: nn.Module, weights: dict[str, Tensor], where: str) -> None:
 
     where: the file, for messages. Raises ArtifactError where the weights are not just those of the module.
     """
-    own = module.state_dict()
-    for name in [*own, *weights]:
-        expected, found = (_described(tensors.get(name)) for tensors in (own, weights))
-        if expected != found:
-            raise _misfit(f"{where}, '{name}'", expected, found)
+    unlike = difference(module.state_dict(), weights)
+    if unlike is not None:
+        raise _misfit(f"{where}, '{unlike[0]}'", *unlike[1:])
     tied = [(kind, places) for kind in ("_parameters", "_buffers") for places in _shared(module, kind)]
     module.load_state_dict(weights, assign=True)
     for kind, (first, *others) in tied:
@@ -81,10 +80,6 @@ def _shared(module: nn.Module, kind: str) -> list[list[tuple[nn.Module, str]]]:
             if tensor is not None:
                 found.setdefault(id(tensor), []).append((owner, name))
     return list(found.values())
-
-
-def _described(tensor: Tensor | None) -> str:
-    return "none" if tensor is None else f"{tuple(tensor.shape)} {tensor.dtype}".replace("torch.", "")
 
 
 def _misfit(where: str, expected: str, found: str) -> ArtifactError:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from luban.core.errors import ArtifactError
 from luban.core.sentence import restored, sentence, with_parts
+from luban.core.weights import difference
 from luban.training.averaging import WeightAverage
 from luban.training.checkpoint import Checkpoint, Tensors
 from luban.training.combined import Combined
@@ -135,15 +136,14 @@ def restore(found: Checkpoint, network: nn.Module, optimizer: Combined, average:
 
 
 def _require_like(found: Tensors, own: Tensors, what: str) -> None:
-    for name in [*own, *found]:
-        shapes = [f"{tuple(side[name].shape)} {side[name].dtype}" if name in side else "none" for side in (own, found)]
-        if shapes[0] != shapes[1]:
-            raise ArtifactError(
-                f"the saved {what}, '{name}'",
-                expected=shapes[0].replace("torch.", ""),
-                found=shapes[1].replace("torch.", ""),
-                action="Resume with the settings and the data that the run was started with, or start again",
-            )
+    unlike = difference(own, found)
+    if unlike is not None:
+        raise ArtifactError(
+            f"the saved {what}, '{unlike[0]}'",
+            expected=unlike[1],
+            found=unlike[2],
+            action="Resume with the settings and the data that the run was started with, or start again",
+        )
 
 
 def _under(prefix: str, tensors: Tensors) -> dict[str, Tensor]:
