@@ -18,8 +18,8 @@ from luban.evaluation.bootstrap import MAX_ROWS, RESAMPLES, weights_of_resamples
 from luban.evaluation.intervals import HALF, Score, Z, proportion, studentised, wilson
 from luban.tasks.base import Array, Floats, Metric
 
-COPIES = 256  # rows that are doubted, about
-SOFT_DOUBT = 0.25  # of their mass, where scores are of probabilities: a doubted row weighs there by how wrong it is
+COPIES = 256  # pseudo-observations, about
+SOFT_SHARE = 0.25  # of their mass, where scores are of probabilities: each weighs there by how wrong it is
 STEP = 1e-5  # of a standard deviation: where slopes are measured
 
 
@@ -29,10 +29,10 @@ def score_rows(
     """Return the score by each metric, with its 95 % interval. targets, outputs: rows first, as the task makes them.
 
     A share has Wilson's interval, and so has what ascends with one, as F1 of one class does. So has another score
-    between 0 and 1, with as many rows as its variance is worth: that of resamples of the rows and of a few doubted ones
-    beside them (`doubted`), without which a perfect score would have none. Functions of means have the studentised
-    bootstrap's, on the scale of the logarithm of their distance from the best score, of numbers widened to what the
-    plain scale says.
+    between 0 and 1, with as many rows as its variance is worth: that of resamples of the rows and of
+    pseudo-observations beside them, without which a perfect score would have none. Functions of means have the
+    studentised bootstrap's, on the scale of the logarithm of their distance from the best score, of numbers widened to
+    what the plain scale says.
     """
     rows = _Rows.of(targets, (outputs,), seed)
     values = {metric.name: _value(metric, targets, outputs) for metric in metrics}
@@ -61,8 +61,8 @@ def compare_rows(
     """Return by how much the second of two models scores higher than the first on the same rows, with 95 % intervals.
 
     metrics: of the same names, at each one's own threshold. Of scores between 0 and 1 the interval is the normal one,
-    with the spread of resamples of the rows and of a few that one model or the other is doubted in: of shares that is
-    Bonett and Price's (2012). Of functions of means it is Student's, by the delta method.
+    with the spread of resamples of the rows and of pseudo-observations of either model: of shares that is Bonett and
+    Price's (2012). Of functions of means it is Student's, by the delta method.
     """
     rows = _Rows.of(targets, outputs, seed)
     found = {}
@@ -97,9 +97,9 @@ class _Rows:
         return cls(targets, outputs, scale, seed)
 
     @cached_property
-    def doubtful(self) -> tuple[Array, tuple[Floats, ...], npt.NDArray[np.float64]]:
-        """Targets and outputs with the doubted rows after the others, and their masses: each model's in turn."""
-        own, others, masses = doubted(self.targets, self.outputs[0], self.seed)
+    def with_pseudo_observations(self) -> tuple[Array, tuple[Floats, ...], npt.NDArray[np.float64]]:
+        """Targets and outputs with pseudo-observations after the rows, and their masses: each model's in turn."""
+        own, others, masses = pseudo_observations(self.targets, self.outputs[0], self.seed)
         count = len(self.outputs)
         targets = np.concatenate([self.targets, *[self.targets[own]] * count])
         outputs = []
@@ -116,10 +116,10 @@ def mean_of(values: Floats, seed: int = 0) -> Score:
     return _studentised(values[:, None].astype(np.float64), lambda means: means[:, 0], value, 1.0, resamples, seed)
 
 
-def doubted(
+def pseudo_observations(
     targets: Array, outputs: Floats, seed: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | tuple[npt.NDArray[np.int64], ...], npt.NDArray[np.float64]]:
-    """Choose rows of each class, and for each a row of another class whose outputs it could have had.
+    """Choose rows of each class, and for each a row of another class whose outputs stand for its own.
 
     Returns their positions, those of the others (of several labels a row with the label that is exchanged), and masses,
     which sum to half a row a class: the half row of each kind that Jeffreys' prior adds to a share. Empty where rows
@@ -173,16 +173,16 @@ def _value(metric: Metric, targets: Array, outputs: Floats) -> float:
 def _spread(
     metrics: Sequence[Metric | tuple[Metric, Metric]], rows: _Rows, resamples: int, seed: int
 ) -> dict[str, tuple[float, float]]:
-    """Return by metric, or by pair of them their difference, the score and its variance over resamples with doubt."""
+    """Return by metric, or by pair of them their difference, the score and its variance over resamples with pseudo-observations."""
     found: dict[str, tuple[float, float]] = {}
-    targets, outputs, masses = rows.doubtful
+    targets, outputs, masses = rows.with_pseudo_observations
     pairs = [(metric if isinstance(metric, tuple) else (metric,)) for metric in metrics]
 
     def computed(pair: tuple[Metric, ...], weights: Floats) -> Floats:
         scores = [metric.compute(targets, mine, weights) for metric, mine in zip(pair, outputs, strict=True)]
         return scores[-1] - scores[0] if len(scores) > 1 else scores[0]
 
-    for of_answers, share in ((True, 1.0), (False, SOFT_DOUBT)):
+    for of_answers, share in ((True, 1.0), (False, SOFT_SHARE)):
         chosen = [pair for pair in pairs if pair[0].of_answers == of_answers]
         samples: dict[str, list[Floats]] = {pair[0].name: [] for pair in chosen}
         for weights in weights_of_resamples(len(rows.targets), resamples if chosen else 0, seed, share * masses):
@@ -216,15 +216,15 @@ def _of_means(metric: Metric, value: float, rows: _Rows, resamples: int, seed: i
 
     if value == best or math.isnan(value):
         return Score(value, value, value)
-    targets, outputs, masses = rows.doubtful
-    parts, added = metric.parts(targets, outputs[0]), masses * SOFT_DOUBT
+    targets, outputs, masses = rows.with_pseudo_observations
+    parts, added = metric.parts(targets, outputs[0]), masses * SOFT_SHARE
     found = _studentised(parts, logged, math.log(abs(best - value)), rows.scale, resamples, seed, added)
     # Where one row outweighs all others by far, most resamples lack it and their pivots know no bounds.
-    # Doubted rows stand for the mistakes of a kind that was not met; without them, every second row may be the worst.
+    # Pseudo-observations stand for the mistakes of a kind that was not met; without them, every second row may be the worst.
     share = proportion(0, len(rows.targets)).high if len(masses) else 0.5
     furthest = max(math.log(abs(best - value)), _log_of_worst(parts, len(rows.targets), share, logged))
     ends = sorted(best + sign * math.exp(min(end, furthest)) for end in (found.low, found.high))
-    if not len(masses):  # no doubted rows stand for the tail that few rows do not show
+    if not len(masses):  # no pseudo-observations stand for the tail that few rows do not show
         plain = _studentised(parts, formula, value, rows.scale, resamples, seed)
         ends = [np.nanmin([ends[0], plain.low]), np.nanmax([ends[1], plain.high])]
         far = best + sign * math.exp(furthest)
@@ -234,7 +234,7 @@ def _of_means(metric: Metric, value: float, rows: _Rows, resamples: int, seed: i
 
 def _log_of_worst(parts: Floats, rows: int, share: float, logged: Callable[[Floats], Floats]) -> float:
     """Return the logarithm of the distance from the best score if a share of the rows were as bad as the worst. parts:
-    (N, K), of which the first `rows` are not doubted."""
+    (N, K), of which the first `rows` are observed."""
     found = logged((1 - share) * parts[:rows].mean(axis=0) + share * parts)
     found = found[np.isfinite(found)]
     return float(found.max()) if len(found) else -math.inf
@@ -274,7 +274,7 @@ class _Means:
 
     @classmethod
     def of(cls, parts: Floats, formula: Callable[[Floats], Floats], added: int = 0) -> _Means:
-        """parts: (rows, K); added: how many of them, the last ones, are doubted."""
+        """parts: (rows, K); added: how many of them, the last ones, are pseudo-observations."""
         centre, spread = parts.mean(axis=0), parts.std(axis=0)
         unit = np.where(spread > 0, spread, 1.0)
         columns = (parts - centre) / unit
@@ -311,7 +311,7 @@ def _studentised(
     seed: int,
     masses: npt.NDArray[np.float64] | None = None,
 ) -> Score:
-    """Return the interval of a function of means. parts: (rows, K). masses: of the last of them, the doubted rows."""
+    """Return the interval of a function of means. parts: (rows, K). masses: of the last of them, the pseudo-observations."""
     added = np.zeros(0) if masses is None else masses
     count = len(parts) - len(added)
     means = _Means.of(parts, formula, len(added))
