@@ -173,7 +173,8 @@ def _value(metric: Metric, targets: Array, outputs: Floats) -> float:
 def _spread(
     metrics: Sequence[Metric | tuple[Metric, Metric]], rows: _Rows, resamples: int, seed: int
 ) -> dict[str, tuple[float, float]]:
-    """Return by metric, or by pair of them their difference, the score and its variance over resamples with pseudo-observations."""
+    """Return by metric, or by pair of them their difference, the score and its variance over resamples, in which
+    pseudo-observations are drawn, too."""
     found: dict[str, tuple[float, float]] = {}
     targets, outputs, masses = rows.with_pseudo_observations
     pairs = [(metric if isinstance(metric, tuple) else (metric,)) for metric in metrics]
@@ -220,7 +221,7 @@ def _of_means(metric: Metric, value: float, rows: _Rows, resamples: int, seed: i
     parts, added = metric.parts(targets, outputs[0]), masses * SOFT_SHARE
     found = _studentised(parts, logged, math.log(abs(best - value)), rows.scale, resamples, seed, added)
     # Where one row outweighs all others by far, most resamples lack it and their pivots know no bounds.
-    # Pseudo-observations stand for the mistakes of a kind that was not met; without them, every second row may be the worst.
+    # Pseudo-observations stand for mistakes of a kind not met so far; without them, every second row may be the worst.
     share = proportion(0, len(rows.targets)).high if len(masses) else 0.5
     furthest = max(math.log(abs(best - value)), _log_of_worst(parts, len(rows.targets), share, logged))
     ends = sorted(best + sign * math.exp(min(end, furthest)) for end in (found.low, found.high))
@@ -311,7 +312,7 @@ def _studentised(
     seed: int,
     masses: npt.NDArray[np.float64] | None = None,
 ) -> Score:
-    """Return the interval of a function of means. parts: (rows, K). masses: of the last of them, the pseudo-observations."""
+    """Return the interval of a function of means. parts: (rows, K). masses: of the pseudo-observations at their end."""
     added = np.zeros(0) if masses is None else masses
     count = len(parts) - len(added)
     means = _Means.of(parts, formula, len(added))
