@@ -26,7 +26,7 @@ from luban.predictor import check_finite, known
 from luban.report.history import History
 from luban.report.rate_plot import show
 from luban.report.terminal import Terminal
-from luban.report.tracking import trackers
+from luban.report.trackers.tracking import trackers
 from luban.run import Run
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from luban.run import Run
 from luban.training import recipe
 from luban.training.fit import Job, fit, range_test, settle
 from luban.training.interrupt import interruptible
-from luban.training.lr_finder import RateCurve
+from luban.training.preflight.lr_finder import RateCurve
 
 ROLES = ("train", "validation", "test")
 

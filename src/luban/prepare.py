@@ -17,10 +17,11 @@ from luban.core import artifact, events
 from luban.core.cache import cache_folder
 from luban.core.errors import ConfigError, typed
 from luban.core.sentence import sentence
-from luban.data import samples, sources, split_notes
+from luban.data import samples, sources
 from luban.data.decimals import Decimal
 from luban.data.draw import sample_rows
-from luban.data.split import drop_overlap, split
+from luban.data.split import notes as split_notes
+from luban.data.split.split import drop_overlap, split
 from luban.data.table import RejectedRow, Table
 from luban.features import cache, schema
 from luban.features.base import FitContext

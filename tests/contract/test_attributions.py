@@ -15,8 +15,8 @@ from luban.features import FEATURES
 from luban.features.base import Feature
 from luban.models import network as networks
 from luban.models.network import Network, NetworkConfig
-from luban.report.sentences import forms
-from luban.report.words import words
+from luban.report.language.sentences import forms
+from luban.report.language.words import words
 
 MODEL = {
     "tokens": {"architecture": "transformer", "layers": 1, "width": 16, "heads": 2, "dropout": 0.0},

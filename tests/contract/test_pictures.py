@@ -16,10 +16,10 @@ from luban.evaluation.mistakes import KEPT, find_mistakes
 from luban.features import FEATURES
 from luban.features.base import Feature
 from luban.report.content import Content
+from luban.report.language.words import words
 from luban.report.page import environment
 from luban.report.pictures import PICTURES
 from luban.report.sections import mistakes
-from luban.report.words import words
 from luban.tasks import TASKS
 
 PRESENT, MISSING = 5, 3

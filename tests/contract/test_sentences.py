@@ -20,8 +20,8 @@ from luban.evaluation.robustness import CORRUPTIONS
 from luban.explain.methods import METHODS
 from luban.features.learned import clauses, missing
 from luban.report.figures import Figures
-from luban.report.sentences import ENGLISH, forms, told
-from luban.report.words import LANGUAGES, filled, words
+from luban.report.language.sentences import ENGLISH, forms, told
+from luban.report.language.words import LANGUAGES, filled, words
 from luban.tasks import TASKS
 from luban.training.recovery import Diverging, LossWatch, Recovery
 from luban.training.state import Progress

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import polars as pl
 import yaml
 
-from luban.report.words import LANGUAGES, texts_of
+from luban.report.language.words import LANGUAGES, texts_of
 
 VOID = {"meta", "link", "img", "br", "line", "circle", "rect", "path", "polyline"}
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?", re.ASCII)

@@ -24,9 +24,9 @@ from luban.core.artifact import RunDirectory
 from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.figures import Figure, Figures, Interval
+from luban.report.language.words import words
 from luban.report.page import environment, style, write_report
 from luban.report.pictures.sequence import Spans, series_chart
-from luban.report.words import words
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 CHECKS = Path(__file__).with_name("accessibility.js").read_text("utf-8")

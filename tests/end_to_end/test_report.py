@@ -17,7 +17,7 @@ from tests.end_to_end.report_sources import unsourced
 from tests.end_to_end.resealed import reseal
 
 from luban.core.artifact import RunDirectory
-from luban.report.words import texts_of
+from luban.report.language.words import texts_of
 
 DUMPED = ("--enable-logging=stderr", "--v=0", "--dump-dom")
 EVIL = "<script>alert(1)</script>"

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from test_bad_input import refused, table
 
-from luban.report.words import LANGUAGES
+from luban.report.language.words import LANGUAGES
 
 SCRIPT = "<script>alert(1)</script>"
 

@@ -18,8 +18,8 @@ from luban.tasks.base import Task
 from luban.tasks.classification import Binary, Multiclass
 from luban.tasks.regression import Regression
 from luban.training import recipe
+from luban.training.preflight.trial import Trial
 from luban.training.recipe import TrainConfig
-from luban.training.trial import Trial
 
 ROWS = 96
 SHAPES = ("table", "text", "sequences", "images")

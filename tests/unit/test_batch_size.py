@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from luban.core.errors import TrainingError
-from luban.training.batch_size import choose_batch_size, timed
 from luban.training.fit import Job
+from luban.training.preflight.batch_size import choose_batch_size, timed
 from luban.training.recipe import TrainConfig
 
 MANY = 1_000_000

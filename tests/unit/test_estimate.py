@@ -15,10 +15,17 @@ from torch import nn
 
 from luban.core import address_space, resources
 from luban.core.errors import TrainingError
-from luban.training import estimate
-from luban.training.estimate import Activations, Weights, activation_bytes, counted, disk_bytes, measure, state_bytes
-from luban.training.optim import OPTIMIZERS
-from luban.training.preflight import preflight
+from luban.training.optim.optimizers import OPTIMIZERS
+from luban.training.preflight import estimate, preflight
+from luban.training.preflight.estimate import (
+    Activations,
+    Weights,
+    activation_bytes,
+    counted,
+    disk_bytes,
+    measure,
+    state_bytes,
+)
 
 CPU = torch.device("cpu")
 

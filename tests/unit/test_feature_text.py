@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from luban.core.errors import ArtifactError, CheckpointError, ConfigError
-from luban.features import text, tokenizer
 from luban.features.base import ColumnProfile, FitContext
-from luban.features.text import TextConfig, TextFeature
-from luban.features.tokenizer import Method
+from luban.features.text import feature as text
+from luban.features.text.feature import TextConfig, TextFeature, tokenizer
+from luban.features.text.tokenizer import Method
 
 WORDS = ["card", "money", "Transfer", "late", "please", "why", "the", "is", "my", "not"]
 TEXTS = [f"{WORDS[row % 10]} {WORDS[row % 7]} {WORDS[row % 3]}, is {row % 11}?" for row in range(200)]

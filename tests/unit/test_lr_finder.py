@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from luban.core.errors import TrainingError
-from luban.training.lr_finder import LIMIT, RateCurve, find_rate, smooth
+from luban.training.preflight.lr_finder import LIMIT, RateCurve, find_rate, smooth
 
 
 def quadratic(curvature: float, noise: float = 0.0, dim: int = 1, seed: int = 0) -> RateCurve:

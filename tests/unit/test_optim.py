@@ -15,11 +15,11 @@ from luban.core.tensors import InputSpec, TensorKind
 from luban.models import network as networks
 from luban.models.network import Network, NetworkConfig
 from luban.training import recipe
-from luban.training.combined import build_optimizer
-from luban.training.lion import Lion
 from luban.training.loader import epoch_batches, num_batches
-from luban.training.muon import Muon, orthogonalised
-from luban.training.optim import (
+from luban.training.optim.combined import build_optimizer
+from luban.training.optim.lion import Lion
+from luban.training.optim.muon import Muon, orthogonalised
+from luban.training.optim.optimizers import (
     MOMENTUM,
     OPTIMIZERS,
     SCHEDULES,
@@ -29,7 +29,7 @@ from luban.training.optim import (
     momentum_of,
     schedule_factor,
 )
-from luban.training.parameter_groups import layer_factors, parameter_groups
+from luban.training.optim.parameter_groups import layer_factors, parameter_groups
 from luban.training.recipe import TrainConfig
 
 
@@ -320,7 +320,7 @@ def test_no_batch_is_left_with_a_single_row() -> None:
 def test_a_training_does_not_load_the_machinery_of_torch_compile() -> None:
     code = """
 import sys
-from luban.training.probe import fit_head
+from luban.training.preflight.probe import fit_head
 from small_loop import small_loop, weights_after
 loop = small_loop()
 fit_head(loop.network, loop.task, loop.train, loop.config.loss, 0, loop.device, loop.dtype)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from luban.core.artifact import write_weights
 from luban.core.errors import ArtifactError
-from luban.training.combined import Combined, build_optimizer
-from luban.training.optim import OPTIMIZERS, OptimConfig
-from luban.training.optim_state import PREFIX, load_state_tensors, state_tensors
+from luban.training.optim.combined import Combined, build_optimizer
+from luban.training.optim.optimizers import OPTIMIZERS, OptimConfig
+from luban.training.optim.state import PREFIX, load_state_tensors, state_tensors
 from luban.training.vocabulary import TrainedRows
 
 NUM_IDS = 12

@@ -22,12 +22,12 @@ from luban.models.attention import Packing, attention
 from luban.models.network import Network, NetworkSpec
 from luban.tasks.base import LossConfig
 from luban.tasks.classification import Binary
-from luban.training import independence, learnability
-from luban.training.gradients import GRADIENTS
-from luban.training.independence import INPUTS, NEIGHBOURS, check_causal
-from luban.training.learnability import BY_HEART, START
-from luban.training.preflight import Preflight, preflight
-from luban.training.trial import Check, Trial, without_dropout
+from luban.training.preflight import independence, learnability
+from luban.training.preflight.gradients import GRADIENTS
+from luban.training.preflight.independence import INPUTS, NEIGHBOURS, check_causal
+from luban.training.preflight.learnability import BY_HEART, START
+from luban.training.preflight.preflight import Preflight, preflight
+from luban.training.preflight.trial import Check, Trial, without_dropout
 
 Inputs = dict[str, Tensor | Ragged]
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from luban.report.rate_plot import SVG_HEIGHT, SVG_WIDTH, chart, show, svg
-from luban.training.lr_finder import RateCurve, smooth
+from luban.training.preflight.lr_finder import RateCurve, smooth
 
 SVG = "{http://www.w3.org/2000/svg}"
 

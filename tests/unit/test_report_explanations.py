@@ -13,8 +13,8 @@ from luban.explain.edit import Change, Edit
 from luban.explain.result import Weighted
 from luban.explain.view import MISSING_CELL, Part
 from luban.report.figures import Figures
+from luban.report.language.words import words
 from luban.report.sections.explanations import row_of
-from luban.report.words import words
 
 STEPS = sentence("explanation.steps", "steps {first}-{last}", first=1, last=4)
 CELL = "(missing) or <b> of the data"

@@ -14,6 +14,8 @@ from luban.report.charts import draw
 from luban.report.charts.plot import HEIGHT, LEGEND, TOP
 from luban.report.content import Content, Record, read_history
 from luban.report.figures import Figure, Figures, Interval, pointer, shown
+from luban.report.language.slices import between, slice_name
+from luban.report.language.words import words
 from luban.report.media import Media
 from luban.report.page import environment
 from luban.report.pictures import PICTURES
@@ -21,8 +23,6 @@ from luban.report.pictures.base import Piece
 from luban.report.runs import scored_briefly
 from luban.report.sections import data
 from luban.report.sections.evaluation import goal_name
-from luban.report.slice_words import between, slice_name
-from luban.report.words import words
 from luban.report.worries import worries
 
 SCORE = {"value": 0.7, "low": 0.6, "high": 0.8}

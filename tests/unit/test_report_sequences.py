@@ -9,8 +9,8 @@ import pytest
 
 from luban.features.sequence import SHOWN_NUMBERS, SHOWN_STEPS, Series
 from luban.report.figures import Figures
+from luban.report.language.words import words
 from luban.report.pictures.sequence import Spans, series_chart
-from luban.report.words import words
 
 
 def chart(series: Series, column: str = "wave", language: str = "en", **more: object):

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from luban.core.errors import ConfigError
-from luban.training.clipping import clip_grad_norm
-from luban.training.row_adamw import RowAdamW
-from luban.training.skipped_steps import SkippedSteps, gauss_nodes
+from luban.training.optim.clipping import clip_grad_norm
+from luban.training.optim.row_adamw import RowAdamW
+from luban.training.optim.skipped_steps import SkippedSteps, gauss_nodes
 
 PEAK = 1e-3
 WIDTH = 4

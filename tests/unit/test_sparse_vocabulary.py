@@ -16,10 +16,10 @@ from luban.features.dataset import Dataset
 from luban.models import network as networks
 from luban.models.network import Network, NetworkConfig
 from luban.models.transformer import TransformerEncoder
-from luban.training.clipping import clip_grad_norm
-from luban.training.combined import Combined, build_optimizer
-from luban.training.optim import OptimConfig, schedule_factor
-from luban.training.row_adamw import RowAdamW
+from luban.training.optim.clipping import clip_grad_norm
+from luban.training.optim.combined import Combined, build_optimizer
+from luban.training.optim.optimizers import OptimConfig, schedule_factor
+from luban.training.optim.row_adamw import RowAdamW
 from luban.training.vocabulary import TrainedRows, used_vocabulary
 
 ROWS, STEPS = 96, 48

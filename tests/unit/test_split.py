@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from luban.core.errors import ConfigError, DataError, LubanError, SchemaError
 from luban.data.groups import group_ids
-from luban.data.split import Split, SplitConfig, drop_overlap, split
+from luban.data.split.split import Split, SplitConfig, drop_overlap, split
 from luban.data.table import Table
 
 

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from luban.core.errors import ConfigError
-from luban.explain.trace import trace_network
-from luban.explain.trace_check import check_gradients
-from luban.explain.trace_optimizers import FORMULAS
-from luban.training.optim import OPTIMIZERS
+from luban.explain.trace.check import check_gradients
+from luban.explain.trace.optimizers import FORMULAS
+from luban.explain.trace.trace import trace_network
+from luban.training.optim.optimizers import OPTIMIZERS
 
 
 def textbook(activation: nn.Module) -> nn.Sequential:
@@ -108,7 +108,7 @@ def test_wrong_gradient_is_found(width: int) -> None:
 
 
 def test_directions_find_a_wrong_gradient_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("luban.explain.trace_check.MAX_PASSES", 4)
+    monkeypatch.setattr("luban.explain.trace.check.MAX_PASSES", 4)
     torch.manual_seed(0)
     x = torch.randn(2, 40, dtype=torch.float64)
     right = nn.Sequential(nn.Linear(40, 40), nn.ReLU(inplace=True), nn.Linear(40, 40), nn.Tanh(), nn.Linear(40, 1))

@@ -12,8 +12,8 @@ from tiny_checkpoints import SPEC, save_tiny
 from torch import nn
 
 from luban.core.tensors import Ragged
-from luban.explain.trace import trace_network
-from luban.explain.trace_losses import TASK_FORMULAS, loss_of
+from luban.explain.trace.losses import TASK_FORMULAS, loss_of
+from luban.explain.trace.trace import trace_network
 from luban.models import MODELS
 from luban.models.pretrained.config import PretrainedConfig, build_pretrained, resolve
 from luban.models.pretrained.weights import load_weights

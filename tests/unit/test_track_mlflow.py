@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from luban.core.errors import ConfigError
 from luban.core.events import Event, Noted, Stopped
-from luban.report.tracking import Tracker, trackers
+from luban.report.trackers.tracking import Tracker, trackers
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ pytest.importorskip("tensorboard", reason="TensorBoard is not installed: pip ins
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from luban.report.tracking import Tracker, trackers
+from luban.report.trackers.tracking import Tracker, trackers
 
 
 def tracker(folder: Path) -> Tracker:

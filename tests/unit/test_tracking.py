@@ -9,7 +9,7 @@ import pytest
 
 from luban.core.errors import ConfigError
 from luban.core.events import StepDone
-from luban.report.tracking import POINTS, TRACKERS, StepAverages, final_scores, flat, trackers
+from luban.report.trackers.tracking import POINTS, TRACKERS, StepAverages, final_scores, flat, trackers
 
 
 def step(number: int, loss: float, rows: int = 10) -> StepDone:

@@ -14,7 +14,7 @@ import torch
 
 from luban.config import RunConfig
 from luban.core.errors import DataError
-from luban.data.split_notes import require_rows_of_wide
+from luban.data.split.notes import require_rows_of_wide
 from luban.data.table import Table
 from luban.evaluation.mistakes import MAX_COLUMNS, find_mistakes
 from luban.explain import examples, importance
@@ -26,9 +26,9 @@ from luban.models import network as networks
 from luban.models.network import Network
 from luban.predictor import Predictor
 from luban.report.content import Content, Record
+from luban.report.language.words import words
 from luban.report.page import environment
 from luban.report.sections import data, mistakes, usage
-from luban.report.words import words
 from luban.tasks.base import Task
 from luban.tasks.classification import Binary
 

@@ -23,7 +23,7 @@ from luban.audit.finding import SEVERITIES, AuditReport, Finding
 from luban.audit.label_errors import audit_label_errors
 from luban.audit.leakage import audit_leakage
 from luban.audit.missing import audit_missing_cells
-from luban.audit.near import audit_near
+from luban.audit.near.near import audit_near
 from luban.audit.order import audit_order
 from luban.audit.overlap import audit_overlap
 from luban.audit.prose import audit_encodings, audit_languages

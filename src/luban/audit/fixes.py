@@ -11,7 +11,7 @@ import polars as pl
 from luban.audit.duplicates import audit_conflicting, audit_duplicates
 from luban.audit.finding import Finding
 from luban.audit.label_errors import audit_label_errors
-from luban.audit.near import audit_near
+from luban.audit.near.near import audit_near
 from luban.audit.overlap import audit_overlap
 from luban.audit.prose import audit_encodings, mended
 from luban.audit.shared_files import audit_shared_files

@@ -26,9 +26,9 @@ def trace(
     from luban.core.artifact import write_bytes, write_json
     from luban.core.errors import ConfigError
     from luban.core.shown import as_page
-    from luban.explain.trace_row import trace_row
+    from luban.explain.trace.row import trace_row
     from luban.outputs import check_output, read_by
-    from luban.report.trace_page import render, summary
+    from luban.report.trace.page import render, summary
     from luban.report.wrapping import say, wrapped
 
     if lang not in ("en", "zh"):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from luban.core.tensors import Ragged
 from luban.explain.view import Inputs, Part, RowInput, View
 from luban.features.cells import strings
-from luban.features.text import texts_of
+from luban.features.text.feature import texts_of
 from luban.models.network import vector_name
 
 WORDS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|[^\w\s]")

@@ -10,7 +10,7 @@ from luban.features.image import ImageFeature
 from luban.features.labels import LabelsFeature
 from luban.features.number import NumberFeature
 from luban.features.sequence import SequenceFeature
-from luban.features.text import TextFeature
+from luban.features.text.feature import TextFeature
 
 # The order decides between kinds that are equally sure of a column.
 FEATURES: tuple[type[Feature], ...] = (

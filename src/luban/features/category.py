@@ -18,7 +18,7 @@ from luban.features.cells import strings
 from luban.features.identifier import is_identifier_name, is_nearly_unique, is_whole
 from luban.features.learned import clauses, lacking, missing
 from luban.features.number import NumberFeature, parse_numbers
-from luban.features.prose import Prose
+from luban.features.text.prose import Prose
 
 MOST_CATEGORIES = 10_000_000
 MISSING, UNSEEN, NUM_RESERVED = 0, 1, 2

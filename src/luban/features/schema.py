@@ -35,7 +35,7 @@ from luban.features.number import NumberConfig, NumberFeature
 from luban.features.parsing import columns as written
 from luban.features.parsing.numbers import Writing
 from luban.features.sequence import SequenceConfig
-from luban.features.text import TextConfig
+from luban.features.text.feature import TextConfig
 
 __all__ = [
     "ColumnPlan",

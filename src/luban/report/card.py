@@ -13,9 +13,9 @@ from luban.core.artifact import RunDirectory
 from luban.core.shown import as_page
 from luban.features import FEATURES
 from luban.report.content import Content, read_content
+from luban.report.language.words import words
 from luban.report.sections import usage, verdict
 from luban.report.sections.cost import total
-from luban.report.words import words
 from luban.report.worries import worries
 
 MODALITIES = {"text": "text", "image": "image", "audio": "audio", "sequence": "time-series"}  # others: tabular

@@ -6,8 +6,8 @@ from typing import Any
 
 from luban.audit.subject import counted
 from luban.evaluation.evaluate import shown
-from luban.report.slice_words import slice_name
-from luban.report.words import words
+from luban.report.language.slices import slice_name
+from luban.report.language.words import words
 
 FEW_ROWS = 30  # below which resampling them again shows less than how far the scores may be off
 LARGE_DROP = 0.05  # of the deciding metric, which is a share where it is not in the unit of the target

@@ -14,9 +14,9 @@ from luban.data.media.cells import read_cell
 from luban.data.media.unreadable import UnreadableCellError
 from luban.report.content import Content
 from luban.report.figures import Figures
+from luban.report.language.words import Words
 from luban.report.pictures import PICTURES
 from luban.report.pictures.base import Cell, Piece
-from luban.report.words import Words
 
 MAX_TOTAL = 1_500_000  # characters of all pieces of a page
 

@@ -13,8 +13,8 @@ from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.shown import as_page
 from luban.report.content import Content, read_content
+from luban.report.language.words import Words, words
 from luban.report.sections import SECTIONS, verdict
-from luban.report.words import Words, words
 
 
 def write_report(

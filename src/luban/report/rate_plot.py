@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from luban.report.wrapping import safe
-from luban.training.lr_finder import RateCurve
+from luban.training.preflight.lr_finder import RateCurve
 
 CHART_LINES, MAX_WIDTH = 12, 100  # of the chart, the axis included
 SVG_WIDTH, SVG_HEIGHT = 640, 400

@@ -18,10 +18,10 @@ from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.content import Content, read_content
 from luban.report.figures import Figure, Interval, pointer
+from luban.report.language.words import Words, words
 from luban.report.page import environment, style
 from luban.report.sections.cost import duration, total
 from luban.report.sections.verdict import LOWER_IS_BETTER, architecture, created, made, model_of
-from luban.report.words import Words, words
 from luban.report.wrapping import safe
 
 FILTERS = ("name", "task", "target", "data", "model", "metric")

@@ -20,18 +20,18 @@ from luban.core.tensors import Batch
 from luban.features.dataset import Dataset
 from luban.models.network import Network, NetworkSpec
 from luban.tasks.base import Task
-from luban.training import probe
-from luban.training import trial as preflight_trial
-from luban.training.batch_size import BatchSize, choose_batch_size, timed
 from luban.training.checkpoint import Checkpoints
-from luban.training.clipping import clip_grad_norm
-from luban.training.combined import TAKE_SPARSE, build_optimizer
 from luban.training.compilation import LONG_SECONDS, Trial, has_compiler, require_compiler, try_compiling
 from luban.training.interrupt import Interrupt
 from luban.training.loader import epoch_batches, num_batches
 from luban.training.loop import Loop
-from luban.training.lr_finder import STEPS, RateCurve, find_rate
-from luban.training.preflight import preflight
+from luban.training.optim.clipping import clip_grad_norm
+from luban.training.optim.combined import TAKE_SPARSE, build_optimizer
+from luban.training.preflight import probe
+from luban.training.preflight import trial as preflight_trial
+from luban.training.preflight.batch_size import BatchSize, choose_batch_size, timed
+from luban.training.preflight.lr_finder import STEPS, RateCurve, find_rate
+from luban.training.preflight.preflight import preflight
 from luban.training.recipe import TrainConfig
 from luban.training.step import Positions, TrainStep
 from luban.training.vectors import with_vectors

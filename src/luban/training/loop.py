@@ -35,13 +35,13 @@ from luban.models.network import Network
 from luban.predictor import forward_all
 from luban.tasks.base import Metric, Task
 from luban.tasks.deciding import deciding_metric
-from luban.training.averaging import WeightAverage
 from luban.training.checkpoint import Checkpoint, Checkpoints, Tensors
-from luban.training.clipping import clip_grad_norm
-from luban.training.combined import build_optimizer
 from luban.training.interrupt import Interrupt
 from luban.training.loader import auto_workers, epoch_batches, num_batches, prefetched
-from luban.training.optim import schedule_factor
+from luban.training.optim.averaging import WeightAverage
+from luban.training.optim.clipping import clip_grad_norm
+from luban.training.optim.combined import build_optimizer
+from luban.training.optim.optimizers import schedule_factor
 from luban.training.recipe import TrainConfig
 from luban.training.recovery import Diverging, LossWatch
 from luban.training.state import Progress, capture, restore, trained_weights

@@ -14,7 +14,7 @@ from luban.core.tensors import TensorKind
 from luban.models.network import NetworkSpec
 from luban.tasks.base import LossConfig
 from luban.training.augment import AugmentConfig
-from luban.training.optim import OptimConfig, OptimizerName, ScheduleName, momentum_of
+from luban.training.optim.optimizers import OptimConfig, OptimizerName, ScheduleName, momentum_of
 
 MOST_EPOCHS, LARGEST_BATCH, MOST_WORKERS = 1_000_000, 10_000_000, 256
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from luban.core.errors import ArtifactError
 from luban.core.sentence import restored, sentence, with_parts
 from luban.core.weights import difference
-from luban.training.averaging import WeightAverage
 from luban.training.checkpoint import Checkpoint, Tensors
-from luban.training.combined import Combined
-from luban.training.optim_state import load_state_tensors, state_tensors
+from luban.training.optim.averaging import WeightAverage
+from luban.training.optim.combined import Combined
+from luban.training.optim.state import load_state_tensors, state_tensors
 from luban.training.recovery import FIRST, TRIES, WINDOW, LossWatch, Recovery
 
 NETWORK, AVERAGE = "network/", "average/"

@@ -18,7 +18,7 @@ from luban.models.network import Network
 from luban.tasks.base import Task
 from luban.training.augment import AugmentConfig, augment, with_unknown
 from luban.training.compilation import compiled
-from luban.training.optim import l1_penalty
+from luban.training.optim.optimizers import l1_penalty
 from luban.training.recipe import TrainConfig
 
 Positions = npt.NDArray[np.int64]

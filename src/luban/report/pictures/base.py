@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from luban.report.charts.plot import Chart
 from luban.report.figures import Figures
-from luban.report.words import Words
+from luban.report.language.words import Words
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from luban.report.charts.plot import (
     tick_text,
 )
 from luban.report.figures import Figures
+from luban.report.language.words import Words
 from luban.report.pictures.base import Cell, Piece
-from luban.report.words import Words
 
 WIDTH, HEIGHT, BOTTOM = 280, 156, 42
 NUM_TICKS = 4

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from luban.report.content import Content
-from luban.report.words import Words
+from luban.report.language.words import Words
 
 Build = Callable[[Content, Words], dict[str, Any] | None]
 

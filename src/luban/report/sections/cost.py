@@ -8,7 +8,7 @@ from typing import Any
 from luban.report.charts import draw
 from luban.report.content import Content
 from luban.report.figures import EACH, Figure
-from luban.report.words import Words
+from luban.report.language.words import Words
 
 
 def build(content: Content, words: Words) -> dict[str, Any] | None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from luban.report.content import Content
 from luban.report.figures import Figure, Figures, Quote
-from luban.report.sentences import named, told
-from luban.report.words import Words
+from luban.report.language.sentences import named, told
+from luban.report.language.words import Words
 
 MAX_COLUMNS, MAX_FINDINGS, MAX_SUSPECTS = 60, 30, 10
 OPEN_COLUMNS = 16  # of which the table is shown at once

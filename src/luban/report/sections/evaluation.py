@@ -16,8 +16,8 @@ from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.content import Content
 from luban.report.figures import EACH, Quote, pointer
-from luban.report.sentences import told
-from luban.report.words import Words
+from luban.report.language.sentences import told
+from luban.report.language.words import Words
 
 CLOUD = 800  # points of a scatter
 

@@ -13,9 +13,9 @@ from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.content import Content
 from luban.report.figures import Figure, Figures, Quote
+from luban.report.language.sentences import told
+from luban.report.language.words import Words
 from luban.report.pictures.sequence import Spans, series_chart
-from luban.report.sentences import told
-from luban.report.words import Words
 
 MAX_ROWS, MAX_WORDS, MAX_COLUMNS = 8, 200, 20
 MAX_BARS, MAX_CHARTS = 8, 4  # cells and sequences of a row that are shown

@@ -8,8 +8,8 @@ from luban.evaluation.mistakes import MAX_COLUMNS
 from luban.features.infer import SET_ASIDE
 from luban.report.content import Content
 from luban.report.figures import Figure, Figures
+from luban.report.language.words import Words
 from luban.report.media import Media
-from luban.report.words import Words
 
 MAX_MISTAKES = 12
 MAX_CELL = 300  # characters

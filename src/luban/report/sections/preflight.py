@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from luban.report.content import Content
-from luban.report.sentences import told
-from luban.report.words import Words
+from luban.report.language.sentences import told
+from luban.report.language.words import Words
 
 
 def build(content: Content, words: Words) -> dict[str, Any] | None:

@@ -10,8 +10,8 @@ from markupsafe import Markup
 from luban.report.charts import draw
 from luban.report.content import Content
 from luban.report.figures import Figure, Quote
-from luban.report.slice_words import between, group_name, slice_name
-from luban.report.words import Words
+from luban.report.language.slices import between, group_name, slice_name
+from luban.report.language.words import Words
 
 MAX_SLICES = 24
 

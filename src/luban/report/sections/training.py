@@ -9,8 +9,8 @@ from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.content import Content, Record
 from luban.report.figures import pointer
-from luban.report.sentences import told
-from luban.report.words import Words
+from luban.report.language.sentences import told
+from luban.report.language.words import Words
 
 ELSEWHERE = ("audit", "report")  # stages whose warnings are no matter of the training
 CURVES = {  # and the fields of the history that each is drawn from

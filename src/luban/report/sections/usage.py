@@ -9,7 +9,7 @@ from luban.core import settings_text
 from luban.core.errors import typed
 from luban.report.content import Content
 from luban.report.figures import Figure
-from luban.report.words import Words
+from luban.report.language.words import Words
 
 MAX_COLUMNS = 60  # whose kind is shown
 

@@ -9,9 +9,9 @@ from markupsafe import Markup
 from luban.report.charts import draw
 from luban.report.content import Content
 from luban.report.figures import Quote
-from luban.report.sentences import told as translated
-from luban.report.slice_words import between, slice_name
-from luban.report.words import Words
+from luban.report.language.sentences import told as translated
+from luban.report.language.slices import between, slice_name
+from luban.report.language.words import Words
 from luban.report.worries import Worry, worries
 from luban.tasks import metrics as metric_tables
 
