@@ -21,7 +21,8 @@ from luban.data import samples, sources
 from luban.data.decimals import Decimal
 from luban.data.draw import sample_rows
 from luban.data.split import notes as split_notes
-from luban.data.split.split import drop_overlap, split
+from luban.data.split.overlap import drop_overlap
+from luban.data.split.split import split
 from luban.data.table import RejectedRow, Table
 from luban.features import cache, schema
 from luban.features.base import FitContext

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from machine import machine
 
 from luban.core.events import StepDone
 from luban.core.runtime import seeded
@@ -91,21 +92,6 @@ def curve(name: str) -> list[float]:
     config = recipe.complete(train, spec, ROWS, next((item.size for item in specs if item.height), None))
     loop = Loop(network, task, data, data, config, 1, torch.device("cpu"), torch.float32, [])
     return [event.loss for event in loop.run() if isinstance(event, StepDone)]
-
-
-def machine() -> str:
-    """Name what the last bits depend on."""
-    processor = (
-        dict(
-            tuple(part.strip() for part in line.split(":", 1))
-            for line in Path("/proc/cpuinfo").read_text("utf-8").split("\n\n", 1)[0].splitlines()
-            if line.count(":") == 1
-        )
-        if Path("/proc/cpuinfo").exists()
-        else {}
-    )
-    kind = " ".join(processor.get(key, "?") for key in ("vendor_id", "cpu family", "model"))
-    return f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {kind}"
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import pytest
 from luban.core.errors import DataError
 from luban.data import contents
 from luban.data.contents import fingerprint, holds_files
-from luban.data.split.split import drop_overlap
+from luban.data.split.overlap import drop_overlap
 from luban.data.table import Table
 
 

@@ -16,7 +16,7 @@ from torch import nn
 from luban.core import address_space, resources
 from luban.core.errors import TrainingError
 from luban.training.optim.optimizers import OPTIMIZERS
-from luban.training.preflight import estimate, preflight
+from luban.training.preflight import estimate
 from luban.training.preflight.estimate import (
     Activations,
     Weights,
@@ -26,6 +26,7 @@ from luban.training.preflight.estimate import (
     measure,
     state_bytes,
 )
+from luban.training.preflight.preflight import preflight
 
 CPU = torch.device("cpu")
 

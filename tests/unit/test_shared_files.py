@@ -18,7 +18,9 @@ from luban.audit.shared_files import audit_shared_files
 from luban.config import RunConfig, dump, parse
 from luban.data import sources
 from luban.data.shared_files import join_files, rarest_class, sharing
-from luban.data.split.split import Split, SplitConfig, split
+from luban.data.split.config import SplitConfig
+from luban.data.split.split import split
+from luban.data.split.units import Split
 from luban.data.table import Table
 from luban.features import schema
 

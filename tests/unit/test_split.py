@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 from luban.core.errors import ConfigError, DataError, LubanError, SchemaError
 from luban.data.groups import group_ids
-from luban.data.split.split import Split, SplitConfig, drop_overlap, split
+from luban.data.split.config import SplitConfig
+from luban.data.split.overlap import drop_overlap
+from luban.data.split.split import split
+from luban.data.split.units import Split
 from luban.data.table import Table
 
 

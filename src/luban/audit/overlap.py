@@ -10,7 +10,7 @@ from luban.audit.finding import Finding
 from luban.audit.subject import AGAINST, Subject, examples_of, percent
 from luban.core.errors import DataError
 from luban.core.sentence import sentence
-from luban.data.split.split import drop_overlap
+from luban.data.split.overlap import drop_overlap
 
 
 def audit_overlap(subject: Subject) -> list[Finding]:

@@ -14,7 +14,7 @@ from luban.core.sentence import Sentence, sentence
 from luban.data.contents import contents, holds_files
 from luban.data.groups import groups_of, missing
 from luban.data.shared_files import join_files, sharing
-from luban.data.split.split import drop_overlap
+from luban.data.split.overlap import drop_overlap
 from luban.data.table import Table
 
 KEEP = "data.split.shared_files=together"

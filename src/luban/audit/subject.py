@@ -14,7 +14,7 @@ import polars as pl
 from luban.audit.finding import MAX_EXAMPLES, Rows
 from luban.data.contents import contents, holds_files
 from luban.data.groups import group_ids
-from luban.data.split.split import SplitConfig
+from luban.data.split.config import SplitConfig
 from luban.data.table import Table
 from luban.features.cells import strings
 from luban.features.infer import SET_ASIDE

@@ -11,7 +11,7 @@ from luban.core.artifact import RunDirectory
 from luban.core.settings import LARGEST, MOST_ROWS, Settings, Word
 from luban.core.strict import first_of
 from luban.data.decimals import Decimal
-from luban.data.split.split import SplitConfig
+from luban.data.split.config import SplitConfig
 
 MISSING_VALUES = ("?", "NA", "N/A", "n/a", "null", "NULL", "None", "-")
 MOST_MISSING = 1_000

@@ -1,0 +1,1 @@
+"""Rows that are nearly alike, one file a kind of content."""

@@ -1,0 +1,1 @@
+"""One training step opened up: what each layer, loss and optimizer computes for a row."""

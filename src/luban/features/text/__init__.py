@@ -1,0 +1,1 @@
+"""Text: prose, its tokenizer and its feature."""
