@@ -86,7 +86,7 @@ def measure(source: Path, target: str, folder: Path) -> dict[str, Any]:
 def quick(source: str, target: str) -> None:
     """Print what a training waits for, in this process."""
     from luban.audit import audit
-    from luban.audit_command import prepare_subject
+    from luban.stages.audit import prepare_subject
     from luban.data.config import DataConfig
 
     subject, _ = prepare_subject(source, target, {})

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import polars as pl
 
 from luban import config as configuration
 from luban import pipeline
@@ -15,14 +13,8 @@ from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, TrainingError, listed, typed
 from luban.core.events import Event, Listener
-from luban.core.paths import as_path
 from luban.core.removal import remove_folder
-from luban.core.shown import brief
-from luban.data import samples
 from luban.model import Model
-from luban.models.network import expand_name
-from luban.outputs import Formulas, check_output, for_text_file, free_names, read_by, write_table
-from luban.predictor import check_finite, known
 from luban.report.history import History
 from luban.report.rate_plot import show
 from luban.report.terminal import Terminal
@@ -30,12 +22,11 @@ from luban.report.trackers.tracking import trackers
 from luban.run import Run
 
 if TYPE_CHECKING:
-    from luban.evaluation.compare import RunComparison
-    from luban.evaluation.prediction_sets import PredictionSets
+    pass
 
-CONFIG_SUFFIXES = (".yaml", ".yml")
+from luban.settings import located, place, required_source, settings_of, sources_of
+
 BEFORE_TRAINING = {artifact.HISTORY, artifact.CONFIG, artifact.AUDIT}  # files of a run that never began
-ROLES = ("train", "validation", "test")
 NAME_BYTES = 100  # of a run that is named after its data; file systems hold 143 and more
 
 
@@ -46,41 +37,6 @@ def train_from_settings(settings: dict[str, Any], where: str, tables: dict[str, 
     if "train" not in inputs:
         inputs["train"] = required_source(config)
     return start(config, inputs, quiet=quiet)
-
-
-def sources_of(config: RunConfig) -> dict[str, object]:
-    """Return the paths of the data that are set, by role."""
-    return {role: path for role in ROLES if (path := getattr(config.data, role)) is not None}
-
-
-def located(config: RunConfig) -> RunConfig:
-    """Make the paths of the data absolute, so that the resolved configuration repeats the run from anywhere."""
-    paths = {role: path for role in ROLES if (path := getattr(config.data, role)) and not samples.is_reference(path)}
-    absolute = {role: str(as_path(path).absolute()) for role, path in paths.items()}
-    return config.model_copy(update={"data": config.data.model_copy(update=absolute)})
-
-
-def settings_of(source: str | Path) -> dict[str, Any]:
-    """Return the settings in a configuration file, or those that name a data source."""
-    path = Path(source)
-    if path.suffix in CONFIG_SUFFIXES:
-        return configuration.load(path)
-    return {"data": {"train": str(source)}}
-
-
-def settings_with(
-    source: str, options: Mapping[tuple[str, ...], Any], assignments: Sequence[str]
-) -> tuple[dict[str, Any], str]:
-    """Return the settings of a source with those of the command line over them, and where they are from, for messages.
-
-    options: by path; None where one is not given. assignments: like `train.epochs=3`.
-    """
-    settings = settings_of(source)
-    for path, value in options.items():
-        if value is not None:
-            place(settings, path, value)
-    configuration.override(settings, assignments)
-    return settings, source if source.endswith(CONFIG_SUFFIXES) else "settings"
 
 
 def train_from_python(source: object, target: str | None, quiet: bool, options: dict[str, Any]) -> Model:
@@ -120,103 +76,6 @@ def tables_in(source: object, options: dict[str, Any]) -> dict[str, object]:
             action="They are the run's own: leave out",
         )
     return tables
-
-
-def place(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    """Put a value at a path of nested settings; a dict is merged into what is there."""
-    *parents, last = path
-    for parent in parents:
-        child = settings.get(parent)
-        if parent == "model" and isinstance(child, str):
-            child = expand_name(child)
-        if child is None:
-            child = {}
-        if not isinstance(child, dict):
-            raise ConfigError(
-                f"'{parent}'", expected="settings by name", found=brief(child), action="Write it as a mapping"
-            )
-        settings[parent] = child
-        settings = child
-    if isinstance(value, dict) and isinstance(settings.get(last), dict):
-        for key, item in value.items():
-            place(settings[last], [key], item)
-    else:
-        settings[last] = value
-
-
-def predict_file(
-    run: Path,
-    data: Path,
-    output: Path | None,
-    *,
-    overwrite: bool,
-    level: float | None = None,
-    which: Formulas = "added",
-) -> tuple[pl.DataFrame, list[str]]:
-    """Predict every row of a source and write all its columns with the predictions beside them.
-
-    level: of the prediction sets or intervals that are added. which: cells that are written as text where a spreadsheet
-    would run them. Returns the rows, as a text file has them where there is no output, and what was unusual or chosen.
-    Raises ConfigError where the output exists, or the run has no sets of that level.
-    """
-    if output is not None:
-        output = check_output(output, [data, *read_by(run)], overwrite=overwrite)
-    model = Model.load(run)
-    sets = None if level is None else stored_sets(model, level)
-    table = model.read(str(data))
-    prediction = model.prediction(table)
-    added = prediction.frame
-    if sets is not None:
-        added = added.hstack(known(sets.columns(model.predictor.task, prediction.outputs), prediction.outputs))
-    added = added.rename(free_names(added.columns, table.columns))
-    frame = table.frame.hstack(added)
-    decision = model.predictor.decision
-    notes = [*prediction.notes, *([] if decision is None else [decision])]
-    if output is not None:
-        return frame, [*notes, *write_table(frame, output, added.columns, which)]
-    frame, told = for_text_file(frame, added.columns, which)
-    return frame, [*notes, *told]
-
-
-def compare_runs(run_a: Path, run_b: Path, data: Path | None) -> RunComparison:
-    """Compare two runs on the test rows that they share, or on labelled rows. Raises ConfigError where that fails."""
-    from luban.evaluation import compare
-
-    if data is None:
-        return compare.compare(*compare.stored(RunDirectory.open(run_a), RunDirectory.open(run_b)))
-
-    def judged(path: Path) -> compare.Judged:
-        model = Model.load(path)
-        table, targets = model.labelled(str(data))
-        outputs = model.predictor.predict(table).outputs
-        check_finite(outputs, table)
-        return compare.Judged(model.directory, model.predictor.task, table.row_numbers, targets, outputs, is_named=True)
-
-    return compare.compare(judged(run_a), judged(run_b))
-
-
-def stored_sets(model: Model, level: float) -> PredictionSets:
-    """Return what a run knows of prediction sets of a level."""
-    from luban.evaluation.prediction_sets import PredictionSets
-
-    return PredictionSets.load(model.directory, model.predictor.task, level)
-
-
-def positions_of(text: str, count: int) -> list[int]:
-    """Return the positions from 0 of the rows `1,6,10`, counted from 1. Raises ConfigError where they are none of the
-    `count` rows."""
-    try:
-        positions = [int(number) - 1 for number in text.split(",")]
-    except ValueError:
-        positions = [-1]
-    if not all(0 <= position < count for position in positions):
-        raise ConfigError(
-            "--rows",
-            expected=f"numbers of rows from 1 to {count}",
-            found=f"'{text}'",
-            action="Write them like 1,6,10",
-        )
-    return positions
 
 
 def start(config: RunConfig, tables: dict[str, object], *, quiet: bool, more: Sequence[Listener] = ()) -> Model:
@@ -314,12 +173,3 @@ def default_name(source: object) -> str:
     name = (path.parent.name if stem in ("train", "data") and path.parent.name else stem) or "run"
     # What is added to it, for a learning rate or the second of a name, must fit, too.
     return name.encode()[:NAME_BYTES].decode("utf-8", "ignore")
-
-
-def required_source(config: RunConfig) -> str:
-    """Return the training source of a configuration. Raises ConfigError where none is set."""
-    if config.data.train is None:
-        raise ConfigError(
-            "data.train", expected="the path of the training data", found="nothing", action="Set data.train"
-        )
-    return config.data.train

@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
-from typing import Any
 
-import polars as pl
-import torch
-
-from luban.config import RunConfig, dump
+from luban.config import dump
 from luban.core import artifact, events
-from luban.core.cache import cache_folder
-from luban.core.cost import energy_estimate, peak_memory
-from luban.core.errors import typed
-from luban.core.resources import available_memory
-from luban.core.runtime import choose_device, flushed_denormals, hardware, seeded
-from luban.core.sentence import sentence
+from luban.core.runtime import choose_device, flushed_denormals
 from luban.core.shown import as_page
-from luban.core.system_errors import last_resort
-from luban.core.version import VERSION
-from luban.data import sources
-from luban.evaluation.criteria import Criteria
-from luban.evaluation.evaluate import Evaluation
-from luban.evaluation.rows import Rows
 from luban.model import Model
-from luban.models import network as networks
-from luban.models import pretrained
-from luban.models.network import Network
 from luban.predictor import Predictor
-from luban.prepare import Prepared, prepare
 from luban.report.rate_plot import svg
 from luban.resume import check_settings, facts, surroundings
 from luban.run import Run
-from luban.training import recipe
-from luban.training.fit import Job, fit, range_test, settle
+from luban.stages.build import build, resolved
+from luban.stages.encode import encode
+from luban.stages.explain import explain
+from luban.stages.fit import fit as fit_features
+from luban.stages.infer import infer
+from luban.stages.judge import judge
+from luban.stages.prepared import Prepared
+from luban.stages.read import read
+from luban.stages.seal import manifest, report
+from luban.stages.split import divide
+from luban.training.fit import fit, range_test
 from luban.training.interrupt import interruptible
 from luban.training.preflight.lr_finder import RateCurve
-
-ROLES = ("train", "validation", "test")
 
 
 def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model:
@@ -78,6 +65,45 @@ def train(run: Run, tables: dict[str, object], *, resume: bool = False) -> Model
     return Model(predictor, run.directory, evaluation.to_json(), data.separator, data.encoding, data.sheet)
 
 
+def prepare(run: Run, tables: dict[str, object]) -> Prepared:
+    """Go the whole way from the sources to encoded rows, telling what is decided on the way."""
+    with run.stage("read"):
+        table = read(run, "train", tables["train"], run.config.data.decimal)
+        others = {role: source for role, source in tables.items() if role != "train"}
+        found = {"train": table} | {role: read(run, role, others[role], table.decimal) for role in others}
+    with run.stage("infer"):
+        inferred = infer(run, found)
+        del found, table  # as they were read, before each value had one spelling
+    with run.stage("split"):
+        parts = divide(run, inferred)
+    with run.stage("fit"):
+        fitted = fit_features(run, inferred, parts)
+    with run.stage("encode"):
+        (train, validation, test), parts, checksums = encode(run, fitted.schema, fitted.task, parts)
+        run.tell(events.SplitMade(len(parts.train.rows), len(parts.validation.rows), len(parts.test.rows)))
+    kinds = {plan.name: plan.kind for plan in inferred.plans}
+    decided: dict[str, object] = {
+        "target": inferred.target,
+        "task": fitted.task.name,
+        "columns": kinds,
+        "decimal": inferred.tables["train"].decimal,
+    }
+    return Prepared(
+        parts,
+        train,
+        validation,
+        test,
+        fitted.schema,
+        inferred.plans,
+        fitted.task,
+        fitted.model,
+        fitted.checkpoint,
+        decided,
+        checksums,
+        fitted.positive,
+    )
+
+
 def find_learning_rate(run: Run, tables: dict[str, object]) -> RateCurve:
     """Go through the stages up to the training, and there through a range test of learning rates only."""
     prepared = prepare(run, tables)
@@ -90,127 +116,3 @@ def find_learning_rate(run: Run, tables: dict[str, object]) -> RateCurve:
     artifact.write_json(run.directory / artifact.RATES, asdict(curve))
     artifact.write_bytes(run.directory / artifact.RATE_PLOT, as_page(svg(curve)))
     return curve
-
-
-def build(run: Run, prepared: Prepared, *, resume: bool) -> Job:
-    """Build the network, load its pretrained parts, settle what the training leaves open."""
-    spec = networks.specify(prepared.model, prepared.schema.specs(), prepared.task.output_dim)
-    networks.check_memory(spec, available_memory(torch.device("cpu")))
-    with seeded(run.config.seed, "initialisation"):
-        network = Network(spec)
-    for name in spec.backbones:
-        assert prepared.checkpoint is not None
-        run.note("model", *pretrained.load_weights(network.encoder(name), prepared.checkpoint))
-        network.encoder(name).requires_grad_(name not in spec.frozen)
-    channels = next((item.size for item in spec.inputs if item.height), None)
-    job = Job(
-        network=network,
-        spec=spec,
-        task=prepared.task,
-        train=prepared.train,
-        validation=prepared.validation,
-        config=recipe.complete(run.config.train, spec, len(prepared.train), channels),
-        seed=run.config.seed,
-        device=choose_device(run.config.device),
-        folder=run.directory / artifact.CHECKPOINTS,
-        row_numbers=prepared.parts.train.table.row_numbers,
-        resume=resume,
-        cache=cache_folder() / "encoded",
-    )
-    settle(job, run.config.train, run.tell)
-    return job
-
-
-def resolved(run: Run, prepared: Prepared, settings: recipe.TrainConfig) -> RunConfig:
-    """Return the configuration with everything that was decided, so that it repeats the run."""
-    data = run.config.data.model_copy(update=prepared.decided)
-    task = run.config.task.model_copy(update={"positive": prepared.positive})
-    return run.config.model_copy(update={"data": data, "task": task, "model": prepared.model, "train": settings})
-
-
-def judge(run: Run, predictor: Predictor, prepared: Prepared) -> Evaluation:
-    """Store with the model what validation rows tell, score the test rows, and write predictions and scores."""
-    from luban.evaluation import assess  # scikit-learn takes longer to import than all the rest
-    from luban.evaluation.caution import cautions
-
-    parts, config = prepared.parts, run.config
-    rows = {
-        role: Rows(getattr(parts, role).table, getattr(parts, role).rows, getattr(prepared, role)) for role in ROLES
-    }
-    kinds = {plan.name: plan.kind for plan in prepared.plans if plan.is_input}
-    subject = assess.Subject(
-        predictor,
-        prepared.task,
-        **rows,
-        kinds=kinds,
-        criteria=Criteria.of(prepared.task, config.train.metric, config.evaluate, config.seed),
-    )
-    predictor.use(validated := assess.validate(subject))
-    artifact.write_json(run.directory / artifact.CALIBRATION, validated.model_dump(mode="json"))
-    evaluation, outputs = assess.assess(subject, validated)
-    run.note("evaluate", *assess.doubts(subject, validated, evaluation), warning=True)
-    run.note("evaluate", *cautions(predictor.task, rows["test"].targets, outputs))
-    artifact.write_json(run.directory / artifact.METRICS, evaluation.to_json())
-    target, test = prepared.task.target, rows["test"]
-    known = pl.DataFrame({"row": test.table.row_numbers, f"actual_{target}": test.table.frame[target]})
-    with artifact.atomic(run.directory / artifact.PREDICTIONS) as path:
-        known.hstack(predictor.task.decode(outputs)).write_parquet(path)
-    run.tell(events.Evaluated(evaluation.to_json()))
-    return evaluation
-
-
-def explain(run: Run, predictor: Predictor, prepared: Prepared, evaluation: Evaluation) -> None:
-    """Write how much the score depends on each column, and why the model says what it says of a few test rows."""
-    from luban.explain.examples import explain_examples
-
-    table = prepared.parts.test.table.take(prepared.parts.test.rows)
-    metric = {metric.name: metric for metric in predictor.task.metrics}[evaluation.decider]
-    mistakes = [] if evaluation.judgement is None else [item["row"] for item in evaluation.judgement.mistakes]
-    try:
-        found, notes = explain_examples(predictor, table, prepared.test, mistakes, metric, run.config.seed)
-    except Exception as error:  # noqa: BLE001 - an explanation is not worth a model
-        reason = str(last_resort(error) or error)
-        text = sentence("unexplained", "nothing could be explained ({error}); the model is saved", error=reason)
-        run.note("explain", text, warning=True)
-        return
-    run.note("explain", *notes)
-    artifact.write_json(run.directory / artifact.EXPLANATIONS, found.to_json())
-
-
-def report(run: Run, facts: dict[str, Any]) -> str | None:
-    """Write the page and the model card of the run; whatever goes wrong there, the model is saved.
-
-    facts: its manifest, which is not written yet.
-    """
-    from luban.report.card import write_card
-    from luban.report.page import write_report
-
-    with run.stage("report"):
-        try:
-            write_card(run.directory, facts)
-            return str(write_report(run.directory, run.config.lang, manifest=facts))
-        except Exception as error:  # noqa: BLE001 - a page is not worth a model
-            path = run.directory.path
-            reason, again = last_resort(error) or error, f"luban report {typed(path)} --overwrite"
-            text = f"no report could be made ({reason}); the model is saved: try `{again}`"
-            run.note("report", text, warning=True)
-            return None
-
-
-def manifest(run: Run, prepared: Prepared) -> dict[str, Any]:
-    parts, machine = prepared.parts, hardware()
-    return {
-        "luban": VERSION,
-        "torch": torch.__version__,
-        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "hardware": machine,
-        "data": {
-            "source": parts.train.table.name,
-            "fingerprint": sources.fingerprint(parts.train.table),
-            "test_fingerprint": sources.fingerprint(parts.test.table),
-            "rows": {role: len(getattr(parts, role).rows) for role in ROLES},
-        },
-        "seconds": dict(run.seconds),
-        **peak_memory(),
-        "energy_estimate": energy_estimate(sum(run.seconds.values()), machine),
-    }

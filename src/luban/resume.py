@@ -16,8 +16,8 @@ from luban.core.version import VERSION
 from luban.data import sources
 from luban.data.contents import fingerprint
 from luban.models.pretrained.weights import weight_files
-from luban.prepare import Prepared
 from luban.run import Run
+from luban.stages.prepared import Prepared
 from luban.training.checkpoint import Checkpoints
 from luban.training.fit import Job
 

@@ -10,7 +10,7 @@ from luban.audit import drift
 from luban.audit.subject import Subject
 from luban.data.draw import sample_rows
 from luban.data.table import Table
-from luban.prepare import Part
+from luban.stages.prepared import Part
 
 
 def test_few_rows_are_all_taken_and_nothing_is_drawn() -> None:

@@ -29,8 +29,8 @@ def audit(
     Exit codes: 0 nothing worse than notes (or warnings, without --strict), 1 a mistake of use, 3 errors in the data,
     4 warnings with --strict.
     """
-    from luban.audit_command import run_audit
     from luban.outputs import formulas_of
+    from luban.stages.audit import run_audit
 
     others = {"validation": validation, "test": test, "against": against}
     code = run_audit(

@@ -18,7 +18,7 @@ def compare(
     """Compare two models on the same rows: paired tests, the rows that changed, the cost of each, a verdict."""
     from luban.core.artifact import write_json
     from luban.core.shown import shown
-    from luban.interface import compare_runs
+    from luban.finished import compare_runs
     from luban.outputs import check_output, read_by
     from luban.report.comparison_table import comparison_lines
     from luban.report.wrapping import say, wrapped

@@ -22,7 +22,7 @@ def explain(
     """Say why the model predicts what it does, with a check of each explanation."""
     from luban.core.artifact import write_json
     from luban.explain.explain import DEFAULT_ROWS
-    from luban.interface import positions_of
+    from luban.finished import positions_of
     from luban.model import Model
     from luban.outputs import check_output, read_by
     from luban.report.explanations import show_explanations

@@ -20,6 +20,7 @@ def find_lr(
     """Try learning rates from tiny to huge in one short training, draw the losses, and propose a rate."""
     check_room_to_load(TRAINED_BYTES)
     from luban import interface
+    from luban.settings import settings_with
 
     options: dict[tuple[str, ...], Any] = {("data", "target"): target, ("model",): model, ("runs",): runs}
-    interface.find_learning_rate(*interface.settings_with(source, options, set_ or []))
+    interface.find_learning_rate(*settings_with(source, options, set_ or []))

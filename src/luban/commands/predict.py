@@ -25,7 +25,7 @@ def predict(
     """Predict every row: all columns are kept, in their order, and predictions are added."""
     from luban.audit.subject import counted
     from luban.core.printing import deliver
-    from luban.interface import predict_file
+    from luban.finished import predict_file
     from luban.outputs import formulas_of
     from luban.report.wrapping import tell
 

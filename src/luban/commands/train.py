@@ -34,6 +34,7 @@ def train(
     check_room_to_load(TRAINED_BYTES)
     from luban import interface
     from luban.core.errors import ConfigError
+    from luban.settings import settings_with
 
     if (source is None) == (resume is None):
         raise ConfigError(
@@ -58,5 +59,5 @@ def train(
         interface.resume(resume, interface.tables_in(None, dict.fromkeys(given)), quiet=quiet)
         return
     assert source is not None
-    settings, where = interface.settings_with(source, options, set_ or [])
+    settings, where = settings_with(source, options, set_ or [])
     interface.train_from_settings(settings, where, {}, quiet=quiet)

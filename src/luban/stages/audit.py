@@ -15,11 +15,11 @@ from luban.data import samples, sources
 from luban.data.config import DataConfig
 from luban.data.table import Table
 from luban.features import schema
-from luban.interface import CONFIG_SUFFIXES, required_source, settings_of
 from luban.outputs import Formulas, check_output, write_table
-from luban.prepare import guess_target
 from luban.report.audit_table import show_audit
 from luban.report.wrapping import open_console, safe
+from luban.settings import CONFIG_SUFFIXES, required_source, settings_of
+from luban.stages.infer import guess_target
 from luban.tasks import infer_task
 from luban.tasks.targets import profiled
 

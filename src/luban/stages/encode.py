@@ -1,0 +1,65 @@
+"""Encode every row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import polars as pl
+
+from luban.core import artifact
+from luban.core.cache import cache_folder
+from luban.core.sentence import sentence
+from luban.data import sources
+from luban.data.table import RejectedRow
+from luban.features import cache
+from luban.features.dataset import Dataset
+from luban.features.schema import Schema
+from luban.outputs import write_table
+from luban.run import Run
+from luban.stages.prepared import Part, Parts, Positions
+from luban.tasks.base import Task
+from luban.tasks.targets import labels_of, unseen_labels
+
+
+def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dataset], Parts, list[dict[str, str]]]:
+    """Encode every part, each table once; rows that cannot be read are listed and set aside, 1 % at most.
+
+    Returns the rows of each part, the parts without what was set aside, and the checksums of each table's inputs.
+    """
+    checksums: list[dict[str, str]] = []
+    encoded: dict[int, tuple[Dataset, Positions]] = {}
+    rejected: list[RejectedRow] = []
+    for table in {id(part.table): part.table for part in (parts.train, parts.validation, parts.test)}.values():
+        note = partial(run.note, "encode")
+        found = cache.stored(fitted, table, cache_folder() / "encoded", sources.fingerprint(table), note)
+        inputs, bad = found.inputs, found.bad
+        checksums.append(found.checksums)
+        targets, bad_targets = task.encode(table.frame[task.target])
+        unseen, notes = unseen_labels(table, task.target, bad_targets, labels_of(task))
+        run.note("encode", *notes, warning=True)
+        bad |= {position: (task.target, reason) for position, reason in bad_targets.items()}
+        checked = replace(table, rejected=())
+        checked.without({position: why for position, why in bad.items() if position not in unseen}).check_rejected()
+        rejected += [*table.rejected, *checked.without(bad).rejected]
+        kept = np.setdiff1d(np.arange(len(table)), np.fromiter(bad, np.int64, len(bad)))
+        encoded[id(table)] = Dataset.of(fitted, inputs, targets), kept
+    if rejected:
+        frame = pl.DataFrame([vars(row) for row in rejected])
+        write_table(frame, run.directory / artifact.REJECTED, frame.columns)
+        set_aside = sentence(
+            "rejected.rows",
+            "{rows:count row} cannot be read and {rows:do are} set aside: see {file}",
+            rows=len(rejected),
+            file=artifact.REJECTED,
+        )
+        run.note("encode", set_aside, warning=True)
+    datasets, kept_parts = [], {}
+    for role in ("train", "validation", "test"):
+        part: Part = getattr(parts, role)
+        dataset, kept = encoded[id(part.table)]
+        rows = part.rows[np.isin(part.rows, kept)]
+        datasets.append(dataset.select(rows))
+        kept_parts[role] = Part(part.table, rows)
+    return datasets, Parts(**kept_parts), checksums

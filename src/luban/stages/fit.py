@@ -1,0 +1,86 @@
+"""Fit the task and the features on training rows, and choose the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from luban.config import RunConfig
+from luban.core import events
+from luban.data.table import Table
+from luban.features import schema
+from luban.features.base import FitContext
+from luban.features.learned import clauses
+from luban.features.schema import ColumnPlan, Schema
+from luban.models import network as networks
+from luban.models import pretrained
+from luban.models.network import NetworkConfig
+from luban.run import Run
+from luban.stages.infer import Inferred
+from luban.stages.prepared import FIT_ROWS, Parts
+from luban.stages.read import announce_download
+from luban.stages.split import require_test_rows
+from luban.tasks.base import Task
+from luban.tasks.deciding import deciding_metric
+from luban.tasks.positive import with_positive
+from luban.tasks.targets import check_loss
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What was fitted on training rows. positive: what the positive class of two is called."""
+
+    schema: Schema
+    task: Task
+    model: NetworkConfig
+    checkpoint: Path | None
+    positive: str | None
+
+
+def fit(run: Run, inferred: Inferred, parts: Parts) -> Fitted:
+    """Fit the task and the features, and choose the model."""
+    config, table = run.config, inferred.tables["train"]
+    fitting = parts.train.materialize(FIT_ROWS, config.seed)
+    trained_on = table.frame[inferred.target][parts.train.rows]
+    task, positive, notes = with_positive(inferred.task.fit(trained_on), config.task.positive)
+    run.note("fit", *notes, *task.remarks())
+    deciding_metric(task, config.train.metric)
+    check_loss(task, fitting.frame[inferred.target], config.train.loss)
+    require_test_rows(parts)
+    model, checkpoint = choose_model(run, inferred.plans, fitting)
+    context = fit_context(config, table, model, checkpoint)
+    fitted = schema.fit(inferred.plans, fitting, config.features, context, inferred.writings)
+    describe_schema(run, fitted, inferred.plans, task, len(table))
+    return Fitted(fitted, task, model, checkpoint, positive)
+
+
+def choose_model(run: Run, plans: list[ColumnPlan], fitting: Table) -> tuple[NetworkConfig, Path | None]:
+    """Complete the model's configuration; return it with the folder of the pretrained checkpoint, if it has one."""
+    kinds = schema.tensor_kinds(plans)
+    texts = [plan.name for plan in plans if plan.kind == "text"]
+    config, notes = networks.complete(run.config.model, kinds, chinese=schema.is_mostly_cjk(fitting, texts))
+    run.note("model", *notes)
+    if not isinstance(config.tokens, pretrained.PretrainedConfig) or not texts:
+        return config, None
+    announce_download(run, config.tokens.checkpoint)
+    folder = pretrained.resolve_checkpoint(config.tokens.checkpoint)
+    return config.model_copy(update={"tokens": pretrained.resolve(config.tokens, folder)}), folder
+
+
+def fit_context(config: RunConfig, table: Table, model: NetworkConfig, checkpoint: Path | None) -> FitContext:
+    missing = frozenset(config.data.missing_values)
+    if checkpoint is None:
+        return FitContext(table.folder, missing)
+    assert isinstance(model.tokens, pretrained.PretrainedConfig)
+    return FitContext(table.folder, missing, pretrained.tokenizer_file(checkpoint), model.tokens.max_positions)
+
+
+def describe_schema(run: Run, fitted: Schema, plans: list[ColumnPlan], task: Task, rows: int) -> None:
+    learned = {column: feature.describe() for feature in fitted.features for column in feature.columns}
+    for column, writing in fitted.writings.items():
+        if column in learned and (how := writing.describe()) is not None:
+            learned[column] = clauses([how, learned[column]])
+    columns: list[tuple[str, str, str, str]] = [
+        (plan.name, plan.kind, learned.get(plan.name, ""), plan.reason) for plan in plans
+    ]
+    run.tell(events.SchemaInferred(rows, columns, task.target, task.name))
