@@ -22,7 +22,7 @@ from luban.evaluation.evaluate import Evaluation, evaluate
 from luban.evaluation.stored import read_scores
 from luban.predictor import Prediction, Predictor, check_finite
 from luban.tasks.base import Array
-from luban.tasks.targets import labels_of, unseen_labels
+from luban.tasks.targets import unseen_labels
 from luban.tasks.validated import Validated
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Model:
                 action=f"{nearest(task.target, table.columns)}Give labelled rows; `luban predict` needs no labels",
             )
         targets, bad = task.encode(table.frame[task.target])
-        unseen_labels(table, task.target, bad, labels_of(task))  # says why there are many
+        unseen_labels(table, task.target, bad, task.names)  # says why there are many
         checked = table.without({position: (task.target, reason) for position, reason in bad.items()})
         checked.check_rejected()
         kept = np.setdiff1d(np.arange(len(table)), np.fromiter(bad, np.int64, len(bad)))

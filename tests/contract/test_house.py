@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,20 @@ def test_module_is_small_named_and_documented(path: Path) -> None:
     assert source.count("\n") <= LIMIT
     assert path.name not in VAGUE
     assert source.startswith('"""')
+
+
+def imported(path: Path, modules: set[str]) -> set[str]:
+    """Return the modules that a file imports anywhere, for type checkers alone or inside functions, too."""
+    nodes = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]
+    names = {(node.module, alias.name) for node in nodes if node.module for alias in node.names}
+    return {one if (one := f"{module}.{name}") in modules else module for module, name in names} & modules
+
+
+def test_no_import_leads_round_in_a_circle() -> None:
+    paths = {".".join(path.relative_to(ROOT / "src").with_suffix("").parts): path for path in MODULES}
+    paths = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    graph = {name: imported(path, set(paths)) - {name} for name, path in paths.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(paths)  # raises CycleError, which names them
 
 
 def test_no_two_test_files_have_one_name() -> None:

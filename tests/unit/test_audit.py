@@ -33,8 +33,8 @@ def whole_audit(rows: Table, target: str, inputs: list[str]) -> AuditReport:
     plans = schema.plan(rows, target=target)
     kinds = {plan.name: plan.kind for plan in plans if plan.name in inputs}
     profile = schema.profile(rows, target)
-    task = infer_task(profile).name if len(profile.sample) else None
-    return audit_subject(Subject(rows, target, task, kinds))
+    answer = infer_task(profile).answer if len(profile.sample) else None
+    return audit_subject(Subject(rows, target, answer, kinds))
 
 
 def audit(rows: Table, target: str, inputs: list[str]) -> AuditReport:

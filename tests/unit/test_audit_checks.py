@@ -14,6 +14,7 @@ from luban.audit import CHECKS, AuditReport, Finding, Subject, audit, too_slow
 from luban.audit.confident import doubt, out_of_fold
 from luban.audit.fixes import FIXES, apply_fixes
 from luban.audit.label_errors import audit_label_errors
+from luban.core.answers import AnswerKind
 from luban.data import sources
 from luban.features import schema
 from luban.features.plain import fit_text
@@ -25,9 +26,9 @@ ROWS = 240
 def subject(columns: Any, target: str = "y", *, budget: float | None = None, **others: Any) -> Subject:
     table = sources.read(columns)
     plans = schema.plan(table, target=target, missing_values=("?",))
-    task = infer_task(schema.profile(table, target)).name
+    answer = infer_task(schema.profile(table, target)).answer
     tables = {role: sources.read(other) for role, other in others.items()}
-    return Subject(table, target, task, {plan.name: plan.kind for plan in plans}, tables, ("?",), budget=budget)
+    return Subject(table, target, answer, {plan.name: plan.kind for plan in plans}, tables, ("?",), budget=budget)
 
 
 def clean() -> dict[str, list[Any]]:
@@ -266,5 +267,5 @@ def test_clean_digits_have_nothing_worse_than_notes(shared_data: Path) -> None:
 def test_texts_too_short_to_compare_are_near_no_other() -> None:
     texts = ["so", "or", "", "be it"] * 10
     table = subject({"text": texts, "y": ["a", "b"] * 20})
-    table = Subject(table.table, "y", "binary", {"text": "text"})
+    table = Subject(table.table, "y", AnswerKind.CLASS, {"text": "text"})
     assert not [found for found in audit(table).findings if found.check == "near-duplicates"]

@@ -22,6 +22,7 @@ from luban.audit.pictures import small_images
 from luban.audit.plain_audio import plain_clips
 from luban.audit.plain_image import edge_directions, plain_images
 from luban.audit.unreadable import audit_unreadable
+from luban.core.answers import AnswerKind
 from luban.data import sources
 from luban.features import FEATURES, schema
 from luban.features.plain import FITTERS
@@ -32,9 +33,9 @@ RATE = 8_000  # Hz
 
 def subject(columns: Any, **others: Any) -> Subject:
     table = sources.read(columns)
-    task = infer_task(schema.profile(table, "y")).name
+    answer = infer_task(schema.profile(table, "y")).answer
     kinds = {plan.name: plan.kind for plan in schema.plan(table, target="y")}
-    return Subject(table, "y", task, kinds, {role: sources.read(other) for role, other in others.items()})
+    return Subject(table, "y", answer, kinds, {role: sources.read(other) for role, other in others.items()})
 
 
 def found_by(check: str, rows: Subject) -> list[Finding]:
@@ -174,7 +175,7 @@ def test_real_files_can_all_be_read(shared_data: Path, name: str, target: str) -
     table = sources.read(str(shared_data / name))
     table = table.take(np.arange(0, len(table), max(1, len(table) // 100)))
     plans = schema.plan(table, target=target)
-    rows = Subject(table, target, "multiclass", {plan.name: plan.kind for plan in plans})
+    rows = Subject(table, target, AnswerKind.CLASS, {plan.name: plan.kind for plan in plans})
     assert rows.of_kind("image", "audio")
     assert audit_unreadable(rows) == []
 
@@ -201,11 +202,11 @@ def share_in_front(rows: Subject, wrong: set[int]) -> float:
 def test_wrong_labels_of_sounds_lead_the_ranking_and_clean_ones_are_no_warning(shared_data: Path, target: str) -> None:
     table = sources.read(str(shared_data / "fsdd" / "train.csv"))
     kinds = {"audio": "audio"}
-    clean = audit_label_errors(Subject(table, target, "multiclass", kinds))
+    clean = audit_label_errors(Subject(table, target, AnswerKind.CLASS, kinds))
     assert [found.severity for found in clean] in ([], ["note"])
     labels, wrong = relabelled(table.frame[target].cast(pl.String).to_list())
     planted = replace(table, frame=table.frame.with_columns(pl.Series(target, labels)))
-    rows = Subject(planted, target, "multiclass", kinds)
+    rows = Subject(planted, target, AnswerKind.CLASS, kinds)
     (found,) = audit_label_errors(rows)
     assert found.severity == "warning"
     assert share_in_front(rows, wrong) >= 0.95
@@ -222,11 +223,11 @@ def test_wrong_labels_of_photographs_lead_the_ranking(
     frame = pl.read_parquet(shared_data / "cifar10" / "test.parquet").filter(pl.col("label").is_in(pair))
     table = sources.read(frame)
     kinds = {"image": "image"}
-    clean = audit_label_errors(Subject(table, "label", "binary", kinds))
+    clean = audit_label_errors(Subject(table, "label", AnswerKind.CLASS, kinds))
     assert [found.severity for found in clean] == ["note"]
     labels, wrong = relabelled(table.frame["label"].to_list())
     planted = replace(table, frame=table.frame.with_columns(pl.Series("label", labels)))
-    rows = Subject(planted, "label", "binary", kinds)
+    rows = Subject(planted, "label", AnswerKind.CLASS, kinds)
     (found,) = audit_label_errors(rows)
     assert severity in (None, found.severity)
     assert share_in_front(rows, wrong) >= share
@@ -277,7 +278,7 @@ def test_wrong_ones_of_several_labels_lead_the_ranking() -> None:
     for row in wrong:
         labels[row] = [name for name in topics if name not in labels[row]] or ["sport"]
     rows = subject({"text": texts, "y": labels})
-    assert rows.task == "multi_label"
+    assert rows.answer == AnswerKind.LABELS
     (found,) = audit_label_errors(rows)
     assert found.severity == "note"
     ranked = [suspect.row - 1 for suspect in found.suspects][: len(wrong) + 6]
@@ -290,7 +291,7 @@ def test_numbers_far_from_what_is_predicted_are_doubted() -> None:
     y = 3 * x + draw.normal(0, 0.2, 400)
     y[[7, 70, 300]] += 20
     rows = subject({"x": x, "y": y})
-    assert rows.task == "regression"
+    assert rows.answer == AnswerKind.NUMBER
     (found,) = audit_label_errors(rows)
     assert found.severity == "note"
     assert sorted(suspect.row - 1 for suspect in found.suspects) == [7, 70, 300]

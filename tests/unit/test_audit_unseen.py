@@ -22,8 +22,8 @@ FIRST = 0.08  # of the ranking
 def found_in(frame: pl.DataFrame) -> Finding | None:
     table = sources.read(frame)
     kinds = {plan.name: plan.kind for plan in schema.plan(table, target="y", missing_values=("?",))}
-    task = infer_task(schema.profile(table, "y")).name
-    found = audit_label_errors(Subject(table, "y", task, kinds, {}, ("?",)))
+    answer = infer_task(schema.profile(table, "y")).answer
+    found = audit_label_errors(Subject(table, "y", answer, kinds, {}, ("?",)))
     return found[0] if found else None
 
 

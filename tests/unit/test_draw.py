@@ -8,6 +8,7 @@ import pytest
 
 from luban.audit import drift
 from luban.audit.subject import Subject
+from luban.core.answers import AnswerKind
 from luban.data.draw import sample_rows
 from luban.data.table import Table
 from luban.stages.prepared import Part
@@ -47,7 +48,7 @@ def test_drift_looks_at_the_rows_that_a_seed_draws(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(drift, "SAMPLE", 60)
     monkeypatch.setattr(drift, "_numbers", lambda mine, theirs, looks: sides.extend(map(list, (mine, theirs))) or 0.0)
     subject = Subject(
-        table_of(400), "y", "binary", {"n": "number", "y": "category"}, {"test": table_of(55)}, (), seed=5
+        table_of(400), "y", AnswerKind.CLASS, {"n": "number", "y": "category"}, {"test": table_of(55)}, (), seed=5
     )
     assert drift.audit_drift(subject) == []
     assert sides[0] == np.sort(np.random.default_rng(5).choice(400, 60, replace=False)).tolist()

@@ -16,11 +16,12 @@ from scipy.stats import spearmanr
 from luban.core.tensors import InputSpec, TensorKind
 from luban.data.table import Table
 from luban.explain import captum
+from luban.explain.answers import Answer
 from luban.explain.check import check
 from luban.explain.edit import smallest_edit
 from luban.explain.effort import THOROUGH
 from luban.explain.examples import BUDGET, affordable
-from luban.explain.question import Answer, Question, counted
+from luban.explain.question import Question, counted
 from luban.explain.result import Sampling
 from luban.explain.segments import cut, segmented
 from luban.explain.stability import expected_correlation

@@ -203,7 +203,7 @@ def test_shares_are_those_of_the_answers_that_are_scored() -> None:
     draw = np.random.default_rng(0)
     targets, probability = draw.integers(0, 2, 60), draw.random(60)
     outputs = np.stack([1 - probability, probability], axis=1)
-    for task in (BINARY, BINARY.deciding_at(0.8)):
+    for task in (BINARY, BINARY.deciding_at([0.8])):
         found, said = score_rows(task.metrics, targets, outputs, 20), task.decide(outputs) == 1
         right = proportion(int((said == targets).sum()), 60)
         assert (found["accuracy"].low, found["accuracy"].high) == pytest.approx((right.low, right.high))

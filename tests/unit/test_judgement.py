@@ -15,8 +15,9 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from luban.evaluation import conformal
+from luban.evaluation.answers import answer_of
 from luban.evaluation.bootstrap import sums_of_resamples
-from luban.evaluation.calibration import at_temperature, calibrate, fit_temperature, reliability
+from luban.evaluation.calibration import calibrate, fit_temperature, reliability
 from luban.evaluation.compare import mcnemar
 from luban.evaluation.fairness import compare_groups
 from luban.evaluation.mistakes import find_confusions
@@ -62,7 +63,7 @@ def test_the_temperature_of_a_misjudging_model_is_recovered(factor: float) -> No
     assert found.ece.value < 0.03 < found.ece_uncalibrated.value
     assert found.ece.low <= found.ece.value <= found.ece.high
     np.testing.assert_allclose(
-        at_temperature(CLASSES, outputs, 1 / temperature), CLASSES.outputs(more).numpy(), atol=1e-5
+        answer_of(CLASSES).at_temperature(outputs, 1 / temperature), CLASSES.outputs(more).numpy(), atol=1e-5
     )
 
 

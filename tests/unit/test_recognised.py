@@ -14,7 +14,7 @@ from luban.features.parsing.columns import as_trained, in_one_writing
 from luban.features.parsing.recognised import require_recognised
 from luban.features.schema import Schema
 from luban.tasks.classification import Binary
-from luban.tasks.targets import integers_note, labels_of, profiled, unseen_labels
+from luban.tasks.targets import integers_note, profiled, unseen_labels
 
 ROWS = 40
 
@@ -87,7 +87,7 @@ def test_labels_in_another_case_are_an_error_that_says_so() -> None:
     rows = table(y=["ham", "spam"] * 20)
     _, bad = task.encode(rows.frame["y"])
     with pytest.raises(DataError) as error:
-        unseen_labels(rows, "y", bad, labels_of(task))
+        unseen_labels(rows, "y", bad, task.names)
     assert str(error.value) == (
         "new.csv, target 'y': expected labels of the training rows in all but 1% of the rows, found others in 40 "
         "of 40: "

@@ -16,6 +16,7 @@ from luban.audit import Finding, Subject, audit
 from luban.audit.fixes import apply_fixes
 from luban.audit.shared_files import audit_shared_files
 from luban.config import RunConfig, dump, parse
+from luban.core.answers import AnswerKind
 from luban.data import sources
 from luban.data.shared_files import join_files, rarest_class, sharing
 from luban.data.split.config import SplitConfig
@@ -61,7 +62,7 @@ def subject(columns: Any, config: SplitConfig | None = None, *, budget: float | 
     rows = sources.read(columns)
     kinds = {plan.name: plan.kind for plan in schema.plan(rows, target="y")}
     tables = {role: sources.read(other) for role, other in others.items()}
-    return Subject(rows, "y", "multiclass", kinds, tables, split=config or SplitConfig(), budget=budget)
+    return Subject(rows, "y", AnswerKind.CLASS, kinds, tables, split=config or SplitConfig(), budget=budget)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -227,14 +228,14 @@ def test_clean_data_have_no_shared_files(shared_data: Path) -> None:
         kinds = {plan.name: plan.kind for plan in schema.plan(rows, target=target)}
         others = {"test": sources.read(str(shared_data / "fsdd/test.csv"))} if name.startswith("fsdd") else {}
         for config in (SplitConfig(), SplitConfig(method="random")):
-            assert audit_shared_files(Subject(rows, target, "multiclass", kinds, others, split=config)) == []
+            assert audit_shared_files(Subject(rows, target, AnswerKind.CLASS, kinds, others, split=config)) == []
 
 
 def test_the_boxes_of_blood_cells_share_their_photographs(shared_data: Path) -> None:
     rows = sources.read(str(shared_data / "bccd" / "boxes.csv"))
     kinds = {plan.name: plan.kind for plan in schema.plan(rows, target="label")}
     (found,) = audit_shared_files(
-        Subject(rows, "label", "multiclass", kinds, split=SplitConfig(method="stratified"), budget=5.0)
+        Subject(rows, "label", AnswerKind.CLASS, kinds, split=SplitConfig(method="stratified"), budget=5.0)
     )
     assert (found.severity, found.column) == ("warning", "image")
     assert found.rows > 0.99 * len(rows)

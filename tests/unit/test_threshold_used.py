@@ -8,11 +8,11 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score
 
+from luban.evaluation.answers import answer_of
 from luban.evaluation.config import EvaluateConfig
 from luban.evaluation.evaluate import evaluate
 from luban.evaluation.fairness import compare_groups
 from luban.evaluation.mistakes import find_confusions
-from luban.evaluation.quality import Quality
 from luban.evaluation.threshold import between, choose, score_threshold
 from luban.evaluation.validation import learn
 from luban.tasks.classification import Binary
@@ -63,7 +63,7 @@ def test_what_is_said_and_scored_is_that_of_the_threshold(goal: str) -> None:
     assert found.scores["log_loss"].value == pytest.approx(log_loss(targets, outputs[:, 1].astype(float)))
     assert found.confusion is not None
     assert found.confusion[1][1] == int((said & (targets == 1)).sum())
-    assert Quality.of(task, targets, outputs).values.mean() == found.scores["accuracy"].value
+    assert answer_of(task).quality(task, targets, outputs).values.mean() == found.scores["accuracy"].value
     assert {item["rows"] for item in find_confusions(task, targets, outputs)} == {
         found.confusion[0][1],
         found.confusion[1][0],

@@ -17,7 +17,8 @@ from mlflow.exceptions import MlflowException
 
 from luban.core.errors import ConfigError
 from luban.core.events import Event, Noted, Stopped
-from luban.report.trackers.tracking import Tracker, trackers
+from luban.report.trackers.base import Tracker
+from luban.report.trackers.tracking import trackers
 
 
 @pytest.fixture(scope="module")

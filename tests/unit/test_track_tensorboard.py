@@ -11,7 +11,8 @@ pytest.importorskip("tensorboard", reason="TensorBoard is not installed: pip ins
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from luban.report.trackers.tracking import Tracker, trackers
+from luban.report.trackers.base import Tracker
+from luban.report.trackers.tracking import trackers
 
 
 def tracker(folder: Path) -> Tracker:

@@ -9,7 +9,8 @@ import pytest
 
 from luban.core.errors import ConfigError
 from luban.core.events import StepDone
-from luban.report.trackers.tracking import POINTS, TRACKERS, StepAverages, final_scores, flat, trackers
+from luban.report.trackers.base import POINTS, StepAverages, final_scores, flat
+from luban.report.trackers.tracking import TRACKERS, trackers
 
 
 def step(number: int, loss: float, rows: int = 10) -> StepDone:

@@ -7,6 +7,7 @@ import polars as pl
 
 from luban.audit.finding import Finding, Rows, Severity
 from luban.audit.subject import PROSE_KINDS, Subject, later, percent
+from luban.core.answers import AnswerKind
 from luban.core.sentence import sentence
 from luban.data.groups import group_ids
 
@@ -76,7 +77,7 @@ def audit_conflicting(subject: Subject) -> list[Finding]:
     if not len(rows):
         return []
     rows = rows[np.argsort(subject.keys[rows], kind="stable")]
-    is_serious = subject.task != "regression" and (
+    is_serious = subject.answer != AnswerKind.NUMBER and (
         bool(subject.of_kind(*PROSE_KINDS)) or len(rows) >= MANY * len(subject)
     )
     return [

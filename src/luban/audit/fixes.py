@@ -20,6 +20,7 @@ from luban.audit.subject import Subject, counted
 from luban.audit.target import audit_missing, audit_rare
 from luban.audit.unreadable import audit_unreadable
 from luban.audit.values import audit_future, audit_impossible, audit_number_text, plain_numbers
+from luban.core.answers import AnswerKind
 from luban.core.errors import DataError
 from luban.features.parsing import lists
 
@@ -40,7 +41,7 @@ class Fix:
 def _spell(subject: Subject, finding: Finding) -> pl.DataFrame:
     meant, target = spellings(subject), finding.column
     assert target is not None
-    if subject.task == "multi_label":
+    if subject.answer == AnswerKind.LABELS:
         cells = subject.frame[target]
         writing = lists.find_writing(cells, is_told=True) or lists.Writing()
         found = lists.split(cells, writing).list.eval(pl.element().replace(meant).unique(maintain_order=True))

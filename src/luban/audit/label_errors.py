@@ -14,6 +14,7 @@ from luban.audit.finding import Finding, Suspect
 from luban.audit.plain_audio import plain_clips
 from luban.audit.plain_image import plain_images
 from luban.audit.subject import Subject, percent
+from luban.core.answers import AnswerKind
 from luban.core.sentence import Sentence, sentence
 from luban.features.number import parse_numbers
 from luban.features.parsing.lists import split
@@ -75,7 +76,7 @@ def audit_label_errors(subject: Subject) -> list[Finding]:
     the others'. It is a warning where so many classes are contradicted so strongly that hard rows alone do not explain
     it, or so many of the rows that the model is surest of; of several labels a row and of numbers it is always a note.
     """
-    judge = JUDGES.get(subject.task or "")
+    judge = None if subject.answer is None else JUDGES.get(subject.answer)
     if judge is None or subject.target is None or (subject.has_classes and subject.labels.n_unique() > MAX_CLASSES):
         return []
     cells = subject.frame[subject.target]
@@ -252,5 +253,5 @@ def _numbers(subject: Subject, matrix: Any, rows: Codes) -> Doubted:
     return Doubted(found)
 
 
-# By task.
-JUDGES = {"binary": _classes, "multiclass": _classes, "multi_label": _several, "regression": _numbers}
+# By kind of answer.
+JUDGES = {AnswerKind.CLASS: _classes, AnswerKind.LABELS: _several, AnswerKind.NUMBER: _numbers}

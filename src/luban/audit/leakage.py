@@ -10,6 +10,7 @@ import polars as pl
 
 from luban.audit.finding import Finding
 from luban.audit.subject import Subject
+from luban.core.answers import AnswerKind
 from luban.core.sentence import Sentence, sentence
 from luban.features.cells import hashes, strings
 from luban.features.number import parse_numbers
@@ -111,7 +112,7 @@ def _near_perfect(subject: Subject, column: str) -> Sentence | None:
             right=right,
             guess=float(guess),
         )
-    if subject.task != "regression":
+    if subject.answer != AnswerKind.NUMBER:
         return None
     values, _ = parse_numbers(labels)
     is_known = np.isfinite(values)

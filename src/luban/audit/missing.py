@@ -6,6 +6,7 @@ import numpy as np
 
 from luban.audit.finding import Finding, Severity
 from luban.audit.subject import PROSE_KINDS, Subject, percent
+from luban.core.answers import AnswerKind
 from luban.core.sentence import sentence
 from luban.features.cells import hashes, strings
 from luban.features.number import parse_numbers
@@ -60,7 +61,7 @@ def _effect(subject: Subject, is_missing: np.ndarray[tuple[int], np.dtype[np.boo
     correlation with numbers."""
     if min(is_missing.sum(), (~is_missing).sum()) < MIN_ROWS or subject.target is None:
         return 0.0
-    if subject.task == "regression":
+    if subject.answer == AnswerKind.NUMBER:
         values, _ = parse_numbers(subject.frame[subject.target])
         known = np.isfinite(values)
         if min(is_missing[known].sum(), (~is_missing[known]).sum()) < MIN_ROWS or np.ptp(values[known]) == 0:

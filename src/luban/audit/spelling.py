@@ -9,6 +9,7 @@ import polars as pl
 
 from luban.audit.finding import Finding
 from luban.audit.subject import Subject
+from luban.core.answers import AnswerKind
 from luban.core.sentence import sentence, several
 from luban.features.cells import strings
 from luban.features.parsing.lists import split
@@ -24,9 +25,9 @@ def normal_form(label: str) -> str:
 
 def spellings(subject: Subject) -> dict[str, str]:
     """Return the label that each misspelt one stands for: the most frequent of those that differ in nothing else."""
-    if subject.target is None or subject.task not in ("binary", "multiclass", "multi_label"):
+    if subject.target is None or subject.answer not in (AnswerKind.CLASS, AnswerKind.LABELS):
         return {}
-    cells = split(subject.frame[subject.target]).explode() if subject.task == "multi_label" else subject.labels
+    cells = split(subject.frame[subject.target]).explode() if subject.answer == AnswerKind.LABELS else subject.labels
     present = cells.drop_nulls().cast(pl.String).rename("label")
     by_form: dict[str, list[str]] = defaultdict(list)
     for label in present.value_counts().sort(["count", "label"], descending=[True, False])["label"].to_list():
@@ -63,7 +64,7 @@ def _taken_for_several(subject: Subject) -> list[Finding]:
     if not meant:
         return []
     assert subject.target is not None
-    lists = split(subject.frame[subject.target]) if subject.task == "multi_label" else None
+    lists = split(subject.frame[subject.target]) if subject.answer == AnswerKind.LABELS else None
     if lists is None:
         is_concerned = subject.labels.is_in(list(meant)).fill_null(False)
     else:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from luban.audit.finding import MAX_EXAMPLES, Rows
+from luban.core.answers import AnswerKind
 from luban.data.contents import contents, holds_files
 from luban.data.groups import group_ids
 from luban.data.split.config import SplitConfig
@@ -24,20 +25,19 @@ EXAMPLE_CHARACTERS = 200
 EXAMPLE_COLUMNS = 6
 FILE_KINDS = ("image", "audio")
 PROSE_KINDS = ("text", *FILE_KINDS)  # whose cells repeat by mistake only; those of the others repeat by nature
-CLASSES = ("binary", "multiclass")
 AGAINST = "against"  # the role of the rows to predict on, which need no target
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """target: None where nothing is to be predicted. task: its name in TASKS. kinds: of each column but the target, as
-    planned. others: tables beside the audited one, by role: `validation`, `test`, `against`. missing_values: cells that
-    mean 'missing' in columns of numbers and dates. split: how the rows will be divided. budget: seconds that
-    a training waits for the audit, by estimate; None where all of it is wanted."""
+    """target: None where nothing is to be predicted. answer: the kind that it asks for. kinds: of each column but the
+    target, as planned. others: tables beside the audited one, by role: `validation`, `test`, `against`.
+    missing_values: cells that mean 'missing' in columns of numbers and dates. split: how the rows will be divided.
+    budget: seconds that a training waits for the audit, by estimate; None where all of it is wanted."""
 
     table: Table
     target: str | None
-    task: str | None
+    answer: AnswerKind | None
     kinds: Mapping[str, str]
     others: Mapping[str, Table] = field(default_factory=dict)
     missing_values: Collection[str] = ()
@@ -64,7 +64,7 @@ class Subject:
 
     @cached_property
     def has_classes(self) -> bool:
-        return self.target is not None and self.task in CLASSES
+        return self.target is not None and self.answer == AnswerKind.CLASS
 
     @cached_property
     def labels(self) -> pl.Series:
@@ -72,7 +72,7 @@ class Subject:
         takes them."""
         assert self.target is not None
         cells = strings(self.frame[self.target])
-        return respelled(cells, alike(cells)) if self.task in CLASSES else cells
+        return respelled(cells, alike(cells)) if self.answer == AnswerKind.CLASS else cells
 
     @cached_property
     def keys(self) -> Rows:

@@ -6,6 +6,7 @@ import polars as pl
 
 from luban.audit.finding import Finding, Severity
 from luban.audit.subject import Subject
+from luban.core.answers import AnswerKind
 from luban.core.sentence import sentence, several
 from luban.data.table import REJECTED_LIMIT
 from luban.features.base import ColumnProfile
@@ -32,7 +33,7 @@ def audit_missing(subject: Subject) -> list[Finding]:
         action = sentence("audit.missing-target.action_all", "Check the name of the target")
         return [Finding("error", name, message, action, column, len(rows))]
     severity: Severity = "error" if len(rows) > REJECTED_LIMIT * len(target) else "warning"
-    if subject.task == "multi_label" and is_text:
+    if subject.answer == AnswerKind.LABELS and is_text:
         action = sentence(
             "audit.missing-target.action_labels",
             "If an empty cell says that the row has no label, write [] there; else fill these rows in or remove them",
@@ -141,7 +142,7 @@ def _counts(subject: Subject) -> pl.DataFrame | None:
 def _class_counts(subject: Subject) -> pl.DataFrame | None:
     """Return what `_counts` does where the target has classes: its values repeat."""
     counts = _counts(subject)
-    if counts is None or len(counts) < 2 or subject.task == "regression":
+    if counts is None or len(counts) < 2 or subject.answer == AnswerKind.NUMBER:
         return None
     present = subject.labels.drop_nulls()
     numbers = counts["label"].cast(pl.Float64, strict=False)

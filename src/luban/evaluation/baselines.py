@@ -12,11 +12,12 @@ from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from luban.core.answers import AnswerKind
 from luban.data.table import Table
+from luban.evaluation.answers import answer_of
+from luban.evaluation.answers.base import Constant
 from luban.features.plain import FITTERS, Images, Matrix, SimpleFeatures, fit_features
 from luban.tasks.base import Array, Floats, Task
-from luban.tasks.classification import Classification
-from luban.tasks.multi_label import MultiLabel
 
 Predict = Callable[[Matrix], Floats]
 
@@ -48,9 +49,10 @@ def fit_baselines(
 
     targets: of the table's rows, as the task encodes them. kinds: the kind of each input column (`number`, `date`,
     `category`, `identifier`, `labels`, `text`; sound and sequences are not used). images: by input name, uint8 of
-    (rows, C, H, W), and may be memory-mapped. The linear baseline is left out where no column has plain features.
+    (rows, C, H, W), and may be memory-mapped. The linear baseline is left out where no column has plain features, or
+    the answers are of a kind that has none.
     """
-    baselines = [_constant(task, targets)]
+    baselines = [_constant(answer_of(task).constant(task, targets))]
     rows = np.arange(len(table))
     if len(rows) > MAX_ROWS:
         rows = np.sort(np.random.default_rng(seed).permutation(len(rows))[:MAX_ROWS])
@@ -59,25 +61,18 @@ def fit_baselines(
     frame = frame[rows] if columns else frame
     chosen = {name: pixels[rows] for name, pixels in (images or {}).items()}
     features = fit_features(frame, kinds, chosen)
-    if features.names:
-        predict = _fit_linear(task, features.matrix(frame, chosen), targets[rows], seed)
+    fit_linear = LINEAR.get(task.answer)
+    if features.names and fit_linear is not None:
+        predict = fit_linear(task, features.matrix(frame, chosen), targets[rows], seed)
         note = f"linear model on {', '.join(features.names)}; {len(rows)} of {len(table)} training rows"
         baselines.append(Baseline("linear", note, _in_chunks(features, predict)))
     return baselines
 
 
-def _constant(task: Task, targets: Array) -> Baseline:
-    """The same answer for every row: how frequent each class or label is, or the mean."""
-    if isinstance(task, Classification):
-        answer = np.bincount(targets.astype(np.int64), minlength=len(task.labels)) / len(targets)
-        name, note = "majority", "always the most frequent class"
-    elif isinstance(task, MultiLabel):
-        answer = targets.mean(axis=0, dtype=np.float64)
-        name, note = "frequency", "each label as probable as it is frequent"
-    else:
-        answer = targets.mean(dtype=np.float64)
-        name, note = "mean", "always the mean of the training rows"
-    return Baseline(name, note, lambda table, images: np.tile(answer, (len(table), *[1] * np.ndim(answer))))
+def _constant(found: Constant) -> Baseline:
+    """The same answer for every row."""
+    one = found.outputs
+    return Baseline(found.name, found.note, lambda table, images: np.tile(one, (len(table), *[1] * one.ndim)))
 
 
 def _in_chunks(features: SimpleFeatures, predict: Predict) -> Callable[[Table, Images], Floats]:
@@ -92,14 +87,26 @@ def _in_chunks(features: SimpleFeatures, predict: Predict) -> Callable[[Table, I
     return outputs
 
 
-def _fit_linear(task: Task, matrix: Matrix, targets: Array, seed: int) -> Predict:
-    if isinstance(task, Classification):
-        return _fit_classes(matrix, targets.astype(np.int64), len(task.labels), seed)
-    if isinstance(task, MultiLabel):
-        labels = [_fit_classes(matrix, column.astype(np.int64), 2, seed) for column in targets.T]
-        return lambda new: np.stack([label(new)[:, 1] for label in labels], axis=1)
+def _linear_of_classes(task: Task, matrix: Matrix, targets: Array, seed: int) -> Predict:
+    return _fit_classes(matrix, targets.astype(np.int64), len(task.names), seed)
+
+
+def _linear_of_labels(task: Task, matrix: Matrix, targets: Array, seed: int) -> Predict:
+    labels = [_fit_classes(matrix, column.astype(np.int64), 2, seed) for column in targets.T]
+    return lambda new: np.stack([label(new)[:, 1] for label in labels], axis=1)
+
+
+def _linear_of_numbers(task: Task, matrix: Matrix, targets: Array, seed: int) -> Predict:
     ridge = Ridge(alpha=1.0, solver="sparse_cg" if issparse(matrix) else "auto").fit(matrix, targets)
     return lambda new: np.asarray(ridge.predict(new), dtype=np.float64)
+
+
+# How a linear model is fitted; a kind of answer that does not stand here has none.
+LINEAR: dict[AnswerKind, Callable[[Task, Matrix, Array, int], Predict]] = {
+    AnswerKind.CLASS: _linear_of_classes,
+    AnswerKind.LABELS: _linear_of_labels,
+    AnswerKind.NUMBER: _linear_of_numbers,
+}
 
 
 def _fit_classes(matrix: Matrix, targets: npt.NDArray[np.int64], num_classes: int, seed: int) -> Predict:

@@ -13,14 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.optimize import minimize
-from scipy.special import expit, logit
 from torch import Tensor
 
+from luban.evaluation.answers import answer_of
 from luban.evaluation.bootstrap import RESAMPLES, ratio, sums_of_resamples
 from luban.evaluation.intervals import HIGH, LOW, Score
 from luban.tasks.base import Array, Floats, LossConfig, Task
-from luban.tasks.classification import Classification
-from luban.tasks.multi_label import MultiLabel
 
 NUM_BINS = 10
 MIN_ROWS = 50  # that a temperature is fitted on
@@ -63,18 +61,13 @@ class Calibration:
         }
 
 
-def has_probabilities(task: Task) -> bool:
-    """Tell whether the outputs of a task are probabilities."""
-    return isinstance(task, Classification | MultiLabel)
-
-
 def fit_temperature(task: Task, logits: Tensor, targets: Array) -> float:
     """Return the temperature that makes the targets of validation rows most likely, by L-BFGS on its logarithm.
 
     Returns 1 where the rows are fewer than 50, or the gain is one that chance reaches in 5 % of cases (the likelihood
     ratio test of one parameter). logits: (rows, output_dim).
     """
-    if not has_probabilities(task) or len(targets) < MIN_ROWS:
+    if not answer_of(task).has_probabilities or len(targets) < MIN_ROWS:
         return 1.0
     values, truth = logits.double(), torch.from_numpy(targets)
 
@@ -94,32 +87,13 @@ def calibrate(
     task: Task, targets: Array, outputs: Floats, temperature: float, fitted_rows: int, seed: int = 0
 ) -> Calibration | None:
     """Measure how well outputs are calibrated; None where they are no probabilities. outputs: at the temperature."""
-    if not has_probabilities(task):
+    answer = answer_of(task)
+    after = answer.events(targets, outputs)
+    before = after if temperature == 1 else answer.events(targets, answer.at_temperature(outputs, 1 / temperature))
+    if after is None or before is None:
         return None
-    before = outputs if temperature == 1 else at_temperature(task, outputs, 1 / temperature)
-    ece, uncalibrated = errors([events(task, targets, found) for found in (outputs, before)], len(targets), seed)
-    return Calibration(ece, uncalibrated, temperature, fitted_rows, reliability(*events(task, targets, outputs)))
-
-
-def at_temperature(task: Task, outputs: Floats, temperature: float) -> Floats:
-    """Return probabilities (rows, C) as they were, had their logits been divided by a temperature."""
-    smallest = np.finfo(outputs.dtype).tiny
-    if isinstance(task, MultiLabel):
-        largest = 1 - np.finfo(outputs.dtype).epsneg
-        cooled: Floats = expit(logit(np.clip(outputs, smallest, largest)) / temperature)
-        return cooled
-    powers = np.log(np.maximum(outputs, smallest)) / temperature
-    powers = np.exp(powers - powers.max(axis=1, keepdims=True))
-    normed: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return normed
-
-
-def events(task: Task, targets: Array, outputs: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Return probabilities and whether they came true: of each row's predicted class, (rows,); of several labels a row,
-    of every label, (rows * C,)."""
-    if isinstance(task, MultiLabel):
-        return outputs.reshape(-1), targets.reshape(-1).astype(np.bool_)
-    return outputs.max(axis=1), outputs.argmax(axis=1) == targets
+    ece, uncalibrated = errors([after, before], len(targets), seed)
+    return Calibration(ece, uncalibrated, temperature, fitted_rows, reliability(*after))
 
 
 def bins_of(confidence: Floats) -> npt.NDArray[np.int64]:

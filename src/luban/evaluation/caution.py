@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from luban.core.answers import AnswerKind
 from luban.core.sentence import Sentence, sentence
 from luban.features.cells import shortened
 from luban.tasks.base import Array, Floats, Task
@@ -14,13 +19,24 @@ HEAVY = 0.4  # of the squared error on one row: 20 normal errors hardly ever hav
 
 def cautions(task: Task, targets: Array, outputs: Floats) -> list[Sentence]:
     """Say which intervals may be too narrow on these rows; nothing where 95 % are 95 %."""
-    if outputs.ndim == 1:
-        return _heavy(targets, outputs)
-    counts = targets.sum(axis=0) if targets.ndim == 2 else np.bincount(targets.astype(np.int64))
+    find = CAUTIONS.get(task.answer)
+    return [] if find is None else find(task, targets, outputs)
+
+
+def _few_of_classes(task: Task, targets: Array, outputs: Floats) -> list[Sentence]:
+    return _few(task, np.bincount(targets.astype(np.int64)))
+
+
+def _few_of_labels(task: Task, targets: Array, outputs: Floats) -> list[Sentence]:
+    return _few(task, targets.sum(axis=0))
+
+
+def _few(task: Task, counts: npt.NDArray[Any]) -> list[Sentence]:
+    """counts: rows of each label, (C,)."""
     few = np.flatnonzero((counts > 0) & (counts < MIN_CLASS))
     if not len(few):
         return []
-    label = shortened(str(getattr(task, "labels", ())[few[0]]))
+    label = shortened(task.names[few[0]])
     return [
         sentence(
             "caution.few",
@@ -34,7 +50,7 @@ def cautions(task: Task, targets: Array, outputs: Floats) -> list[Sentence]:
     ]
 
 
-def _heavy(targets: Array, outputs: Floats) -> list[Sentence]:
+def _heavy(task: Task, targets: Array, outputs: Floats) -> list[Sentence]:
     squares = (outputs.astype(np.float64) - targets.astype(np.float64)) ** 2
     total = float(squares.sum())
     if not total or float(squares.max()) < HEAVY * total:
@@ -46,3 +62,11 @@ def _heavy(targets: Array, outputs: Floats) -> list[Sentence]:
             share=float(squares.max()) / total,
         )
     ]
+
+
+# What there is to say of a kind of answer; nothing of others.
+CAUTIONS: dict[AnswerKind, Callable[[Task, Array, Floats], list[Sentence]]] = {
+    AnswerKind.CLASS: _few_of_classes,
+    AnswerKind.LABELS: _few_of_labels,
+    AnswerKind.NUMBER: _heavy,
+}

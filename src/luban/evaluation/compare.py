@@ -13,15 +13,12 @@ from scipy.stats import binomtest
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, DataError, listed
+from luban.evaluation.answers import answer_of
 from luban.evaluation.criteria import Criteria
-from luban.evaluation.evaluate import shown
-from luban.evaluation.intervals import Score
-from luban.evaluation.quality import Quality
+from luban.evaluation.intervals import Score, shown
 from luban.evaluation.scoring import compare_rows
 from luban.tasks.base import Array, Floats, Metric, Task
-from luban.tasks.classification import MAX_PROBABILITY_COLUMNS, Classification
-from luban.tasks.multi_label import MultiLabel
-from luban.tasks.regression import Regression
+from luban.tasks.classification import MAX_PROBABILITY_COLUMNS
 from luban.tasks.stored import load_task
 from luban.tasks.validated import Validated
 
@@ -112,10 +109,10 @@ def compare(a: Judged, b: Judged) -> RunComparison:
     )
     differences = compare_rows(pair, a.targets, (a.outputs, b.outputs), seed=seed)
     metrics = {name: (one[name], other[name], difference) for name, difference in differences.items()}
-    qualities = [Quality.of(found.task, found.targets, found.outputs) for found in (a, b)]
+    qualities = [answer_of(found.task).quality(found.task, found.targets, found.outputs) for found in (a, b)]
     gain = (qualities[1].values - qualities[0].values) * (1 if qualities[0].higher_is_better else -1)
     texts = [found.task.decode(found.outputs)[f"predicted_{found.task.target}"] for found in (a, b)]
-    actual = _actual(a.task, a.targets)
+    actual = answer_of(a.task).texts(a.task, a.targets)
 
     def examples(order: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
         return [
@@ -176,15 +173,6 @@ def _other_aim(mine: str, theirs: str) -> str:
     return f" B was trained for {theirs.replace('_', ' ')}, A for {mine.replace('_', ' ')}, which decides here."
 
 
-def _actual(task: Task, targets: Array) -> list[str]:
-    if isinstance(task, Classification):
-        return [task.names[place] for place in targets.astype(np.int64)]
-    if isinstance(task, Regression):
-        return [f"{value:g}" for value in targets.astype(np.float64)]
-    assert isinstance(task, MultiLabel)
-    return [";".join(task.labels[place] for place in np.flatnonzero(row)) for row in targets]
-
-
 def check_question(a: RunDirectory, one: Task, b: RunDirectory, other: Task) -> None:
     """Raise ConfigError where two runs are one, or do not answer the same question."""
     where = f"{a.path} and {b.path}"
@@ -199,7 +187,7 @@ def check_question(a: RunDirectory, one: Task, b: RunDirectory, other: Task) -> 
             found=f"{one.name} of '{one.target}' and {other.name} of '{other.target}'",
             action="Compare runs that answer the same question",
         )
-    mine, theirs = (list(map(str, getattr(task, "labels", ()))) for task in (one, other))
+    mine, theirs = list(one.names), list(other.names)
     if mine != theirs and sorted(mine) == sorted(theirs):
         raise ConfigError(
             where,
@@ -252,15 +240,15 @@ def _fingerprint(run: RunDirectory) -> object:
 
 
 def _stored(run: RunDirectory, task: Task) -> Judged:
-    path, target = run / artifact.PREDICTIONS, task.target
-    names = task.names if isinstance(task, Classification) else getattr(task, "labels", [])
-    is_partial = len(names) > MAX_PROBABILITY_COLUMNS
+    path, target, answer = run / artifact.PREDICTIONS, task.target, answer_of(task)
+    is_partial = len(task.names) > MAX_PROBABILITY_COLUMNS
+    has_probabilities = answer.has_probabilities and not is_partial
     columns = [f"predicted_{target}"]
-    if names and not is_partial:
-        columns = [f"probability_{name}" for name in names]
+    if has_probabilities:
+        columns = [f"probability_{name}" for name in task.names]
     try:
         frame = run.predictions().select("row", f"actual_{target}", *dict.fromkeys(columns)).sort("row")
-        if names and not is_partial:
+        if has_probabilities:
             frame = frame.with_columns(pl.col(columns).cast(pl.Float64))
             if not np.isfinite(frame.select(columns).to_numpy()).all():
                 raise ValueError("probabilities that are not finite")
@@ -271,8 +259,6 @@ def _stored(run: RunDirectory, task: Task) -> Judged:
     if not is_partial:
         outputs = frame.select(columns).to_numpy()
         deciding = Validated.load(run, task).decide(task)
-        return Judged(run, deciding, rows, targets, outputs if names else outputs[:, 0])
+        return Judged(run, deciding, rows, targets, outputs if has_probabilities else outputs[:, 0])
     predicted, _ = task.encode(frame[columns[0]])
-    if isinstance(task, Classification):
-        predicted = np.eye(len(names), dtype=np.float32)[predicted.astype(np.int64)]
-    return Judged(run, task, rows, targets, predicted.astype(np.float32), is_partial=True)
+    return Judged(run, task, rows, targets, answer.certain(task, predicted), is_partial=True)

@@ -7,19 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from luban.core.errors import DataError
+from luban.evaluation.answers import answer_of
 from luban.evaluation.bootstrap import RESAMPLES
-from luban.evaluation.intervals import Score
+from luban.evaluation.intervals import Score, shown
 from luban.evaluation.scoring import compare_rows, score_rows
 from luban.tasks.base import Array, Floats, Task
-from luban.tasks.classification import Classification
 
 if TYPE_CHECKING:
-    from luban.evaluation.judgement import Judgement
-
-MAX_CONFUSION_CLASSES = 100
+    from luban.evaluation.judgement import Judgement  # which takes long to import
 
 
 @dataclass(frozen=True)
@@ -143,7 +139,7 @@ def evaluate(
         values = mine[metric.name].value, others[name][metric.name].value
         comparisons.append(Comparison(name, metric.name, *values, less.times(sign)))
     comparisons.sort(key=lambda found: found.difference.value if not math.isnan(found.difference.value) else math.inf)
-    labels, confusion = _confusion(task, targets, outputs)
+    confusion = answer_of(task).confusion(task, targets, outputs)
     return Evaluation(
         rows=len(targets),
         task=task.name,
@@ -152,28 +148,9 @@ def evaluate(
         baselines=others,
         comparisons=tuple(comparisons),
         verdict=comparisons[0].verdict if comparisons else "There is no baseline to compare the model with.",
-        labels=labels,
+        labels=() if confusion is None else tuple(task.names),
         confusion=confusion,
     )
-
-
-def shown(number: float) -> str:
-    """Return a score as sentences show it: three decimals, or other digits where its unit asks for them."""
-    if abs(number) >= 1000:
-        return f"{number:,.0f}"
-    if abs(number) >= 10:
-        return f"{number:.4g}"
-    return f"{number:.3f}" if number == 0 or abs(number) >= 0.01 else f"{number:.2g}"
-
-
-def _confusion(
-    task: Task, targets: Array, outputs: Floats
-) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...] | None]:
-    if not isinstance(task, Classification) or len(task.labels) > MAX_CONFUSION_CLASSES:
-        return (), None
-    counts = np.zeros((len(task.labels), len(task.labels)), np.int64)
-    np.add.at(counts, (targets.astype(np.int64), task.decide(outputs)), 1)
-    return tuple(task.names), tuple(tuple(row) for row in counts.tolist())
 
 
 def _to_json(scores: Mapping[str, Score]) -> dict[str, dict[str, float | None]]:

@@ -9,20 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from luban.evaluation.answers import answer_of
 from luban.evaluation.intervals import Score, independent_difference, mean_share, proportion
-from luban.evaluation.quality import Quality
 from luban.evaluation.scoring import mean_of
 from luban.evaluation.slices import MIN_ROWS, NUM_BINS, Cut, cut_category, cut_number
 from luban.features.cells import strings
 from luban.features.number import parse_numbers
 from luban.tasks.base import Array, Floats, Task
-from luban.tasks.classification import Binary
 
 MAX_GROUP_NUMBERS = 10  # a column of numbers with more distinct ones is cut into bins
 
 UNBOUNDED = ("mae", "mean_error")  # rates that are no shares, nor between 0 and 1
-
-Parts = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # numerator, denominator of a rate: (rows,) each
 
 
 @dataclass(frozen=True)
@@ -67,16 +64,16 @@ class Fairness:
 def compare_groups(task: Task, targets: Array, outputs: Floats, cells: pl.Series, seed: int = 0) -> Fairness | None:
     """Compare the groups that a column makes: its values, or bins of numbers, of 20 rows or more.
 
-    Of two classes the rates are how often the positive one is predicted, how often rightly of its own rows (TPR) and
-    wrongly of the others (FPR), and the accuracy (Hardt, Price and Srebro 2016); of other tasks the quality of a row.
-    Intervals are Wilson's of shares, and Newcombe's of their gaps. Returns None where there are not two such groups.
+    The rates are those of the answer (`evaluation/answers/`): of two classes how often the positive one is predicted,
+    TPR, FPR and accuracy; of others the quality of a row. Intervals are Wilson's of shares, and Newcombe's of their
+    gaps. Returns None where there are not two such groups.
     """
     cut = _groups(cells)
     sizes = np.bincount(cut.codes[cut.codes >= 0], minlength=len(cut.names))
     big = [code for code in range(len(cut.names)) if sizes[code] >= MIN_ROWS]
     if len(big) < 2:
         return None
-    parts = _rates(task, targets, outputs)
+    parts = answer_of(task).rates(task, targets, outputs)
     groups = []
     for code in big:
         rows = np.flatnonzero(cut.codes == code)
@@ -122,22 +119,3 @@ def _is_cut(cells: pl.Series) -> bool:
     """Tell whether cells are so many different numbers that they are cut into bins."""
     is_number = cells.dtype.is_numeric() or not parse_numbers(cells)[1].any()
     return is_number and cells.n_unique() > MAX_GROUP_NUMBERS
-
-
-def _rates(task: Task, targets: Array, outputs: Floats) -> dict[str, Parts]:
-    if isinstance(task, Binary):
-        chosen, positive = task.decide(outputs) == 1, targets == 1
-        everyone = np.ones(len(targets), np.bool_)
-        return {
-            "selection_rate": (chosen, everyone),
-            "tpr": (chosen & positive, positive),
-            "fpr": (chosen & ~positive, ~positive),
-            "accuracy": (chosen == positive, everyone),
-        }
-    quality = Quality.of(task, targets, outputs)
-    if quality.is_share:
-        return {quality.metric: (quality.values.astype(np.bool_), np.ones(len(targets), np.bool_))}
-    rates: dict[str, Parts] = {quality.metric: (quality.values, np.ones(len(targets)))}
-    if quality.metric == "mae":
-        rates["mean_error"] = (outputs.astype(np.float64) - targets.astype(np.float64), np.ones(len(targets)))
-    return rates

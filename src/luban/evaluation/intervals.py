@@ -100,3 +100,12 @@ def studentised(value: float, error: float, estimates: Floats, errors: Floats, c
         return Score(value, value, value) if error == 0 else Score(value, math.nan, math.nan)
     low, high = np.percentile(pivots, [LOW, HIGH])
     return Score(value, min(value, value - float(high) * error), max(value, value - float(low) * error))
+
+
+def shown(number: float) -> str:
+    """Return a score as sentences show it: three decimals, or other digits where its unit asks for them."""
+    if abs(number) >= 1000:
+        return f"{number:,.0f}"
+    if abs(number) >= 10:
+        return f"{number:.4g}"
+    return f"{number:.3f}" if number == 0 or abs(number) >= 0.01 else f"{number:.2g}"

@@ -10,12 +10,12 @@ import numpy as np
 
 from luban.data.draw import sample_rows
 from luban.data.table import Table
+from luban.evaluation.answers import answer_of
 from luban.evaluation.calibration import Calibration, calibrate
 from luban.evaluation.conformal import Conformal, check_coverage
 from luban.evaluation.fairness import Fairness, compare_groups
 from luban.evaluation.learning_curve import LearningCurve
 from luban.evaluation.mistakes import find_confusions, find_mistakes
-from luban.evaluation.quality import Quality
 from luban.evaluation.robustness import Corruption
 from luban.evaluation.slices import Slices, find_slices
 from luban.evaluation.threshold import Threshold, score_threshold
@@ -76,7 +76,7 @@ def judge(
         calibration=calibrate(task, targets, outputs, validated.temperature, validated.rows, seed),
         threshold=None if choice is None else score_threshold(task, targets, outputs, choice, seed),
         conformal=None if scores is None else check_coverage(scores, level, targets, outputs),
-        slices=find_slices(Quality.of(task, targets, outputs), table.frame, kinds),
+        slices=find_slices(answer_of(task).quality(task, targets, outputs), table.frame, kinds),
         mistakes=mistakes,
         confusions=confusions,
         fairness=None if by is None else compare_groups(task, targets, outputs, table.frame[by], seed),

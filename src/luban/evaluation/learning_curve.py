@@ -12,7 +12,7 @@ from luban.core.sentence import Sentence, sentence, with_parts
 from luban.data.draw import sample_rows
 from luban.evaluation.baselines import fit_baselines
 from luban.evaluation.bootstrap import FEW_RESAMPLES
-from luban.evaluation.evaluate import shown
+from luban.evaluation.intervals import shown
 from luban.evaluation.rows import Rows
 from luban.evaluation.scoring import compare_rows
 from luban.tasks.base import Floats, Metric, Task

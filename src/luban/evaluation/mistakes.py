@@ -7,16 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from luban.data.table import Table
-from luban.evaluation.quality import Quality
+from luban.evaluation.answers import answer_of
 from luban.features.cells import strings
 from luban.features.sequence import Series
 from luban.tasks.base import Array, Floats, Task
-from luban.tasks.classification import Classification
-from luban.tasks.multi_label import MultiLabel
 
 MAX_MISTAKES = 20
 MAX_COLUMNS = 100  # whose cells are kept of a wrong row: more are no help to a reader
@@ -31,7 +28,8 @@ def find_mistakes(
     kinds: of the columns that are shown; of more than MAX_COLUMNS the first, those with pictures, sound or sequences
     before others. A row of several labels is as confident as its surest wrong label.
     """
-    surety = _surety(task, targets, outputs)
+    answer = answer_of(task)
+    surety = answer.wrongness(task, targets, outputs)
     count = min(MAX_MISTAKES, int((surety > 0).sum()))
     if not count:
         return []
@@ -40,7 +38,6 @@ def find_mistakes(
     rows = table.take(worst)
     predicted = shown(task.decode(outputs[worst])[f"predicted_{task.target}"])
     actual = shown(rows.frame[task.target])
-    is_sure = isinstance(task, Classification | MultiLabel)
     kept: dict[str, dict[str, list[Any]]] = {"cells": {}, "media": {}, "series": {}}
     for name, kind in sorted(kinds.items(), key=lambda item: len(kinds) > MAX_COLUMNS and item[1] not in KEPT)[
         :MAX_COLUMNS
@@ -52,25 +49,11 @@ def find_mistakes(
             "row": int(rows.row_numbers[place]),
             "actual": actual[place],
             "predicted": predicted[place],
-            "confidence": float(surety[worst[place]]) if is_sure else None,
+            "confidence": float(surety[worst[place]]) if answer.has_probabilities else None,
             **{form: {name: found[place] for name, found in columns.items()} for form, columns in kept.items()},
         }
         for place in range(count)
     ]
-
-
-def _surety(task: Task, targets: Array, outputs: Floats) -> Floats:
-    """(rows,): zero where the row is right."""
-    if isinstance(task, MultiLabel):
-        truth = targets.astype(np.bool_)
-        wrong = task.decide(outputs) != truth
-        of_labels: Floats = np.where(wrong, np.where(truth, 1 - outputs, outputs), 0.0).max(axis=1)
-        return of_labels
-    if isinstance(task, Classification):
-        said = task.decide(outputs)
-        of_classes: Floats = np.where(said != targets, outputs[np.arange(len(said)), said], 0.0)
-        return of_classes
-    return Quality.of(task, targets, outputs).values
 
 
 def shown(cells: pl.Series) -> list[str]:
@@ -102,37 +85,4 @@ def find_confusions(task: Task, targets: Array, outputs: Floats, limit: int = 10
     Of several labels a row, which are missed (`predicted` is None; share: of the label's rows) and which are falsely
     said (`actual` is None; share: of the rows that it is said of).
     """
-    if isinstance(task, MultiLabel):
-        return _label_confusions(task, targets.astype(np.bool_), task.decide(outputs), limit)
-    if not isinstance(task, Classification):
-        return []
-    actual: npt.NDArray[np.int64] = targets.astype(np.int64)
-    predicted, width = task.decide(outputs), len(task.labels)
-    wrong = actual != predicted
-    pairs, counts = np.unique(actual[wrong] * width + predicted[wrong], return_counts=True)
-    totals = np.bincount(actual, minlength=width)
-    found = []
-    for index in np.lexsort((pairs, -counts))[:limit].tolist():
-        one, other = divmod(int(pairs[index]), width)
-        rows = int(counts[index])
-        found.append(
-            {"actual": task.names[one], "predicted": task.names[other], "rows": rows, "share": rows / int(totals[one])}
-        )
-    return found
-
-
-def _label_confusions(
-    task: MultiLabel, present: npt.NDArray[np.bool_], said: npt.NDArray[np.bool_], limit: int
-) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for counts, totals, names in (
-        ((present & ~said).sum(axis=0), present.sum(axis=0), ("actual", "predicted")),
-        ((said & ~present).sum(axis=0), said.sum(axis=0), ("predicted", "actual")),
-    ):
-        for place in np.argsort(-counts, kind="stable")[:limit].tolist():
-            rows = int(counts[place])
-            if rows:
-                label = {names[0]: task.labels[place], names[1]: None}
-                shown = {name: label[name] for name in ("actual", "predicted")}
-                found.append({**shown, "rows": rows, "share": rows / int(totals[place])})
-    return sorted(found, key=lambda item: -int(item["rows"]))[:limit]
+    return answer_of(task).confusions(task, targets, outputs, limit)

@@ -12,8 +12,6 @@ from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError
 from luban.evaluation.conformal import limit_of, rows_needed, sets_of
 from luban.tasks.base import Floats, SetMethod, Task
-from luban.tasks.classification import Classification
-from luban.tasks.multi_label import MultiLabel
 from luban.tasks.validated import Validated
 
 
@@ -48,12 +46,11 @@ class PredictionSets:
 
     def columns(self, task: Task, outputs: Floats) -> pl.DataFrame:
         """Return `set_TARGET`, the labels of each row's set; of numbers `low_TARGET` and `high_TARGET`."""
-        if not isinstance(task, Classification | MultiLabel):
+        if self.method == "residual":
             ends = {"low": outputs - self.limit, "high": outputs + self.limit}
             return pl.DataFrame({f"{name}_{task.target}": values for name, values in ends.items()})
         members = sets_of(self.method, outputs, self.limit)
-        labels = task.names if isinstance(task, Classification) else task.labels
-        names = [[labels[place] for place in row.nonzero()[0]] for row in members]
+        names = [[task.names[place] for place in row.nonzero()[0]] for row in members]
         return pl.DataFrame({f"set_{task.target}": pl.Series(names, dtype=pl.List(pl.String))})
 
 

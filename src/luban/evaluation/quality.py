@@ -7,13 +7,10 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from luban.evaluation.intervals import Score, mean_share, proportion
 from luban.evaluation.scoring import mean_of
-from luban.tasks.base import Array, Floats, Task
-from luban.tasks.classification import Classification
-from luban.tasks.multi_label import MultiLabel
+from luban.tasks.base import Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,22 +23,11 @@ class Quality:
     is_share: bool
     is_bounded: bool = True
 
-    @classmethod
-    def of(cls, task: Task, targets: Array, outputs: Floats) -> Quality:
-        """Of classes whether the answer is right, of several labels the row's own F1, of numbers the absolute error."""
-        if isinstance(task, Classification):
-            return cls("accuracy", (task.decide(outputs) == targets).astype(np.float64), True, True)
-        if isinstance(task, MultiLabel):
-            present, predicted = targets.astype(np.bool_), task.decide(outputs)
-            sizes = (present.sum(axis=1) + predicted.sum(axis=1)).astype(np.float64)
-            both = 2.0 * (present & predicted).sum(axis=1)
-            # A row without labels for which none is predicted is right.
-            return cls("row_f1", np.divide(both, sizes, out=np.ones(len(sizes)), where=sizes > 0), True, False)
-        return cls("mae", np.abs(outputs.astype(np.float64) - targets.astype(np.float64)), False, False, False)
-
     @cached_property
     def ranks(self) -> Floats:
         """(rows,) from 1; ties share their mean."""
+        from scipy.stats import rankdata  # takes long to import: not before the first step
+
         found: Floats = rankdata(self.values)
         return found
 

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from luban.evaluation.answers import answer_of
 from luban.evaluation.bootstrap import RESAMPLES, ratio, sums_of_resamples
 from luban.evaluation.intervals import HALF, Score, proportion, wilson
 from luban.tasks.base import Array, Floats, Task
-from luban.tasks.classification import Binary
 from luban.tasks.goal import Goal
 from luban.tasks.metrics import LABEL_THRESHOLD
-from luban.tasks.multi_label import MultiLabel
 from luban.tasks.validated import Choice
 
 DEFAULT_GOAL = "f1"
@@ -57,17 +56,18 @@ def choose(task: Task, targets: Array, outputs: Floats, goal: Goal, *, stated: b
     Of several labels a row it is one for all of them; for a stated goal each label that 10 rows have and 10 have not
     gets one of its own too. Returns None where there are too few rows, or rows of one kind only.
     """
-    if not task.has_threshold or len(targets) < MIN_ROWS:
+    decisions = answer_of(task).decisions(task, targets, outputs)
+    if decisions is None or len(targets) < MIN_ROWS:
         return None
-    probability, present = _decisions(task, targets, outputs)
+    probability, present = decisions
     if present.all() or not present.any():
         return None
     threshold, met = _chosen(probability.reshape(-1), present.reshape(-1), goal)
-    if not stated or not isinstance(task, MultiLabel):
+    if not stated or task.positive is not None:
         return Choice(goal=goal.text, threshold=threshold, met=met, stated=stated)
     counts = present.sum(axis=0)
     known = np.flatnonzero((counts >= MIN_LABEL_ROWS) & (len(present) - counts >= MIN_LABEL_ROWS))
-    own = {task.labels[place]: _chosen(probability[:, place], present[:, place], goal) for place in known}
+    own = {task.decided[place]: _chosen(probability[:, place], present[:, place], goal) for place in known.tolist()}
     return Choice(
         goal=goal.text,
         threshold=threshold,
@@ -113,24 +113,20 @@ def _best(goal: Goal, found: Floats, false: Floats, positives: float, negatives:
     return int(np.argmax(2 * found / (found + false + positives))), True
 
 
-def score_threshold(task: Task, targets: Array, outputs: Floats, choice: Choice, seed: int = 0) -> Threshold:
-    """Score a chosen threshold on other rows. task: with or without a threshold of its own."""
-    probability, present = _decisions(task, targets, outputs)
-    own = choice.applied(task)
-    thresholds = np.array([own.threshold]) if isinstance(own, Binary) else np.asarray(getattr(own, "thresholds", 0.5))
+def score_threshold(task: Task, targets: Array, outputs: Floats, choice: Choice, seed: int = 0) -> Threshold | None:
+    """Score a chosen threshold on other rows; None where nothing is decided by one. task: with or without a threshold
+    of its own."""
+    decisions = answer_of(task).decisions(task, targets, outputs)
+    if decisions is None:
+        return None
+    probability, present = decisions
     goal = choice.parsed_goal
     chosen, usual = (
-        _scores(_counts(probability >= at, present), goal, seed) for at in (thresholds, np.float32(LABEL_THRESHOLD))
+        _scores(_counts(probability >= at, present), goal, seed)
+        for at in (choice.thresholds(task), np.float32(LABEL_THRESHOLD))
     )
-    label = task.names[-1] if isinstance(task, Binary) else "any label"
+    label = "any label" if task.positive is None else task.positive
     return Threshold(label, choice, choice.sentence(task), chosen, usual, _curve(probability, present))
-
-
-def _decisions(task: Task, targets: Array, outputs: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """(rows, L) each: the probability of each label that is decided on, and whether the row has it."""
-    if isinstance(task, MultiLabel):
-        return outputs, targets.astype(np.bool_)
-    return outputs[:, 1:2], (targets == 1)[:, None]
 
 
 def _counts(predicted: npt.NDArray[np.bool_], present: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:

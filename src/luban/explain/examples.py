@@ -8,7 +8,7 @@ import numpy as np
 
 from luban.core.errors import ConfigError
 from luban.data.table import Table
-from luban.evaluation.quality import Quality
+from luban.evaluation.answers import answer_of
 from luban.explain import captum
 from luban.explain.check import RANDOM_ORDERS
 from luban.explain.edit import MOST_WORDS
@@ -84,7 +84,7 @@ def _right_answers(predictor: Predictor, dataset: Dataset, seed: int) -> list[in
     looked_at = np.random.default_rng(seed).permutation(len(dataset))[:LOOKED_AT]
     tried = dataset.select(looked_at)
     outputs = predictor.outputs(tried)
-    quality = Quality.of(predictor.task, tried.targets_array(), outputs)
+    quality = answer_of(predictor.task).quality(predictor.task, tried.targets_array(), outputs)
     if not quality.higher_is_better:
         return [int(place) for place in looked_at[np.argsort(quality.values, kind="stable")]]
     right = np.flatnonzero(quality.values == 1.0)

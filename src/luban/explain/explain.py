@@ -12,7 +12,9 @@ from torch import Tensor
 from luban.core.errors import ConfigError, DataError
 from luban.core.tensors import Ragged
 from luban.data.table import Table
+from luban.evaluation.answers import answer_of
 from luban.evaluation.mistakes import shown
+from luban.explain.answers import explained
 from luban.explain.attention import attention_rollout
 from luban.explain.check import Check, check
 from luban.explain.edit import smallest_edit
@@ -27,8 +29,6 @@ from luban.features import cache
 from luban.features.dataset import Dataset
 from luban.predictor import Predictor, check_finite
 from luban.tasks.base import Metric, Task
-from luban.tasks.classification import Classification
-from luban.tasks.multi_label import MultiLabel
 
 DEFAULT_ROWS = 3
 NAMED_PARTS = 3  # in the sentence
@@ -145,10 +145,10 @@ def _actual(task: Task, cells: pl.DataFrame) -> str | None:
     if task.target not in cells.columns:
         return None
     targets, unreadable = task.encode(cells[task.target])
-    if unreadable or not isinstance(task, Classification | MultiLabel):
+    answer = answer_of(task)
+    if unreadable or not answer.has_probabilities:
         return shown(cells[task.target])[0]
-    outputs = np.eye(len(task.labels))[targets] if isinstance(task, Classification) else targets.astype(np.float64)
-    return str(task.decode(outputs).item(0, 0))
+    return str(task.decode(answer.certain(task, targets)).item(0, 0))
 
 
 def _columns(question: Question, weights: Tensor, points: tuple[Tensor, ...]) -> tuple[ColumnExplanation, ...]:
@@ -184,20 +184,14 @@ def _sentence(question: Question, weights: Tensor, checked: Check) -> str:
     target = question.predictor.task.target
     answer = question.answer
     sure = "" if answer.probability is None else f" (probability {answer.probability:.2f})"
-    predicted = answer.text
-    if isinstance(question.predictor.task, MultiLabel):
-        predicted = f"{answer.text or 'no label'}, most probably '{answer.label}'"
     order = weights.argsort(descending=True).tolist()
     least = NAMED_SHARE * float(weights.abs().max()) if len(weights) else 0.0
     helping = [_named(question, place) for place in order if weights[place] > least][:NAMED_PARTS]
     hindering = [_named(question, place) for place in order[::-1] if weights[place] < -least][:NAMED_PARTS]
-    if answer.position is None:
-        for_it, against = "what raises it most is", "what lowers it most is"
-    else:
-        for_it, against = "what speaks most for it is", "what speaks most against it is"
-    clauses = [f"The model predicts {target} = {predicted}{sure}"]
-    clauses += [f"{for_it} {', '.join(helping)}"] if helping else []
-    clauses += [f"{against} {', '.join(hindering)}"] if hindering else []
+    words = explained(question.predictor.task)
+    clauses = [f"The model predicts {target} = {words.said(answer)}{sure}"]
+    clauses += [f"{words.helps} {', '.join(helping)}"] if helping else []
+    clauses += [f"{words.hinders} {', '.join(hindering)}"] if hindering else []
     return f"{'; '.join(clauses)}. {checked.sentence}"
 
 

@@ -19,28 +19,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from luban.core.runtime import autocast
 from luban.core.tensors import Ragged
+from luban.explain.answers import Answer, explained
 from luban.explain.attributions import ATTRIBUTIONS
 from luban.explain.view import Inputs, Part, RowInput, View
 from luban.features.dataset import Dataset
 from luban.predictor import Predictor
-from luban.tasks.base import Floats, Task
-from luban.tasks.classification import Binary, Classification
-from luban.tasks.multi_label import MultiLabel
-from luban.tasks.regression import Regression
+from luban.tasks.base import Floats
 
 VARIANTS_AT_ONCE, TOKENS_AT_ONCE = 32, 4096  # of like length: more were no faster on a CPU
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The prediction that is explained. label, position: of several labels the most probable one, which the weights
-    are of, and its place among the outputs, None of a value. unit: of the weights."""
-
-    text: str
-    label: str
-    position: int | None
-    probability: float | None
-    unit: str
 
 
 @dataclass(frozen=True)
@@ -61,13 +47,13 @@ class Question:
 
     def score(self, keep: Tensor) -> Tensor:
         """(S, K) bool, false where a part is deleted -> (S,): log odds of the explained label, or the value."""
-        return self._of_masks(keep, lambda logits: score_of(self.predictor.task, self.answer, logits))
+        return self._of_masks(keep, self._score)
 
     def level(self, keep: Tensor) -> Tensor:
         """The same in a unit that needs no scale: (S,) log odds, which move where a probability sticks to 0 or 1, or
         the value in standard deviations of the target."""
         task = self.predictor.task
-        return self.score(keep) / (task.std if isinstance(task, Regression) else 1.0)
+        return self.score(keep) / explained(task).scale(task)
 
     def outputs(self, keep: Tensor) -> Floats:
         """Return the task's outputs for variants (S, K), rows first."""
@@ -81,7 +67,7 @@ class Question:
             inputs |= view.lift(point)
         with autocast(self.predictor.device, self.predictor.dtype):
             logits = self.predictor.network(inputs)
-        return score_of(self.predictor.task, self.answer, calibrated(self.predictor, logits))
+        return self._score(calibrated(self.predictor, logits))
 
     def masked(self, keep: Tensor) -> Inputs:
         """Return the inputs of the variants, (S, K) bool."""
@@ -91,6 +77,11 @@ class Question:
             inputs |= view.masked(keep[:, start : start + len(view.parts)])
             start += len(view.parts)
         return inputs
+
+    def _score(self, logits: Tensor) -> Tensor:
+        task = self.predictor.task
+        found: Tensor = explained(task).score(task, self.answer, logits)
+        return found
 
     def _of_masks(self, keep: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         """Predict each variant once, however often it is asked for: methods, checks and edits share them."""
@@ -136,25 +127,14 @@ def ask(predictor: Predictor, dataset: Dataset, position: int, cells: pl.DataFra
         )
         views.append(ATTRIBUTIONS[feature.kind](row))
     logits, flops = counted(lambda: predictor.logits_of(inputs))
-    outputs = predictor.task.outputs(calibrated(predictor, logits).cpu())
-    return Question(predictor, _answer(predictor.task, outputs), tuple(views), inputs, logits, flops)
+    task = predictor.task
+    answer = explained(task).answer(task, task.outputs(calibrated(predictor, logits).cpu()))
+    return Question(predictor, answer, tuple(views), inputs, logits, flops)
 
 
 def calibrated(predictor: Predictor, logits: Tensor) -> Tensor:
     """Return the logits as predictions are made of them."""
     return logits.float() / predictor.temperature
-
-
-def score_of(task: Task, answer: Answer, logits: Tensor) -> Tensor:
-    """Return (S,) log odds of the explained label, or values."""
-    if isinstance(task, Binary):
-        return logits[:, 0] if answer.position == 1 else -logits[:, 0]
-    if isinstance(task, Classification):
-        others = [label for label in range(logits.shape[1]) if label != answer.position]
-        return logits[:, answer.position] - logits[:, others].logsumexp(dim=1)
-    if isinstance(task, MultiLabel):
-        return logits[:, answer.position]
-    return task.outputs(logits)
 
 
 def counted(forward: Callable[[], Tensor]) -> tuple[Tensor, int]:
@@ -178,18 +158,6 @@ def _uncounted() -> dict[Any, Callable[..., int]]:
     if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         found[torch.ops.mkldnn._linear_pointwise] = product
     return found
-
-
-def _answer(task: Task, outputs: Tensor) -> Answer:
-    text = str(task.decode(outputs.numpy()).item(0, 0))
-    if outputs.ndim == 1:
-        text = f"{float(outputs[0]):.6g}"
-        return Answer(text, text, None, None, f"{task.target}, in its own unit")
-    decided = task.decide(outputs.numpy()) if isinstance(task, Classification) else outputs.argmax(dim=1)
-    position = int(decided[0])
-    label = task.labels[position] if isinstance(task, MultiLabel) else text
-    unit = f"log odds of '{label}', in nats"
-    return Answer(text, label, position, float(outputs[0, position]), unit)
 
 
 @contextmanager

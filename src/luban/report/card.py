@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from luban.core import artifact
+from luban.core.answers import AnswerKind
 from luban.core.artifact import RunDirectory
 from luban.core.shown import as_page
 from luban.features import FEATURES
@@ -19,12 +20,11 @@ from luban.report.sections.cost import total
 from luban.report.worries import worries
 
 MODALITIES = {"text": "text", "image": "image", "audio": "audio", "sequence": "time-series"}  # others: tabular
-TYPES = {  # the tasks of Hugging Face, by modality and by whether numbers are predicted
-    ("text", False): "text-classification",
-    ("image", False): "image-classification",
-    ("audio", False): "audio-classification",
-    ("tabular", False): "tabular-classification",
-    ("tabular", True): "tabular-regression",
+CLASSIFICATION = {name: f"{name}-classification" for name in ("text", "image", "audio", "tabular")}
+TYPES: dict[AnswerKind | None, dict[str, str]] = {  # the tasks of Hugging Face, by kind of answer and modality
+    AnswerKind.CLASS: CLASSIFICATION,
+    AnswerKind.LABELS: CLASSIFICATION,
+    AnswerKind.NUMBER: {"tabular": "tabular-regression"},
 }
 KINDS = {feature.kind for feature in FEATURES}  # a column of no such kind was set aside
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~>&<$-])")
@@ -47,8 +47,8 @@ def task_type(content: Content) -> str:
     """Return what Hugging Face calls the task; `other` where it has no name for it."""
     kinds = [column[1] for column in content.last("SchemaInferred").get("columns", []) if column[1] in KINDS]
     modalities = {MODALITIES.get(kind, "tabular") for kind in kinds}
-    is_number = content.metrics.get("task") == "regression"
-    return TYPES.get((modalities.pop(), is_number), "other") if len(modalities) == 1 else "other"
+    named = TYPES.get(content.answer, {})
+    return named.get(modalities.pop(), "other") if len(modalities) == 1 else "other"
 
 
 def card(content: Content) -> str:

@@ -12,9 +12,11 @@ from urllib.parse import quote
 import polars as pl
 
 from luban.core import artifact
+from luban.core.answers import AnswerKind
 from luban.core.artifact import RunDirectory
 from luban.report.figures import Figures
 from luban.report.stored import is_event, read_stored
+from luban.tasks import answer_named
 from luban.tasks.stored import load_task
 
 MAX_STEPS = 4_000  # steps of the history that are read: more than a chart can show
@@ -86,6 +88,11 @@ class Content:
     @property
     def decider(self) -> str:
         return str(self.metrics["decider"])
+
+    @property
+    def answer(self) -> AnswerKind | None:
+        """The kind of answer of the run's task; None of a task that is not known."""
+        return answer_named(self.metrics.get("task"))
 
     @property
     def target(self) -> str:

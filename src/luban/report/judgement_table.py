@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from luban.audit.subject import counted
-from luban.evaluation.evaluate import shown
+from luban.core.answers import AnswerKind
+from luban.evaluation.intervals import shown
 from luban.report.language.slices import slice_name
 from luban.report.language.words import words
+from luban.tasks import answer_named
 
 FEW_ROWS = 30  # below which resampling them again shows less than how far the scores may be off
 LARGE_DROP = 0.05  # of the deciding metric, which is a share where it is not in the unit of the target
@@ -74,7 +76,7 @@ def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _large(evaluation: dict[str, Any]) -> float:
     """Return from which difference on a corruption is told: of numbers, whose unit may be any, a share of the score."""
-    if evaluation.get("task") != "regression":
+    if answer_named(evaluation.get("task")) != AnswerKind.NUMBER:
         return LARGE_DROP
     return LARGE_DROP * abs(float(evaluation["scores"][evaluation["decider"]]["value"] or 0))
 

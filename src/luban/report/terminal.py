@@ -253,7 +253,7 @@ def score_table(evaluation: dict[str, Any]) -> Table:
 def _of_label(metric: str, evaluation: dict[str, Any]) -> str:
     """Name the label that F1 of two classes is about, since the other one has another F1."""
     labels = evaluation.get("labels") or []
-    return f" of {quoted(labels[1])}" if (metric, evaluation.get("task")) == ("f1", "binary") and labels else ""
+    return f" of {quoted(labels[1])}" if metric == "f1" and len(labels) == 2 else ""
 
 
 def _score(score: dict[str, float | None]) -> str:

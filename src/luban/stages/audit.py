@@ -93,13 +93,13 @@ def prepare_subject(
     tables = {role: _read(path, data) for role, path in others.items() if path is not None}
     plans = schema.plan(table, target=target, overrides=data.columns, missing_values=data.missing_values)
     profile = profiled(table, target)
-    task = infer_task(profile, data.task).name if len(profile.sample) else None
+    answer = infer_task(profile, data.task).answer if len(profile.sample) else None
     inputs = [plan.name for plan in plans if plan.is_input]
     for other in tables.values():
         for name in inputs:
             other.require(name)
     kinds = {plan.name: plan.kind for plan in plans}
-    return Subject(table, target, task, kinds, tables, data.missing_values, data.split), notes
+    return Subject(table, target, answer, kinds, tables, data.missing_values, data.split), notes
 
 
 def _read(source: str, data: DataConfig) -> Table:

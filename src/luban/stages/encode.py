@@ -20,7 +20,7 @@ from luban.outputs import write_table
 from luban.run import Run
 from luban.stages.prepared import Part, Parts, Positions
 from luban.tasks.base import Task
-from luban.tasks.targets import labels_of, unseen_labels
+from luban.tasks.targets import unseen_labels
 
 
 def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dataset], Parts, list[dict[str, str]]]:
@@ -37,7 +37,7 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
         inputs, bad = found.inputs, found.bad
         checksums.append(found.checksums)
         targets, bad_targets = task.encode(table.frame[task.target])
-        unseen, notes = unseen_labels(table, task.target, bad_targets, labels_of(task))
+        unseen, notes = unseen_labels(table, task.target, bad_targets, task.names)
         run.note("encode", *notes, warning=True)
         bad |= {position: (task.target, reason) for position, reason in bad_targets.items()}
         checked = replace(table, rejected=())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from luban.audit import Subject, audit
-from luban.audit.subject import CLASSES
 from luban.core import artifact
+from luban.core.answers import AnswerKind
 from luban.core.errors import ConfigError, typed
 from luban.core.sentence import sentence
 from luban.data.split import notes as split_notes
@@ -48,7 +48,7 @@ def infer(run: Run, tables: dict[str, Table]) -> Inferred:
     profile = profiled(table, target)
     task = infer_task(profile, config.data.task)
     doubts = [doubt(profile, task.name, "data.task=multi_label")]
-    if config.data.task is None and task.name == "regression":
+    if config.data.task is None and task.answer == AnswerKind.NUMBER:
         doubts.append(integers_note(profile))
     run.note("infer", *filter(None, doubts))
     check_judgement(run, tables.get("test", table), task)
@@ -60,7 +60,7 @@ def infer(run: Run, tables: dict[str, Table]) -> Inferred:
         Subject(
             table,
             target,
-            task.name,
+            task.answer,
             {plan.name: plan.kind for plan in plans},
             {},
             config.data.missing_values,
@@ -140,9 +140,9 @@ def write_alike(
     missing = run.config.data.missing_values
     numbers = [plan.name for plan in plans if plan.kind == "number"]
     values = [plan.name for plan in plans if plan.kind == "category"]
-    if task.name == "regression":
+    if task.answer == AnswerKind.NUMBER:
         numbers.append(target)
-    elif task.name in CLASSES:
+    elif task.answer == AnswerKind.CLASS:
         values.append(target)
     train = written.in_one_writing(tables["train"], numbers, values, missing)
     run.note("infer", *train.notes)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from luban.audit.subject import CLASSES, FILE_KINDS
+from luban.audit.subject import FILE_KINDS
+from luban.core.answers import AnswerKind
 from luban.core.errors import ConfigError
 from luban.data.split.overlap import drop_overlap
 from luban.data.split.split import split
@@ -38,7 +39,7 @@ def divide(run: Run, inferred: Inferred) -> Parts:
         inputs,
         config,
         has_test="test" in given,
-        stratify=inferred.task.name in CLASSES,
+        stratify=inferred.task.answer == AnswerKind.CLASS,
         files=[plan.name for plan in inferred.plans if plan.kind in FILE_KINDS],
     )
     run.note("split", *found.notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luban.core.answers import AnswerKind
 from luban.core.errors import ConfigError, DataError, listed, nearest
 from luban.features.base import ColumnProfile
 from luban.tasks.base import Task
@@ -38,3 +39,8 @@ def infer_task(profile: ColumnProfile, override: str | None = None) -> type[Task
             action="Choose another target",
         )
     return surest
+
+
+def answer_named(name: object) -> AnswerKind | None:
+    """Return the kind of answer of the task that is called so, as files of a run call it; None where there is none."""
+    return next((task.answer for task in TASKS if task.name == name), None)

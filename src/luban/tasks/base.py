@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -14,6 +14,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from luban.core.answers import AnswerKind
 from luban.core.sentence import Sentence
 from luban.core.settings import LARGEST, Settings
 from luban.core.strict import arguments
@@ -68,13 +69,16 @@ class Task(ABC):
     """A fitted task. `logits` are the head's outputs (B, output_dim); `outputs` are probabilities, or values.
 
     set_methods: how prediction sets of it can be made, the usual one first. has_threshold: whether it decides by one.
+    names: what its labels are called, one an output; none of a number.
     """
 
     name: ClassVar[str]
+    answer: ClassVar[AnswerKind]  # what evaluation, explanation and the report hold on to
     set_methods: ClassVar[tuple[SetMethod, ...]] = ()
     has_threshold: ClassVar[bool] = False
     metrics: tuple[Metric, ...]  # the first is the one that decides: best weights, baselines, verdict
     target: str  # the name of the target column
+    names: Sequence[str] = ()
 
     @classmethod
     @abstractmethod
@@ -111,6 +115,21 @@ class Task(ABC):
     def decode(self, outputs: Floats) -> pl.DataFrame:
         """Return the columns of a prediction file: `predicted_TARGET`, and where there are labels `probability_LABEL`
         of each, or one `probability` beyond 100 labels."""
+
+    @property
+    def positive(self) -> str | None:
+        """The positive one of two classes, the last of the names; None where there is none."""
+        return None
+
+    @property
+    def decided(self) -> Sequence[str]:
+        """The labels that it decides on by a threshold: of two classes the positive one; none without a threshold."""
+        return ()
+
+    def deciding_at(self, thresholds: Sequence[float]) -> Self:
+        """Return the same task with thresholds of its own, one for each label that it decides on, in what it says and
+        in the scores of that. A task that decides by no threshold is never asked."""
+        raise AssertionError(f"{self.name} decides by no threshold")
 
     def spellings(self) -> tuple[str, ...]:
         """Return the values of the target as training spelled them; none where a cell is not one of few values."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from typing import Annotated, Any, ClassVar, Self
 
@@ -13,6 +14,7 @@ from pydantic import AfterValidator
 from torch import Tensor
 from torch.nn import functional as F
 
+from luban.core.answers import AnswerKind
 from luban.core.errors import DataError, listed
 from luban.core.strict import Count, same_length
 from luban.features.base import ColumnProfile
@@ -54,6 +56,8 @@ class Classification(Task):
     A cell belongs to a label by what it is called, so that the string '1' of a CSV file is the number 1 of another
     table.
     """
+
+    answer: ClassVar[AnswerKind] = AnswerKind.CLASS
 
     def __init__(
         self, target: str, labels: Annotated[list[Label], AfterValidator(_of_one_type)], counts: list[Count]
@@ -205,10 +209,17 @@ class Binary(Classification):
             return super().decide(outputs)
         return (outputs[:, 1] >= self.threshold).astype(np.int64)
 
-    def deciding_at(self, threshold: float) -> Self:
-        """Return the same task with a threshold of its own, in what it says and in the scores of that."""
+    @property
+    def positive(self) -> str:
+        return self.names[1]
+
+    @property
+    def decided(self) -> Sequence[str]:
+        return self.names[1:]
+
+    def deciding_at(self, thresholds: Sequence[float]) -> Self:
         task = copy(self)
-        task.threshold = np.float32(threshold)
+        task.threshold = np.float32(thresholds[0])
         task.metrics = metrics.of_answers(type(self).metrics, lambda outputs: np.eye(2)[task.decide(outputs)])
         return task
 

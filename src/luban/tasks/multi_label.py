@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from luban.core.answers import AnswerKind
 from luban.core.errors import DataError
 from luban.core.sentence import Sentence, sentence
 from luban.core.strict import Count, same_length
@@ -39,6 +40,7 @@ class MultiLabel(Task):
     """
 
     name: ClassVar[str] = "multi_label"
+    answer: ClassVar[AnswerKind] = AnswerKind.LABELS
     set_methods: ClassVar[tuple[SetMethod, ...]] = ("risk",)
     has_threshold: ClassVar[bool] = True
     metrics: tuple[Metric, ...] = metrics.MULTI_LABEL
@@ -55,6 +57,7 @@ class MultiLabel(Task):
     ) -> None:
         self.target, self.labels, self.counts, self.num_rows = target, labels, counts, num_rows
         self.separator, self.positions = separator, positions
+        self.names = labels
 
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
@@ -125,8 +128,11 @@ class MultiLabel(Task):
         said: npt.NDArray[np.bool_] = outputs >= self.thresholds
         return said
 
+    @property
+    def decided(self) -> Sequence[str]:
+        return self.labels
+
     def deciding_at(self, thresholds: Sequence[float]) -> Self:
-        """Return the same task with thresholds of its own, one a label, in what it says and in the scores of that."""
         task = copy(self)
         task.thresholds = np.array(thresholds, np.float32)
         task.metrics = metrics.of_answers(type(self).metrics, lambda outputs: task.decide(outputs).astype(np.float64))

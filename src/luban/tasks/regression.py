@@ -10,6 +10,7 @@ import polars as pl
 from torch import Tensor
 from torch.nn import functional as F
 
+from luban.core.answers import AnswerKind
 from luban.core.errors import DataError
 from luban.core.strict import Positive
 from luban.features.base import ColumnProfile
@@ -30,6 +31,7 @@ class Regression(Task):
     """
 
     name: ClassVar[str] = "regression"
+    answer: ClassVar[AnswerKind] = AnswerKind.NUMBER
     set_methods: ClassVar[tuple[SetMethod, ...]] = ("residual",)
     metrics: tuple[Metric, ...] = metrics.REGRESSION
 

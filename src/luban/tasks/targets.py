@@ -90,12 +90,6 @@ def profiled(table: Table, target: str) -> ColumnProfile:
     return profile(in_one_writing(table, (), (target,)).table, target)
 
 
-def labels_of(task: Task) -> Sequence[str]:
-    """Return the names of a task's labels; none where it has none."""
-    found: Sequence[str] = getattr(task, "names" if hasattr(task, "names") else "labels", ())
-    return found
-
-
 def is_scalar(dtype: pl.DataType) -> bool:
     """Tell whether cells of this type can be labels or numbers."""
     return dtype.is_numeric() or isinstance(dtype, pl.Boolean | pl.String | pl.Categorical | pl.Enum | pl.Null)

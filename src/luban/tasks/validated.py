@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Self
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from luban.core import artifact
@@ -13,9 +14,7 @@ from luban.core.artifact import RunDirectory
 from luban.core.errors import listed
 from luban.core.strict import checked
 from luban.tasks.base import Floats, SetMethod, Task
-from luban.tasks.classification import Binary
 from luban.tasks.goal import Goal, parse_goal
-from luban.tasks.multi_label import MultiLabel
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -48,22 +47,22 @@ class Choice(BaseModel):
 
     def applied(self, task: Task) -> Task:
         """Return the task with this threshold."""
-        if isinstance(task, Binary):
-            return task.deciding_at(self.threshold)
-        assert isinstance(task, MultiLabel)
+        return task.deciding_at(self.thresholds(task).tolist())
+
+    def thresholds(self, task: Task) -> npt.NDArray[np.float32]:
+        """Return the threshold of each label that the task decides on, (L,)."""
         own = self.labels or {}
-        return task.deciding_at([own.get(label, self.threshold) for label in task.labels])
+        return np.array([own.get(label, self.threshold) for label in task.decided], np.float32)
 
     def sentence(self, task: Task) -> str:
         """Say from which probability on a label is said, and what for; of a goal that is not stated what would be."""
         if not self.stated:
             return f"predictions use 0.5; {self.threshold:.3g} would serve {self.goal} best"
         why = f"chosen for {self.goal}" + ("" if self.met else ", which the validation rows do not reach")
-        if isinstance(task, Binary):
-            return f"'{task.names[1]}' is predicted from a probability of {self.threshold:.3g} on, {why}"
-        own, count = self.labels or {}, len(getattr(task, "labels", ()))
-        if not own:
-            return f"a label is predicted from a probability of {self.threshold:.3g} on, {why}"
+        own, count = self.labels or {}, len(task.names)
+        if task.positive is not None or not own:
+            label = "a label" if task.positive is None else f"'{task.positive}'"
+            return f"{label} is predicted from a probability of {self.threshold:.3g} on, {why}"
         ends = f"{min(own.values()):.3g} to {max(own.values()):.3g}"
         rest = count - len(own)
         others = f"; {rest} labels with few validation rows share {self.threshold:.3g}" if rest else ""
@@ -146,7 +145,7 @@ class Validated(BaseModel):
         if self.threshold is not None:
             if not task.has_threshold:
                 raise ValueError(f"a threshold, which the task {task.name} has not")
-            unknown = set(self.threshold.labels or {}) - set(getattr(task, "labels", ()))
+            unknown = set(self.threshold.labels or {}) - set(task.names)
             if unknown:
                 raise ValueError(f"thresholds of unknown labels, {listed(sorted(unknown))}")
         if self.conformal is not None and self.conformal.method not in task.set_methods:

@@ -12,6 +12,7 @@ import polars as pl
 from markupsafe import Markup
 
 from luban.core import artifact
+from luban.core.answers import AnswerKind
 from luban.report.charts import draw
 from luban.report.charts.plot import Chart
 from luban.report.content import Content
@@ -198,7 +199,7 @@ def predicted(content: Content) -> str:
 
 def pairs_of(content: Content) -> list[tuple[float, float]] | None:
     """Return actual and predicted values of an even draw of test rows, where the target is a number."""
-    if content.metrics.get("task") != "regression":
+    if content.answer != AnswerKind.NUMBER:
         return None
     frame, target = content.predictions(), content.target
     columns = (f"actual_{target}", f"predicted_{target}")

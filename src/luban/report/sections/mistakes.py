@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from luban.core.answers import AnswerKind
 from luban.evaluation.mistakes import MAX_COLUMNS
 from luban.features.infer import SET_ASIDE
 from luban.report.content import Content
@@ -21,14 +22,14 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
     if not found:
         return None
     columns = [column for column in content.first("SchemaInferred").get("columns", []) if column[1] not in SET_ASIDE]
-    at, media, task = content.figures, Media.of(content), str(content.metrics.get("task"))
+    at, media, kind = content.figures, Media.of(content), content.answer
     return {
-        "text": words("mistakes_numbers" if task == "regression" else "mistakes_text"),
+        "text": words("mistakes_numbers" if kind == AnswerKind.NUMBER else "mistakes_text"),
         "mistakes": [
             {
                 "row": at("mistakes", index, "row"),
-                "actual": answer(at, index, "actual", task, words),
-                "predicted": answer(at, index, "predicted", task, words),
+                "actual": answer(at, index, "actual", kind, words),
+                "predicted": answer(at, index, "predicted", kind, words),
                 "confidence": at("mistakes", index, "confidence"),
                 "media": media.pieces(item, at.below("mistakes", index), words, MAX_CELLS),
                 "cells": [
@@ -44,9 +45,9 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
     }
 
 
-def answer(at: Figures, index: int, name: str, task: str, words: Words) -> object:
+def answer(at: Figures, index: int, name: str, kind: AnswerKind | None, words: Words) -> object:
     """Return what was answered: a number, a label, or that it was no label at all."""
-    if task == "regression":
+    if kind == AnswerKind.NUMBER:
         number: Figure = at("mistakes", index, name)
         if number.value is not None:
             return number

@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from luban.core.answers import AnswerKind
 from luban.report.charts import draw
 from luban.report.content import Content
 from luban.report.figures import Quote
@@ -17,7 +18,8 @@ from luban.tasks import metrics as metric_tables
 
 MAX_WORRIES = 3
 BLOCKS = ("calibration", "slices", "robustness", "conformal")
-NOT_OF = {"regression": ("calibration",)}  # blocks that a task has no results of
+# Blocks that a kind of answer has no results of.
+NOT_OF: dict[AnswerKind | None, tuple[str, ...]] = {AnswerKind.NUMBER: ("calibration",)}
 SENTENCES = ("message", "found", "check")  # values of worries that are English in the run's files
 LOWER_IS_BETTER = {
     metric.name
@@ -147,7 +149,7 @@ def localised(worry: Worry, words: Words) -> dict[str, Any]:
 
 def unexamined(content: Content) -> list[str]:
     """Return the checks that this run has no results of, so that silence is not taken for health."""
-    skipped = NOT_OF.get(str(content.metrics.get("task")), ())
+    skipped = NOT_OF.get(content.answer, ())
     missing = [name for name in BLOCKS if not content.metrics.get(name) and name not in skipped]
     missing += ["audit"] * (not content.audit) + ["explanations"] * (not content.explanations)
     return missing

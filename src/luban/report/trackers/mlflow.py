@@ -26,7 +26,7 @@ from luban.core.events import (
     Validated,
 )
 from luban.core.sentence import sentence
-from luban.report.trackers.tracking import StepAverages, Tell, Tracker, final_scores, flat, last_step
+from luban.report.trackers.base import StepAverages, Tell, Tracker, final_scores, flat, last_step
 
 # They count when MLflow is imported. It reports its use over the network unless told not to, and asks a server that
 # is away seven times, over minutes in which a training would stand still. What the user has set stays.

@@ -19,7 +19,7 @@ from luban.core.events import (
     TrainingStarted,
     Validated,
 )
-from luban.report.trackers.tracking import StepAverages, Tracker, final_scores, flat, last_step
+from luban.report.trackers.base import StepAverages, Tracker, final_scores, flat, last_step
 
 FOLDER = "tensorboard"
 FLUSH_SECONDS = 10

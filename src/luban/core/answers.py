@@ -1,0 +1,14 @@
+"""The kinds of answers: what evaluation, explanation and the report hold on to, whatever the task."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class AnswerKind(StrEnum):
+    """CLASS: one of several labels a row, by their probabilities. LABELS: any number of labels a row, each by a
+    probability of its own. NUMBER: a value a row, in the target's unit."""
+
+    CLASS = "class"
+    LABELS = "labels"
+    NUMBER = "number"
