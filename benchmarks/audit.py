@@ -86,8 +86,8 @@ def measure(source: Path, target: str, folder: Path) -> dict[str, Any]:
 def quick(source: str, target: str) -> None:
     """Print what a training waits for, in this process."""
     from luban.audit import audit
-    from luban.stages.audit import prepare_subject
     from luban.data.config import DataConfig
+    from luban.stages.audit import prepare_subject
 
     subject, _ = prepare_subject(source, target, {})
     report = audit(replace(subject, budget=DataConfig().audit_seconds))
