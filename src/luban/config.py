@@ -16,7 +16,7 @@ from luban.data import samples
 from luban.data.config import DataConfig
 from luban.evaluation.config import EvaluateConfig
 from luban.features.schema import FeaturesConfig
-from luban.models.network import NetworkConfig, expand_name
+from luban.models.choice import NetworkConfig, expand_name
 from luban.report.trackers.tracking import TrackerName
 from luban.tasks.positive import TaskConfig
 from luban.training.recipe import TrainConfig

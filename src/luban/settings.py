@@ -12,7 +12,7 @@ from luban.core.errors import ConfigError
 from luban.core.paths import as_path
 from luban.core.shown import brief
 from luban.data import samples
-from luban.models.network import expand_name
+from luban.models.choice import expand_name
 
 if TYPE_CHECKING:
     pass

@@ -14,7 +14,8 @@ from luban.explain.view import RowInput, View
 from luban.features import FEATURES
 from luban.features.base import Feature
 from luban.models import network as networks
-from luban.models.network import Network, NetworkConfig
+from luban.models.choice import NetworkConfig
+from luban.models.network import Network
 from luban.report.language.sentences import forms
 from luban.report.language.words import words
 

@@ -32,8 +32,8 @@ from luban.data.table import Table
 from luban.features import FEATURES
 from luban.features.base import FitContext
 from luban.features.schema import Schema
-from luban.models import ARCHITECTURES
-from luban.models.network import SLOTS, Network, NetworkConfig, complete, specify
+from luban.models.choice import ARCHITECTURES, SLOTS, NetworkConfig, complete
+from luban.models.network import Network, specify
 from luban.predictor import Predictor
 from luban.tasks import TASKS
 from luban.tasks.validated import Validated

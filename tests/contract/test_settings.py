@@ -22,6 +22,7 @@ from luban.data.table import Table
 from luban.features import schema
 from luban.features.base import FitContext
 from luban.models import network as networks
+from luban.models.choice import complete
 from luban.training import recipe
 
 Path = tuple[str, ...]
@@ -122,7 +123,7 @@ def build(config: RunConfig, path: Path) -> None:
     if path[0] == "features":
         plans = schema.plan(table(), target="n", overrides={"t": "text", "l": "labels"}, missing_values=())
         schema.fit(plans, table(), config.features, FitContext())
-    model, _ = networks.complete(config.model, {item.kind for item in inputs}, chinese=False)
+    model, _ = complete(config.model, {item.kind for item in inputs}, chinese=False)
     if model.tokens is None or model.tokens.architecture != "pretrained":
         spec = networks.specify(model, inputs, 2)
         networks.check_memory(spec, 2 * 10**9)

@@ -13,7 +13,8 @@ from luban.core.runtime import seeded
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.dataset import Dataset
 from luban.models import network as networks
-from luban.models.network import Network, NetworkConfig
+from luban.models.choice import NetworkConfig
+from luban.models.network import Network
 from luban.tasks.base import Task
 from luban.tasks.classification import Binary, Multiclass
 from luban.tasks.regression import Regression

@@ -14,7 +14,8 @@ from luban.core.runtime import seeded
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.dataset import Dataset
 from luban.models import network as networks
-from luban.models.network import Network, NetworkConfig
+from luban.models.choice import NetworkConfig
+from luban.models.network import Network
 from luban.tasks.classification import Binary
 from luban.training import recipe
 from luban.training.loop import Loop

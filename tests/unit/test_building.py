@@ -24,7 +24,8 @@ from luban.features.base import FitContext
 from luban.features.schema import FeaturesConfig
 from luban.models import network as networks
 from luban.models.building import fill, materialize, no_weights, not_stored
-from luban.models.network import Network, NetworkConfig, NetworkSpec
+from luban.models.choice import NetworkConfig, complete
+from luban.models.network import Network, NetworkSpec
 from luban.predictor import Predictor
 from luban.tasks.classification import Binary
 
@@ -182,7 +183,7 @@ def test_a_predictor_comes_back_with_what_is_tied_and_what_is_computed(
     rows = Table(frame, "rows.csv", None, np.arange(1, 21))
     fitted = schema.fit(schema.plan(rows, target="y", overrides={}), rows, FeaturesConfig(), FitContext())
     task = Binary.fit(frame["y"])
-    config, _ = networks.complete(NetworkConfig(), {TensorKind.DENSE}, chinese=False)
+    config, _ = complete(NetworkConfig(), {TensorKind.DENSE}, chinese=False)
     spec = networks.specify(config, fitted.specs(), task.output_dim)
     saved = Predictor(fitted, task, spec, TiedNetwork(spec), torch.device("cpu"))
     run = RunDirectory.create(tmp_path, "run")

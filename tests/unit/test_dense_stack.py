@@ -11,10 +11,11 @@ from torch import Tensor
 
 from luban.core.runtime import seeded
 from luban.core.tensors import InputSpec, TensorKind
+from luban.models.choice import NetworkConfig
 from luban.models.dense_stack import can_run_together
 from luban.models.lookup import LARGEST_TOTAL, can_look_up_together, look_up
 from luban.models.mlp import MLP
-from luban.models.network import Network, NetworkConfig, specify
+from luban.models.network import Network, specify
 
 SHAPES = st.lists(st.tuples(st.integers(1, 12), st.integers(1, 9)), min_size=2, max_size=6)
 

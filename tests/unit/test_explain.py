@@ -27,7 +27,8 @@ from luban.explain.segments import cut, segmented
 from luban.explain.stability import expected_correlation
 from luban.explain.view import Part, View
 from luban.models import network as networks
-from luban.models.network import Network, NetworkConfig, vector_name
+from luban.models.choice import NetworkConfig
+from luban.models.network import Network, vector_name
 from luban.models.packed import PackedLinear, can_pack
 from luban.tasks.classification import Binary
 

@@ -9,7 +9,7 @@ import pytest
 from luban.config import parse
 from luban.core.errors import ConfigError
 from luban.core.tensors import TensorKind
-from luban.models.network import SLOTS, NetworkConfig, complete
+from luban.models.choice import SLOTS, NetworkConfig, complete
 from luban.report.content import Content
 from luban.report.sections.verdict import architecture
 

@@ -16,7 +16,8 @@ from luban.explain.explain import explain_table
 from luban.features.base import FitContext
 from luban.features.number import NumberConfig, NumberFeature
 from luban.features.schema import Schema
-from luban.models.network import Network, NetworkConfig, specify
+from luban.models.choice import NetworkConfig
+from luban.models.network import Network, specify
 from luban.predictor import Predictor, known
 from luban.tasks import TASKS
 from luban.tasks.base import Task

@@ -13,7 +13,8 @@ from torch import nn
 from luban.core.errors import ConfigError
 from luban.core.tensors import InputSpec, TensorKind
 from luban.models import network as networks
-from luban.models.network import Network, NetworkConfig
+from luban.models.choice import NetworkConfig
+from luban.models.network import Network
 from luban.training import recipe
 from luban.training.loader import epoch_batches, num_batches
 from luban.training.optim.combined import build_optimizer

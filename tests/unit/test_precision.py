@@ -13,7 +13,8 @@ from small_loop import TOKENS, small_loop
 from luban.core import runtime
 from luban.core.runtime import MOST_TURNS, faster_dtype
 from luban.core.tensors import InputSpec, TensorKind
-from luban.models.network import NetworkConfig, specify
+from luban.models.choice import NetworkConfig
+from luban.models.network import specify
 from luban.training import fit
 from luban.training.fit import Job, precision_matters, step_by_dtype
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.dataset import Dataset
 from luban.models import network as networks
-from luban.models.network import Network, NetworkConfig
+from luban.models.choice import NetworkConfig
+from luban.models.network import Network
 from luban.models.transformer import TransformerEncoder
 from luban.training.optim.clipping import clip_grad_norm
 from luban.training.optim.combined import Combined, build_optimizer

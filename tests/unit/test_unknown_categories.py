@@ -13,7 +13,8 @@ from luban.features.category import CategoryConfig, CategoryFeature
 from luban.features.dataset import Dataset
 from luban.features.number import NumberConfig, NumberFeature
 from luban.models import network as networks
-from luban.models.network import Network, NetworkConfig
+from luban.models.choice import NetworkConfig
+from luban.models.network import Network
 from luban.tasks.classification import Binary
 from luban.training import recipe
 from luban.training.augment import with_unknown

@@ -23,6 +23,7 @@ from luban.features.base import FitContext
 from luban.features.dataset import Dataset
 from luban.features.schema import FeaturesConfig, Schema
 from luban.models import network as networks
+from luban.models.choice import complete
 from luban.models.network import Network
 from luban.predictor import Predictor
 from luban.report.content import Content, Record
@@ -118,7 +119,7 @@ def test_of_a_wrong_row_the_first_columns_are_kept() -> None:
 def trained(table: Table) -> tuple[Predictor, Dataset, Task]:
     columns = fitted(table)
     task = Binary.fit(table.frame["y"])
-    config, _ = networks.complete(RunConfig().model, {spec.kind for spec in columns.specs()}, chinese=False)
+    config, _ = complete(RunConfig().model, {spec.kind for spec in columns.specs()}, chinese=False)
     spec = networks.specify(config, columns.specs(), task.output_dim)
     torch.manual_seed(0)
     predictor = Predictor(columns, task, spec, Network(spec), torch.device("cpu"))

@@ -30,13 +30,12 @@ TOKENS, GRID = frozenset({TensorKind.TOKENS}), frozenset({TensorKind.GRID})
 MODELS: tuple[Architecture, ...] = (
     Architecture("dense", frozenset({TensorKind.DENSE}), DenseConfig, build_dense),
     Architecture("embedding", frozenset({TensorKind.IDS}), EmbeddingConfig, build_embedding),
-    Architecture("flatten", GRID, FlattenConfig, build_flatten),
-    Architecture("lenet", GRID, LeNetConfig, build_lenet),
     Architecture("resnet", GRID, ResNetConfig, build_resnet),
-    Architecture("textcnn", TOKENS, TextCNNConfig, build_textcnn),
+    Architecture("lenet", GRID, LeNetConfig, build_lenet),
+    Architecture("flatten", GRID, FlattenConfig, build_flatten),
+    Architecture("pretrained", TOKENS, PretrainedConfig, build_pretrained),
+    Architecture("transformer", TOKENS, TransformerConfig, build_transformer),
     Architecture("lstm", SEQUENCES, RNNConfig, build_rnn),
     Architecture("gru", SEQUENCES, RNNConfig, build_rnn),
-    Architecture("transformer", TOKENS, TransformerConfig, build_transformer),
-    Architecture("pretrained", TOKENS, PretrainedConfig, build_pretrained),
+    Architecture("textcnn", TOKENS, TextCNNConfig, build_textcnn),
 )
-ARCHITECTURES = {architecture.name: architecture for architecture in MODELS}

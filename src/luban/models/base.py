@@ -15,6 +15,8 @@ from luban.core.tensors import InputSpec, Ragged, TensorKind
 class EncoderConfig(Settings):
     """Settings of an architecture; each subclass has `architecture: Literal["its name"] = "its name"`."""
 
+    architecture: str
+
 
 class Encoder(nn.Module):
     """Turns one input into one vector a row: Tensor (B, ...) or Ragged (N, ...) -> (B, output_dim)."""

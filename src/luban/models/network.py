@@ -2,138 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
-from luban.core.errors import ConfigError, listed, nearest
-from luban.core.settings import MOST_LAYERS, Settings, Width
-from luban.core.tensors import InputSpec, Ragged, TensorKind
-from luban.models import ARCHITECTURES
+from luban.core.errors import ConfigError
+from luban.core.tensors import InputSpec, Ragged
 from luban.models.base import Encoder
-from luban.models.cnn import LeNetConfig, ResNetConfig, TextCNNConfig
+from luban.models.choice import ARCHITECTURES, AnyModel, NetworkConfig
 from luban.models.dropout import Dropout
 from luban.models.lookup import can_look_up_together, look_up
-from luban.models.mlp import MLP, CategoryEmbedding, DenseConfig, EmbeddingConfig, FlattenConfig
+from luban.models.mlp import MLP, Activation, CategoryEmbedding
 from luban.models.pretrained import PretrainedConfig
-from luban.models.rnn import RNNConfig
-from luban.models.transformer import TransformerConfig
-
-TokensModel = Annotated[
-    PretrainedConfig | TransformerConfig | RNNConfig | TextCNNConfig, Field(discriminator="architecture")
-]
-GridModel = Annotated[ResNetConfig | LeNetConfig | FlattenConfig, Field(discriminator="architecture")]
-AnyModel = Annotated[
-    DenseConfig
-    | EmbeddingConfig
-    | ResNetConfig
-    | LeNetConfig
-    | FlattenConfig
-    | PretrainedConfig
-    | TransformerConfig
-    | RNNConfig
-    | TextCNNConfig,
-    Field(discriminator="architecture"),
-]
-Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu", "identity"]
-SLOTS = {"tokens": TensorKind.TOKENS, "grid": TensorKind.GRID, "frames": TensorKind.FRAMES}
-WIDE_HIDDEN = (256, 128)
-CHINESE_CHECKPOINT = "e5-small-multilingual"
-ENGLISH_CHECKPOINT = "minilm"
-
-
-class NetworkConfig(Settings):
-    """Which architecture encodes each kind of input, and the layers that join them; None is decided from the data.
-
-    A bare name stands for an architecture or a pretrained checkpoint: `model: lstm`, `model: minilm`; names with commas
-    between them for one each kind of input, as reports print them: `model: minilm, resnet`.
-    hidden: widths of the layers between the joined encoders and the head. dropout: before the head and between those.
-    """
-
-    tokens: TokensModel | None = None
-    grid: GridModel | None = None
-    frames: RNNConfig | None = None
-    hidden: tuple[Width, ...] | None = Field(None, max_length=MOST_LAYERS)
-    activation: Activation = "relu"
-    dropout: float = Field(0.1, ge=0, lt=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return expand_name(value) if isinstance(value, str) else value
-
-    @field_validator("tokens", mode="before")
-    @classmethod
-    def _pretrained_if_not_said(cls, value: Any) -> Any:
-        return {"architecture": "pretrained", **value} if isinstance(value, dict) else value
-
-
-def expand_name(name: str) -> dict[str, Any]:
-    """Return the settings that a bare name stands for, or several with commas between them.
-
-    Of several each takes one kind of input that it can encode, and then those that are left: `gru, lstm` is a GRU for
-    text and an LSTM for sound.
-    """
-    names = [part.strip() for part in name.split(",")]
-    if len(names) == 1 or Path(name).exists():
-        return _expand_one(name)
-    found: dict[str, Any] = {}
-    wanted = [_expand_one(part) for part in names]
-    for part, settings in zip(names, wanted, strict=True):
-        free = next((slot for slot in SLOTS if slot in settings and slot not in found), None)
-        if free is None:
-            raise ValueError(f"one model for each kind of input; none is left for '{part}'")
-        found |= {key: value for key, value in settings.items() if key == free or key not in SLOTS}
-    for settings in wanted:
-        found = {**settings, **found}
-    return found
-
-
-def _expand_one(name: str) -> dict[str, Any]:
-    # Numbers and categories have one encoder each, so that to name it is to ask for the layers that join them.
-    if name == "mlp" or (name in ARCHITECTURES and not ARCHITECTURES[name].kinds & set(SLOTS.values())):
-        return {"grid": {"architecture": "flatten"}, "hidden": list(WIDE_HIDDEN)}
-    if name not in ARCHITECTURES:
-        nearest_name = nearest(name, ARCHITECTURES)
-        if nearest_name and not Path(name).exists():
-            raise ValueError(f"an architecture or a checkpoint. {nearest_name.strip()}")
-        return {"tokens": {"architecture": "pretrained", "checkpoint": name}}
-    kinds = ARCHITECTURES[name].kinds
-    return {slot: {"architecture": name} for slot, kind in SLOTS.items() if kind in kinds}
-
-
-def complete(config: NetworkConfig, kinds: set[TensorKind], *, chinese: bool) -> tuple[NetworkConfig, list[str]]:
-    """Choose an architecture for each kind of input that has none; return it with a sentence for each choice."""
-    chosen: dict[str, Any] = {}
-    notes = []
-    asked = {kind for slot, kind in SLOTS.items() if getattr(config, slot) is not None}
-    if isinstance(config.grid, FlattenConfig) and config.hidden:  # an MLP, which takes numbers and categories as well
-        asked |= {TensorKind.DENSE, TensorKind.IDS}
-        if TensorKind.GRID not in kinds:
-            chosen["grid"] = None
-    if asked and not asked & kinds:
-        raise ConfigError(
-            "model",
-            expected=f"an architecture for {listed(sorted(kinds))}, which the columns are encoded to",
-            found=f"one for {listed(sorted(asked))}",
-            action="Leave model out, or set data.columns",
-        )
-    if TensorKind.TOKENS in kinds and config.tokens is None:
-        checkpoint = CHINESE_CHECKPOINT if chinese else ENGLISH_CHECKPOINT
-        chosen["tokens"] = PretrainedConfig(checkpoint=checkpoint)
-        notes.append(f"text: fine-tunes the pretrained encoder '{checkpoint}' (change with --model)")
-    if TensorKind.GRID in kinds and config.grid is None:
-        chosen["grid"] = ResNetConfig()
-        notes.append("images: a small residual network from scratch (change with --model)")
-    if TensorKind.FRAMES in kinds and config.frames is None:
-        chosen["frames"] = RNNConfig(architecture="gru")
-        notes.append("sound: a GRU from scratch (change with --model)")
-    if config.hidden is None:
-        chosen["hidden"] = WIDE_HIDDEN if kinds & {TensorKind.DENSE, TensorKind.IDS} else ()
-    return config.model_copy(update=chosen), notes
 
 
 class NetworkSpec(BaseModel):
@@ -166,14 +48,7 @@ class NetworkSpec(BaseModel):
 def specify(config: NetworkConfig, specs: list[InputSpec], output_dim: int) -> NetworkSpec:
     """Bind a completed configuration to the inputs of a schema."""
     assert config.hidden is not None
-    by_kind = {
-        TensorKind.DENSE: DenseConfig(),
-        TensorKind.IDS: EmbeddingConfig(),
-        TensorKind.TOKENS: config.tokens,
-        TensorKind.GRID: config.grid,
-        TensorKind.FRAMES: config.frames,
-    }
-    encoders = {spec.name: by_kind[spec.kind] for spec in specs}
+    encoders = {spec.name: config.encoder(spec.kind) for spec in specs}
     return NetworkSpec.model_validate(
         {
             "inputs": tuple(specs),

@@ -12,9 +12,8 @@ from luban.features import schema
 from luban.features.base import FitContext
 from luban.features.learned import clauses
 from luban.features.schema import ColumnPlan, Schema
-from luban.models import network as networks
 from luban.models import pretrained
-from luban.models.network import NetworkConfig
+from luban.models.choice import NetworkConfig, complete
 from luban.run import Run
 from luban.stages.infer import Inferred
 from luban.stages.prepared import FIT_ROWS, Parts
@@ -58,7 +57,7 @@ def choose_model(run: Run, plans: list[ColumnPlan], fitting: Table) -> tuple[Net
     """Complete the model's configuration; return it with the folder of the pretrained checkpoint, if it has one."""
     kinds = schema.tensor_kinds(plans)
     texts = [plan.name for plan in plans if plan.kind == "text"]
-    config, notes = networks.complete(run.config.model, kinds, chinese=schema.is_mostly_cjk(fitting, texts))
+    config, notes = complete(run.config.model, kinds, chinese=schema.is_mostly_cjk(fitting, texts))
     run.note("model", *notes)
     if not isinstance(config.tokens, pretrained.PretrainedConfig) or not texts:
         return config, None

@@ -12,7 +12,7 @@ from luban.data.draw import sample_rows
 from luban.data.table import Table
 from luban.features.dataset import Dataset
 from luban.features.schema import ColumnPlan, Schema
-from luban.models.network import NetworkConfig
+from luban.models.choice import NetworkConfig
 from luban.tasks.base import Task
 
 ROLES = ("train", "validation", "test")
