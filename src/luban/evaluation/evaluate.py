@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from luban.core.errors import DataError
@@ -12,7 +12,7 @@ from luban.evaluation.answers import answer_of
 from luban.evaluation.bootstrap import RESAMPLES
 from luban.evaluation.intervals import Score, shown
 from luban.evaluation.scoring import compare_rows, score_rows
-from luban.tasks.base import Array, Floats, Task
+from luban.tasks.base import Array, Direction, Floats, Task
 
 if TYPE_CHECKING:
     from luban.evaluation.judgement import Judgement  # which takes long to import
@@ -72,7 +72,7 @@ class Evaluation:
     scores: by metric. baselines: by baseline and metric. decider: the metric that decides. comparisons: one a baseline,
     the strongest first, and verdict is about that one. labels, confusion: of classification with up to 100 classes;
     confusion[i][j] counts the rows of class i that are taken for class j. judgement: what more is known, if it was
-    judged.
+    judged. directions: by metric, whether the higher or the lower score is the better one.
     """
 
     rows: int
@@ -85,6 +85,7 @@ class Evaluation:
     labels: tuple[str, ...] = ()
     confusion: tuple[tuple[int, ...], ...] | None = None
     judgement: Judgement | None = None
+    directions: Mapping[str, Direction] = field(default_factory=dict)
 
     @property
     def beats_baselines(self) -> bool:
@@ -97,6 +98,7 @@ class Evaluation:
             "rows": self.rows,
             "task": self.task,
             "decider": self.decider,
+            "directions": dict(self.directions),
             "scores": _to_json(self.scores),
             "baselines": {name: _to_json(scores) for name, scores in self.baselines.items()},
             "comparisons": [comparison.to_json() for comparison in self.comparisons],
@@ -150,6 +152,7 @@ def evaluate(
         verdict=comparisons[0].verdict if comparisons else "There is no baseline to compare the model with.",
         labels=() if confusion is None else tuple(task.names),
         confusion=confusion,
+        directions={metric.name: metric.direction for metric in task.metrics},
     )
 
 

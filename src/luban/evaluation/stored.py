@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.strict import Count, Open, checked
-from luban.tasks.base import Task
+from luban.tasks.base import Direction, Task
 
 Number = int | float | None
 Numbers = dict[str, Number]
@@ -179,6 +179,7 @@ class Metrics(Open):
     rows: Count
     task: str
     decider: str
+    directions: dict[str, Direction] = Field(default_factory=dict)
     scores: Scores
     baselines: dict[str, Scores] = Field(default_factory=dict)
     comparisons: list[Comparison] = Field(default_factory=list)

@@ -16,7 +16,7 @@ from luban.core.answers import AnswerKind
 from luban.core.artifact import RunDirectory
 from luban.report.figures import Figures
 from luban.report.stored import is_event, read_stored
-from luban.tasks import answer_named
+from luban.tasks import TASKS, answer_named
 from luban.tasks.stored import load_task
 
 MAX_STEPS = 4_000  # steps of the history that are read: more than a chart can show
@@ -88,6 +88,14 @@ class Content:
     @property
     def decider(self) -> str:
         return str(self.metrics["decider"])
+
+    def is_lower_better(self, metric: str) -> bool:
+        """Tell whether the lower score of a metric is better; where an older run does not say, its task tells."""
+        said = self.metrics.get("directions", {})
+        if metric in said:
+            return bool(said[metric] == "lower")
+        metrics = next((task.metrics for task in TASKS if task.name == self.metrics.get("task")), ())
+        return any(known.name == metric and known.direction == "lower" for known in metrics)
 
     @property
     def answer(self) -> AnswerKind | None:

@@ -21,7 +21,7 @@ from luban.report.figures import Figure, Interval, pointer
 from luban.report.language.words import Words, words
 from luban.report.page import environment, style
 from luban.report.sections.cost import duration, total
-from luban.report.sections.verdict import LOWER_IS_BETTER, architecture, created, made, model_of
+from luban.report.sections.verdict import architecture, created, made, model_of
 from luban.report.wrapping import safe
 
 FILTERS = ("name", "task", "target", "data", "model", "metric")
@@ -132,7 +132,7 @@ def select(found: Sequence[Content], sort: str, filters: Sequence[str]) -> list[
 
 def _rank(content: Content, metric: str) -> float:
     value = content.figures("scores", metric, "value").value
-    return float("inf") if value is None else value if metric in LOWER_IS_BETTER else -value
+    return float("inf") if value is None else value if content.is_lower_better(metric) else -value
 
 
 def table(found: Sequence[Content], sort: str = "date") -> Table:

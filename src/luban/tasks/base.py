@@ -23,6 +23,7 @@ from luban.features.base import ColumnProfile
 Floats = npt.NDArray[np.floating[Any]]
 Array = npt.NDArray[np.generic]
 SetMethod = Literal["lac", "aps", "residual", "risk"]  # of prediction sets
+Direction = Literal["higher", "lower"]  # of scores: which is the better one
 
 
 Weight = Annotated[float, Field(gt=0, le=LARGEST)]
@@ -63,6 +64,10 @@ class Metric:
     parts: Callable[[Array, Floats], Floats] | None = None
     formula: Callable[[Floats], Floats] | None = None
     best: float = 0.0
+
+    @property
+    def direction(self) -> Direction:
+        return "higher" if self.higher_is_better else "lower"
 
 
 class Task(ABC):

@@ -14,26 +14,19 @@ from luban.report.language.sentences import told as translated
 from luban.report.language.slices import between, slice_name
 from luban.report.language.words import Words
 from luban.report.worries import Worry, worries
-from luban.tasks import metrics as metric_tables
 
 MAX_WORRIES = 3
 BLOCKS = ("calibration", "slices", "robustness", "conformal")
 # Blocks that a kind of answer has no results of.
 NOT_OF: dict[AnswerKind | None, tuple[str, ...]] = {AnswerKind.NUMBER: ("calibration",)}
 SENTENCES = ("message", "found", "check")  # values of worries that are English in the run's files
-LOWER_IS_BETTER = {
-    metric.name
-    for table in (metric_tables.BINARY, metric_tables.MULTICLASS, metric_tables.MULTI_LABEL, metric_tables.REGRESSION)
-    for metric in table
-    if not metric.higher_is_better
-}
 
 
 def build(content: Content, words: Words) -> dict[str, Any]:
     at, decider = content.figures, content.decider
     metric = words.name("metric", decider)
     found = worries(content)
-    lower = decider in LOWER_IS_BETTER
+    lower = content.is_lower_better(decider)
     return {
         "headline": headline(content, words),
         "beats": bool(content.metrics.get("verdict", {}).get("beats_baselines")),
