@@ -26,12 +26,12 @@ def pretrained_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if given:
         return Path(given)
     from luban.core.errors import SampleError
-    from luban.data import samples
+    from luban.models.pretrained import conversion
 
     try:
         folder = tmp_path_factory.mktemp("models")
         for name in ("minilm", "e5-small-multilingual"):
-            (folder / name).symlink_to(samples.fetch(name))
+            (folder / name).symlink_to(conversion.fetch(name))
     except SampleError as error:
         pytest.skip(str(error))
     return folder

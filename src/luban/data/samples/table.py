@@ -8,9 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from luban.core.cache import cache_folder
-from luban.data.samples import e5_weights, formats
+from luban.data.samples import formats
 
 Prepare = Callable[[Path, Path], None]
+WeightFormat = Literal["e5s1", "gguf"]  # of weights that only the unit of models can convert
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Sample:
     """A row of SAMPLES.
 
     licence: the terms of the data or the weights. package_licence: what the package that carries them says of itself.
-    prepare: from the folder of the members to the folder of `files`; None where a unit further down does it.
+    prepare: from the folder of the members to the folder of `files`, or the format that a unit further down converts.
     files: what the prepared folder holds; where the sample is data, the first is the one that its bare name stands for.
     platform: the wheel's tag where it is not `any`; only its data are used, so it does on every machine.
     """
@@ -45,7 +46,7 @@ class Sample:
     package_licence: str
     members: tuple[Member, ...]
     files: tuple[str, ...]
-    prepare: Prepare | None
+    prepare: Prepare | WeightFormat
     platform: str | None = None
 
     @property
@@ -207,7 +208,7 @@ SAMPLES = (
             ),
         ),
         files=("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"),
-        prepare=e5_weights.convert,
+        prepare="e5s1",
         platform="manylinux2014_x86_64",
     ),
     Sample(
@@ -226,6 +227,6 @@ SAMPLES = (
             ),
         ),
         files=("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"),
-        prepare=None,
+        prepare="gguf",
     ),
 )

@@ -10,7 +10,7 @@ from luban.core.artifact import write_bytes
 from luban.core.cache import cache_folder
 from luban.core.errors import CheckpointError, listed, nearest
 from luban.data import samples
-from luban.models.pretrained import adapter, hub
+from luban.models.pretrained import adapter, conversion, hub
 
 VOCABULARY_FILES = ("vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model", "spiece.model")
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -24,10 +24,10 @@ def resolve_checkpoint(checkpoint: str) -> Path:
     folder = Path(checkpoint).expanduser()
     if folder.is_dir():
         return folder
-    # A sample that `samples` itself cannot prepare is a language model in GGUF, not an encoder.
-    names = [sample.name for sample in samples.SAMPLES if sample.kind == "model" and sample.prepare is not None]
+    # A sample in GGUF is a language model, not an encoder.
+    names = [sample.name for sample in samples.SAMPLES if sample.kind == "model" and sample.prepare != "gguf"]
     if checkpoint in names:
-        return samples.fetch(checkpoint)
+        return conversion.fetch(checkpoint)
     if HUB_NAME.fullmatch(checkpoint) and ".." not in checkpoint:
         return hub.download(checkpoint)
     raise CheckpointError(

@@ -8,20 +8,8 @@ import io
 from pathlib import Path
 
 from luban.core.errors import SampleError
-from luban.data import samples
 
 PACKAGES = ("gguf", "accelerate")  # of the extra `gguf`
-
-
-def fetch(name: str) -> Path:
-    """Return the folder of any sample, like `samples.fetch`, and convert those that only this unit can.
-
-    Raises SampleError as `samples.fetch` does, and where the extra `gguf` is needed and not installed.
-    """
-    convert_sample = CONVERTERS.get(name)
-    if convert_sample is not None and not samples.is_cached(name):
-        require_packages(name)
-    return samples.fetch(name, convert_sample)
 
 
 def require_packages(name: str) -> None:
@@ -53,6 +41,3 @@ def convert(raw: Path, destination: Path) -> None:
         )
         tokenizer.save_pretrained(destination)
         model.save_pretrained(destination)
-
-
-CONVERTERS: dict[str, samples.Prepare] = {"smollm2-135m": convert}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from luban.data.samples import e5_weights
+from luban.models.pretrained import e5
 
 PIECES = ["<s>", "<pad>", "</s>", "<unk>", "▁", "▁好", "a", "▁a"]
 WIDTH, INNER, POSITIONS = 32, 64, 4
@@ -79,7 +79,7 @@ def write_e5(path: Path, seed: int) -> dict[str, np.ndarray[Any, Any]]:
 def test_e5_weights_are_unpacked(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     raw, destination = tmp_path_factory.mktemp("raw"), tmp_path_factory.mktemp("out")
     expected = write_e5(raw / "e5.bin", seed)
-    e5_weights.convert(raw, destination)
+    e5.convert(raw, destination)
     weights = load_file(destination / "model.safetensors")
     assert len(weights) == len(expected)
     names = {
@@ -101,7 +101,7 @@ def test_e5_configuration_and_tokenizer(tmp_path: Path) -> None:
     raw.mkdir()
     destination.mkdir()
     write_e5(raw / "e5.bin", 0)
-    e5_weights.convert(raw, destination)
+    e5.convert(raw, destination)
     config = json.loads((destination / "config.json").read_text())
     assert config["model_type"] == "bert"
     assert (config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"]) == (WIDTH, INNER, 1)
