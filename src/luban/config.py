@@ -14,6 +14,7 @@ from luban.core.settings import Seed, Settings, Word, models_in, truth_values
 from luban.core.shown import brief
 from luban.data import samples
 from luban.data.config import DataConfig
+from luban.data.split.config import ROLES
 from luban.evaluation.config import EvaluateConfig
 from luban.features.schema import FeaturesConfig
 from luban.models.choice import NetworkConfig, expand_name
@@ -47,7 +48,7 @@ def load(path: Path) -> dict[str, Any]:
         raise ConfigError(str(path), expected="settings such as 'data:'", found=brief(content), action="Mend the file")
     data = content.get("data")
     if isinstance(data, dict):
-        for role in ("train", "validation", "test"):
+        for role in ROLES:
             if isinstance(data.get(role), str):
                 data[role] = _relative_to(path.parent, data[role])
     return content

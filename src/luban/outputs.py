@@ -18,6 +18,7 @@ from luban.core.regular import read_regular
 from luban.core.sentence import sentence
 from luban.core.system_errors import disk_errors
 from luban.data import formulas, samples
+from luban.data.split.config import ROLES
 
 MARKS = (artifact.MANIFEST, artifact.HISTORY)  # that a folder with a configuration is a run
 Formulas = Literal["added", "all", "none"]  # cells that are written as text where a spreadsheet would run them
@@ -92,7 +93,7 @@ def read_by(run: Path) -> list[str]:
     with contextlib.suppress(LubanError):
         settings = settings_text.read_file(run / artifact.CONFIG)
         data = settings.get("data") if isinstance(settings, dict) else None
-        found = [data.get(role) for role in ("train", "validation", "test")] if isinstance(data, dict) else []
+        found = [data.get(role) for role in ROLES] if isinstance(data, dict) else []
         return [path for path in found if isinstance(path, str)]
     return []
 

@@ -15,13 +15,13 @@ from luban.core.artifact import CHECKPOINTS
 from luban.core.version import VERSION
 from luban.data import sources
 from luban.data.contents import fingerprint
+from luban.data.split.config import ROLES
 from luban.models.pretrained.weights import weight_files
 from luban.run import Run
 from luban.stages.prepared import Prepared
 from luban.training.checkpoint import Checkpoints
 from luban.training.fit import Job
 
-ROLES = ("train", "validation", "test")
 FREE = {
     "name": "what the run is called",
     "runs": "where its directory is",

@@ -12,6 +12,7 @@ from luban.core.errors import ConfigError
 from luban.core.paths import as_path
 from luban.core.shown import brief
 from luban.data import samples
+from luban.data.split.config import ROLES
 from luban.models.choice import expand_name
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
-ROLES = ("train", "validation", "test")
 
 
 def settings_of(source: str | Path) -> dict[str, Any]:

@@ -29,10 +29,11 @@ from luban.audit.overlap import audit_overlap
 from luban.audit.prose import audit_encodings, audit_languages
 from luban.audit.shared_files import audit_shared_files
 from luban.audit.spelling import audit_spelling
-from luban.audit.subject import FILE_KINDS, Subject
+from luban.audit.subject import Subject
 from luban.audit.target import audit_imbalance, audit_missing, audit_one_class, audit_rare
 from luban.audit.unreadable import audit_unreadable
 from luban.audit.values import audit_future, audit_impossible, audit_number_text
+from luban.features.media import FILE_KINDS
 
 __all__ = ["CHECKS", "AuditReport", "Check", "Finding", "Subject", "audit"]
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from luban.audit.confident import DENSE_STEPS, FITTED_ROWS, FOLDS, MAX_CLASSES
-from luban.audit.subject import FILE_KINDS, Subject
+from luban.audit.subject import Subject
 from luban.data.media.cells import locate
 from luban.data.media.unreadable import UnreadableCellError
 from luban.features.cells import cjk_share, evenly, strings
+from luban.features.media import FILE_KINDS
 from luban.features.plain import CJK_SHARE
 
 SAMPLE = 200  # cells of a column, drawn evenly, from which the rest is estimated

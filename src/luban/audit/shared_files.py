@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from luban.audit.finding import NO_ROWS, Finding, Rows
-from luban.audit.subject import AGAINST, FILE_KINDS, Subject, examples_of, percent
+from luban.audit.subject import AGAINST, Subject, examples_of, percent
 from luban.core.errors import DataError
 from luban.core.sentence import Sentence, sentence
 from luban.data.contents import contents, holds_files
@@ -16,6 +16,7 @@ from luban.data.groups import groups_of, missing
 from luban.data.shared_files import join_files, sharing
 from luban.data.split.overlap import drop_overlap
 from luban.data.table import Table
+from luban.features.media import FILE_KINDS
 
 KEEP = "data.split.shared_files=together"
 

@@ -19,11 +19,11 @@ from luban.data.split.config import SplitConfig
 from luban.data.table import Table
 from luban.features.cells import strings
 from luban.features.infer import SET_ASIDE
+from luban.features.media import FILE_KINDS
 from luban.features.parsing.spellings import alike, respelled
 
 EXAMPLE_CHARACTERS = 200
 EXAMPLE_COLUMNS = 6
-FILE_KINDS = ("image", "audio")
 PROSE_KINDS = ("text", *FILE_KINDS)  # whose cells repeat by mistake only; those of the others repeat by nature
 AGAINST = "against"  # the role of the rows to predict on, which need no target
 

@@ -20,6 +20,7 @@ from luban.evaluation.intervals import Score
 from luban.evaluation.quality import Quality
 from luban.features.cells import CJK, cjk_share, quoted, strings
 from luban.features.number import parse_numbers
+from luban.features.plain import CJK_SHARE
 from luban.tasks.base import Floats
 
 Codes = npt.NDArray[np.int64]  # (rows,): the slice of each row, -1 for none
@@ -34,7 +35,6 @@ MAX_SINGLE = 200  # slices of single columns that are listed
 SIGNIFICANT = 0.05
 MISSING = "missing"
 JOINED = " and "  # between the columns of a pair, and between their values
-CJK_SHARE = 0.2  # of the characters, from where on words are not told apart by spaces
 
 
 @dataclass(frozen=True)

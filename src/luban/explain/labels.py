@@ -7,7 +7,7 @@ import torch
 from luban.core.sentence import sentence
 from luban.explain.number import as_tensor
 from luban.explain.view import MISSING_CELL, Part, RowInput, View, mixed
-from luban.features.labels import MISSING, NUM_RESERVED
+from luban.features.category import MISSING, NUM_RESERVED
 
 
 def labels_view(row: RowInput) -> View:

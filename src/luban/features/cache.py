@@ -30,6 +30,7 @@ from luban.data.media.cells import locate
 from luban.data.media.unreadable import UnreadableCellError
 from luban.data.table import Table
 from luban.features.base import Feature
+from luban.features.media import FILE_KINDS
 from luban.features.schema import Schema
 from luban.features.stacks import STACKED, apart, side_by_side
 
@@ -37,7 +38,6 @@ CHUNK_ROWS = 16_384
 CHUNK_BYTES = 64 * 2**20  # of raw files and encoded rows together: large images come in chunks of few rows
 READ_BYTES = 1 << 24
 FORMAT = 2  # raised when what is in a folder changes
-FILE_KINDS = ("image", "audio")  # whose cells may be paths
 INDEX = "index.json"
 PACKED = (TensorKind.TOKENS, TensorKind.FRAMES)
 TOLD_SECONDS = 1.0  # what takes longer is told with its speed

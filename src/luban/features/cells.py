@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 CJK = r"[\p{Han}\p{Hiragana}\p{Katakana}]"
+SAMPLED = 10_000  # cells, drawn evenly, that decide how a column is written
 HASHED_CELLS = 131_072
 HASH_SEED = 7
 QUOTED_CHARACTERS = 40  # how much of a cell a message shows

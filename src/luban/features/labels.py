@@ -15,14 +15,12 @@ from luban.core.settings import MOST_ROWS, WIDEST
 from luban.core.strict import Count, NotNegative
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.features.base import ColumnProfile, Encoded, Feature, FeatureConfig, FitContext
-from luban.features.category import frequent
+from luban.features.category import MISSING, NUM_RESERVED, UNSEEN, frequent
 from luban.features.cells import quoted, share, strings
 from luban.features.learned import clauses, lacking, missing
 from luban.features.parsing import lists
 from luban.features.parsing.lists import LABEL_CHARACTERS, SEPARATED_SHARE
 from luban.features.parsing.spellings import known, respelled
-
-MISSING, UNSEEN, NUM_RESERVED = 0, 1, 2
 
 MAX_VOCABULARY, MAX_LISTED = 500, 5_000  # labels that are joined by a separator, and those of written lists
 MEAN_USES, MEAN_LISTED = 3.0, 2.0  # of a label; prose cut at its commas hardly repeats

@@ -20,6 +20,7 @@ from luban.data.media.unreadable import UnreadableCellError
 from luban.features.base import ColumnProfile
 from luban.features.cells import evenly
 
+FILE_KINDS = ("image", "audio")  # of columns whose cells are files or paths
 MATCHING_SHARE = 0.8  # of the sampled cells must look like files of a kind
 SURE_WITH_FILES, SURE_BY_NAME = 0.99, 0.92  # a name tells more than a number that may be read in it
 PROBED_PATHS = 5  # cells whose file is looked for on the disk

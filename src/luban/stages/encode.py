@@ -12,6 +12,7 @@ from luban.core import artifact
 from luban.core.cache import cache_folder
 from luban.core.sentence import sentence
 from luban.data import sources
+from luban.data.split.config import ROLES
 from luban.data.table import RejectedRow
 from luban.features import cache
 from luban.features.dataset import Dataset
@@ -56,7 +57,7 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
         )
         run.note("encode", set_aside, warning=True)
     datasets, kept_parts = [], {}
-    for role in ("train", "validation", "test"):
+    for role in ROLES:
         part: Part = getattr(parts, role)
         dataset, kept = encoded[id(part.table)]
         rows = part.rows[np.isin(part.rows, kept)]

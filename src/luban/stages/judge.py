@@ -5,12 +5,13 @@ from __future__ import annotations
 import polars as pl
 
 from luban.core import artifact, events
+from luban.data.split.config import ROLES
 from luban.evaluation.criteria import Criteria
 from luban.evaluation.evaluate import Evaluation
 from luban.evaluation.rows import Rows
 from luban.predictor import Predictor
 from luban.run import Run
-from luban.stages.prepared import ROLES, Prepared
+from luban.stages.prepared import Prepared
 
 
 def judge(run: Run, predictor: Predictor, prepared: Prepared) -> Evaluation:

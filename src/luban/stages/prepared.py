@@ -15,7 +15,6 @@ from luban.features.schema import ColumnPlan, Schema
 from luban.models.choice import NetworkConfig
 from luban.tasks.base import Task
 
-ROLES = ("train", "validation", "test")
 FIT_ROWS = 500_000  # features are fitted on at most so many training rows, drawn at random
 Positions = npt.NDArray[np.int64]
 

@@ -13,8 +13,9 @@ from luban.core.runtime import hardware
 from luban.core.system_errors import last_resort
 from luban.core.version import VERSION
 from luban.data import sources
+from luban.data.split.config import ROLES
 from luban.run import Run
-from luban.stages.prepared import ROLES, Prepared
+from luban.stages.prepared import Prepared
 
 
 def report(run: Run, facts: dict[str, Any]) -> str | None:

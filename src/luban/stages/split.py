@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from luban.audit.subject import FILE_KINDS
 from luban.core.answers import AnswerKind
 from luban.core.errors import ConfigError
 from luban.data.split.overlap import drop_overlap
 from luban.data.split.split import split
+from luban.features.media import FILE_KINDS
 from luban.features.parsing.date_format import in_time
 from luban.run import Run
 from luban.stages.infer import Inferred

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import listed
-from luban.core.strict import checked
+from luban.core.strict import Finite, Share, checked
 from luban.tasks.base import Floats, SetMethod, Task
 from luban.tasks.goal import Goal, parse_goal
-
-Probability = Annotated[float, Field(ge=0, le=1)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Choice(BaseModel):
@@ -30,10 +27,10 @@ class Choice(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     goal: str
-    threshold: Probability
+    threshold: Share
     met: bool
     stated: bool = False
-    labels: dict[str, Probability] | None = None
+    labels: dict[str, Share] | None = None
 
     @field_validator("goal")
     @classmethod
@@ -80,7 +77,7 @@ class SetScores(BaseModel):
 
     method: SetMethod
     scores: tuple[Finite, ...]
-    weights: tuple[Probability, ...] | None = None
+    weights: tuple[Share, ...] | None = None
     rows: int | None = Field(default=None, ge=1)
 
     @field_validator("scores")

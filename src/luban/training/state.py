@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from luban.core.errors import ArtifactError
 from luban.core.sentence import restored, sentence, with_parts
+from luban.core.strict import Finite
 from luban.core.weights import difference
 from luban.training.checkpoint import Checkpoint, Tensors
 from luban.training.optim.averaging import WeightAverage
@@ -57,7 +58,6 @@ class Progress:
 
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 PARSED = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from luban.audit.duplicates import MANY
 from luban.audit.finding import Finding, Severity
 from luban.audit.near.audio import near_clips
 from luban.audit.near.hamming import Pairs, components
@@ -20,7 +21,6 @@ from luban.data.groups import group_ids
 from luban.data.table import Table
 from luban.features.cells import strings
 
-MANY = 0.05  # of the rows
 JOINT = "\n"  # between the texts of a row: it is a blank to the comparison
 
 

@@ -12,6 +12,7 @@ from luban.data.table import Table
 
 Method = Literal["auto", "random", "stratified", "group", "time", "column", "none"]
 
+ROLES = ("train", "validation", "test")  # of the parts that rows are divided into, and of tables beside each other
 BY_COLUMN = ("group", "time", "column")
 
 

@@ -16,7 +16,7 @@ from luban.core.errors import DataError
 from luban.data.groups import group_ids
 from luban.data.shared_files import Joined, join_files
 from luban.data.split import group, notes, random, stratified, time
-from luban.data.split.config import SplitConfig, check
+from luban.data.split.config import ROLES, SplitConfig, check
 from luban.data.split.units import Division, Split, Units, cut, represent, shown_cell
 from luban.data.table import Table
 
@@ -74,7 +74,7 @@ def split(
     if num_alike:
         told.append(notes.alike(num_alike))
     told += notes.files(sharing.together, sharing.rows, sharing.parted)
-    train, validation, test = (np.flatnonzero(parts == part) for part in ("train", "validation", "test"))
+    train, validation, test = (np.flatnonzero(parts == part) for part in ROLES)
     return Split(train, validation, test, tuple(told))
 
 

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from luban.features.cells import evenly, share, strings
+from luban.features.cells import SAMPLED, evenly, share, strings
 from luban.features.parsing.date_grammar import EARLIEST_YEAR, LATEST_YEAR, NONE, ORDERS, Mask, Order, Parts, take_apart
 
 TIME_OF_DAY = "%H:%M"  # the format of columns that have no day
 PARSED_SHARE = 0.99
 HEAD, HEAD_SHARE = 100, 0.9  # cells that are looked at first, and how many of them must read as dates
-SAMPLED = 10_000  # cells, drawn evenly, that decide how a column is written
 LIKELY = r"\d\D+\d|^\d{8}|[A-Za-z]{3}\D*\d{4}|\d{4}\D+[A-Za-z]{3}|^\d{1,2} ?[AaPp]\.?[Mm]"
 LONGEST_DATE = 80  # characters
 ISO_DAY = "%Y-%m-%d"

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from luban.features.cells import evenly, share, strings
+from luban.features.cells import SAMPLED, evenly, share, strings
 
 SEPARATORS = (";", "|", "；", "、", ",", "，")  # the surest first
 # Marks that stand inside a label, too, are taken for separators on evidence alone.
 WEAK_SEPARATORS = ("#", "/", "\\", "&", "+", "~", "^", "\n", "\t", ":", " ", "_", "-")
 
 LONGEST_LIST = 100_000  # characters of a cell that is read as a list
-SAMPLED = 10_000  # cells, drawn evenly, that decide how a column is written
 WRITTEN_SHARE = 0.9  # of the cells must be lists for a column to be written so
 SEPARATED_SHARE = 0.1  # of the cells must hold a weak separator
 MOST_PIECES, LABEL_CHARACTERS = 200, 40

@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from luban.core.answers import AnswerKind
+from luban.data.split.config import ROLES
 from luban.report.charts import draw
 from luban.report.content import Content
 from luban.report.figures import Quote
@@ -81,7 +82,7 @@ def target(content: Content) -> object:
 def facts(content: Content, words: Words) -> list[tuple[str, object]]:
     """Return what was learned from what, by name."""
     at, started = content.facts, content.told(content.last("TrainingStarted"))
-    rows = [at("data", "rows", role) for role in ("train", "validation", "test") if at.entry("data", "rows", role)]
+    rows = [at("data", "rows", role) for role in ROLES if at.entry("data", "rows", role)]
     found: list[tuple[str, object]] = [
         (words.plain("fact.task"), words.name("task", content.metrics.get("task", ""))),
         (words.plain("fact.target"), target(content)),
