@@ -234,13 +234,15 @@ def main() -> None:
             given = Given(seed, options.rows, [value.clone() for value in ResNet(job).state_dict().values()])
             for program in options.programs:
                 if program == "luban":
+                    from luban.core.tensors import only
+
                     found = luban(given, options, Path(folder))
                     images = data["train"][0].double().movedim(1, 0).flatten(1) / 255
                     mean, std = (x.float()[:, None, None] for x in (images.mean(1), images.std(1, correction=0)))
                     name = found["network"].names[0]
 
                     def prepare(network: Any, batch: Tensor, name: str = name, mean: Any = mean, std: Any = std) -> Any:
-                        return network({name: (batch.float() / 255 - mean) / std})
+                        return only(network({name: (batch.float() / 255 - mean) / std}))
                 else:
                     taken = {"lightning": (), "all": DIFFERENCES}.get(program, (program,))
                     found = lightning(given, options, *data["train"], taken)

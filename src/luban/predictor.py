@@ -21,13 +21,14 @@ from luban.core.errors import ArtifactError, DataError, LubanError
 from luban.core.runtime import autocast, choose_device, emulates_bfloat16, is_out_of_memory
 from luban.core.sentence import sentence
 from luban.core.strict import checked
-from luban.core.tensors import InputSpec, Ragged
+from luban.core.tensors import Batch, Columns, InputSpec, OutputSpec, Ragged, only
 from luban.core.weights_file import at_most, check_same
 from luban.data.table import Table
 from luban.features import cache
 from luban.features.dataset import Dataset
 from luban.features.parsing.recognised import require_recognised
 from luban.features.schema import Schema
+from luban.models import older
 from luban.models.building import fill, no_weights, not_stored
 from luban.models.network import Network, NetworkSpec
 from luban.models.packed import packed
@@ -97,7 +98,7 @@ class Predictor:
                 f"{table.name}: {len(bad)} of {len(table)} rows hold a cell that cannot be read and counts as missing "
                 f"(the first: row {table.row_numbers[position]}, column '{column}', {reason})"
             )
-        dataset = Dataset.of(self.schema, inputs, None)
+        dataset = Dataset.of(self.schema, inputs, {})
         outputs = self.outputs(dataset)
         frame, lost = self.task.decode(outputs), not_finite(outputs)
         if len(lost):
@@ -131,7 +132,7 @@ class Predictor:
 
     def logits(self, dataset: Dataset) -> Tensor:
         """Return the head's outputs for every row, in order, (rows, output_dim), before the temperature."""
-        return forward_all(self.network, dataset, self.device, self.dtype, self._forward)
+        return forward_all(self.network, dataset, self.device, self.dtype, lambda inputs: only(self._forward(inputs)))
 
     def vectors(self, dataset: Dataset) -> Tensor:
         """Return the encoders' joined vectors of every row, in order, (rows, D)."""
@@ -143,8 +144,7 @@ class Predictor:
         """Return the head's outputs (rows, output_dim) float32 for a batch that is on the device, in the precision of
         predictions, before the temperature."""
         with torch.no_grad(), autocast(self.device, self.dtype):
-            found: Tensor = self._forward(inputs).float()
-        return found
+            return only(self._forward(inputs)).float()
 
     @cached_property
     def _forward(self) -> nn.Module:
@@ -170,8 +170,8 @@ class Predictor:
             where = error.where if Path(error.where).parent == run.path else str(run / error.where)
             raise ArtifactError(where, expected=error.expected, found=error.found, action=error.action) from error
         task = load_task(run)
-        spec, network = empty_network(run, schema.specs(), task.output_dim)
-        fill(network, run.weights(), str(run / artifact.WEIGHTS))
+        spec, network = empty_network(run, schema.specs(), task.heads())
+        fill(network, older.as_today(run.weights()), str(run / artifact.WEIGHTS))
         for module in network.modules():
             if isinstance(module, torch.nn.Conv2d):
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -180,19 +180,21 @@ class Predictor:
         return predictor
 
 
-def empty_network(run: RunDirectory, inputs: list[InputSpec], output_dim: int) -> tuple[NetworkSpec, Network]:
+def empty_network(
+    run: RunDirectory, inputs: list[InputSpec], outputs: tuple[OutputSpec, ...]
+) -> tuple[NetworkSpec, Network]:
     """Return what a run stores of its network, and the network itself, whose weights take no memory yet.
 
-    inputs, output_dim: what its columns and its task ask for. Raises ArtifactError where the network is another, or the
+    inputs, outputs: what its columns and its task ask for. Raises ArtifactError where the network is another, or the
     file of weights cannot fill it.
     """
-    path, stored = run / artifact.NETWORK, run.weights_header()
+    path, stored = run / artifact.NETWORK, older.as_today(run.weights_header())
     try:
-        spec = checked(NetworkSpec, run.read_json(artifact.NETWORK))
+        spec = checked(NetworkSpec, older.settings(run.read_json(artifact.NETWORK), outputs))
         if list(spec.inputs) != inputs:
             raise ValueError(f"inputs: others than those of {artifact.FEATURES}")
-        if spec.output_dim != output_dim:
-            raise ValueError(f"output_dim: {spec.output_dim} in place of the {output_dim} of {artifact.TASK}")
+        if spec.outputs != outputs:
+            raise ValueError(f"outputs: others than those of {artifact.TASK}")
         with torch.device("meta"), at_most(len(stored)):
             network = Network(spec)
     except (*UNBUILDABLE, LubanError) as error:
@@ -259,26 +261,63 @@ def forward_all(
     dtype: torch.dtype,
     function: Callable[[Any], Tensor] | None = None,
 ) -> Tensor:
-    """Run `function`, or the network, on the inputs of every row without gradients; (rows, ...) float32."""
-    run = network if function is None else function
+    """Run `function`, or a network of one output, on the inputs of every row without gradients; (rows, ...) float32."""
+
+    def found_of(batch: Batch) -> Columns:
+        return {"": (only(network(batch.inputs)) if function is None else function(batch.inputs)).float()}
+
+    kept = gathered(network, dataset, device, dtype, found_of)
+    found = kept.get("", torch.empty(0))
+    assert isinstance(found, Tensor)
+    return found
+
+
+def gathered(
+    network: nn.Module,
+    dataset: Dataset,
+    device: torch.device,
+    dtype: torch.dtype,
+    function: Callable[[Batch], Columns],
+) -> Columns:
+    """Run `function` on every row, in batches on the device, without gradients; return what it returns on the CPU, the
+    rows in order. Nothing is returned of no rows."""
     was_training = network.training
     if any(module.training for module in network.modules()):  # of thousands of modules it is quicker to ask
         network.eval()
-    found: Tensor | None = None
+    found = dict[str, Tensor | list[Tensor]]()
     with torch.inference_mode(), autocast(device, dtype):
         waiting = inference_batches(dataset.lengths)[::-1]
         while waiting:
             positions = waiting.pop()
             try:
-                values = run(dataset.batch(positions).to(device).inputs).float().cpu()
+                values = function(dataset.batch(positions).to(device))
+                values = {name: value.to(torch.device("cpu")) for name, value in values.items()}
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or len(positions) == 1:
                     raise
                 waiting += np.array_split(positions, 2)[::-1]
                 continue
-            if found is None:
-                found = torch.empty((len(dataset), *values.shape[1:]))
-            found[torch.from_numpy(positions)] = values
+            for name, value in values.items():
+                _put(found, name, value, positions, len(dataset))
     if was_training:
         network.train()
-    return torch.empty(0) if found is None else found.clone()
+    return {name: Ragged.pack(kept) if isinstance(kept, list) else kept.clone() for name, kept in found.items()}
+
+
+def _put(
+    found: dict[str, Tensor | list[Tensor]],
+    name: str,
+    value: Tensor | Ragged,
+    positions: npt.NDArray[np.int64],
+    count: int,
+) -> None:
+    """Put the rows of a batch in their places among `count`."""
+    if isinstance(value, Ragged):
+        rows = found.setdefault(name, [torch.empty(0)] * count)
+        assert isinstance(rows, list)
+        for position, row in zip(positions.tolist(), torch.split(value.values, value.lengths.tolist()), strict=True):
+            rows[position] = row
+        return
+    whole = found.setdefault(name, torch.empty((count, *value.shape[1:]), dtype=value.dtype))
+    assert isinstance(whole, Tensor)
+    whole[torch.from_numpy(positions)] = value

@@ -8,7 +8,7 @@ import torch
 from test_features import fitted, frame_of  # type: ignore[import-not-found]
 
 from luban.core.sentence import Sentence
-from luban.core.tensors import Ragged
+from luban.core.tensors import OutputKind, OutputSpec, Ragged, only
 from luban.explain.attributions import ATTRIBUTIONS
 from luban.explain.view import RowInput, View
 from luban.features import FEATURES
@@ -36,7 +36,7 @@ def network_and_view(kind: type[Feature], position: int) -> tuple[Network, View,
     feature, frame = fitted(kind), frame_of(kind)
     config = NetworkConfig.model_validate(MODEL)
     torch.manual_seed(0)
-    network = Network(networks.specify(config, [feature.spec()], 2)).eval()
+    network = Network(networks.specify(config, [feature.spec()], (OutputSpec("y", OutputKind.ROW, 2),))).eval()
     stored = feature.encode(frame).column.take(np.array([position]))
     value = feature.prepare(stored)
     row = RowInput(feature, network.encoder("input"), frame[position].select("column"), stored, value)
@@ -50,18 +50,18 @@ def test_a_view_begins_at_the_row_and_deletes_its_parts(kind: type[Feature], pos
     count = len(view.parts)
     assert count or position == 3
     assert (view.groups < max(count, 1)).all()
-    logits = network(inputs)
-    torch.testing.assert_close(network(view.lift(view.point)), logits, atol=1e-5, rtol=1e-4)
+    logits = only(network(inputs))
+    torch.testing.assert_close(only(network(view.lift(view.point))), logits, atol=1e-5, rtol=1e-4)
     keep = torch.ones(count + 1, count, dtype=torch.bool)
     keep[range(count), range(count)] = False
-    found = network(view.masked(keep))
+    found = only(network(view.masked(keep)))
     assert found.shape == (count + 1, 2)
     torch.testing.assert_close(found[-1:], logits, atol=1e-5, rtol=1e-4)
     for part in view.parts:
         assert isinstance(part.label, Sentence) == (part.form == "bin" or position == 3)
         if isinstance(part.label, Sentence):
             assert forms(words("zh")).of(part.label.parts)
-    path = network(view.lift(torch.cat([view.baseline, view.point])))
+    path = only(network(view.lift(torch.cat([view.baseline, view.point]))))
     assert path.isfinite().all()
     if view.draw is not None:
         pictures = view.draw(torch.randn(view.point.shape))

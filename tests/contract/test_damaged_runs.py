@@ -89,7 +89,7 @@ def made(folder: Path, name: str) -> Made:
     task = {task.name: task for task in TASKS}[name].fit(pl.Series("target", TARGETS[name]))
     chosen = {slot: {"architecture": each, **SMALL.get(each, {})} for slot, each in NETWORKS[name].items()}
     config, _ = complete(NetworkConfig.model_validate(chosen | {"hidden": [8]}), set(TensorKind), chinese=False)
-    spec = specify(config, schema.specs(), task.output_dim)
+    spec = specify(config, schema.specs(), task.heads())
     network = Network(spec)
     with seeded(0, name), torch.no_grad():
         for parameter in network.parameters():
@@ -226,7 +226,7 @@ def test_sizes_that_the_weights_cannot_fill_take_no_memory(damaged: Path) -> Non
 def test_weights_that_are_others_are_named(damaged: Path) -> None:
     path = damaged / artifact.WEIGHTS
     sound = load_file(path)
-    name = "head.weight"
+    name = "heads.0.linear.weight"
     for weights, words in (
         ({**sound, "more": torch.zeros(3)}, "found 'more', which the network has not"),
         ({key: each for key, each in sound.items() if key != name}, f"found '{name}', which is not there"),

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from luban.core.errors import DataError
+from luban.core.tensors import Batch
 from luban.data.table import Table
 from luban.evaluation.config import EvaluateConfig
 from luban.evaluation.judgement import judge
@@ -61,7 +62,7 @@ def test_targets_and_logits_flow_to_a_loss_that_has_a_gradient(task: Task, targe
     assert len(encoded) == len(target)
     assert not bad
     logits = torch.randn(len(target), task.output_dim, requires_grad=True)
-    loss = task.loss(logits, torch.from_numpy(encoded), LossConfig())
+    loss = task.configured(LossConfig()).row_loss(logits, torch.from_numpy(encoded))
     assert loss.shape == (len(target),)
     assert loss.dtype == torch.float32
     loss.mean().backward()  # type: ignore[no-untyped-call]
@@ -71,8 +72,9 @@ def test_targets_and_logits_flow_to_a_loss_that_has_a_gradient(task: Task, targe
 
 
 def test_the_loss_by_chance_is_that_of_knowing_nothing(task: Task, target: pl.Series) -> None:
-    targets = torch.from_numpy(task.encode(target)[0])
-    loss = task.chance_loss(targets, LossConfig())
+    columns, _ = task.encode_targets(target.to_frame())
+    rows = np.arange(len(target))
+    loss = task.chance_loss(Batch({}, {name: column.take(rows) for name, column in columns.items()}, rows))
     assert loss.shape == (len(target),)
     known = {"binary": math.log(2), "multiclass": math.log(3), "multi_label": math.log(2), "regression": 1.0}
     assert float(loss.mean()) == pytest.approx(known[task.name], rel=1e-5)
@@ -85,7 +87,7 @@ def test_the_loss_falls_to_the_right_answer(task: Task, target: pl.Series) -> No
     optimizer = torch.optim.Adam([logits], lr=0.5)
     for _ in range(150):
         optimizer.zero_grad()
-        task.loss(logits, targets, LossConfig()).sum().backward()  # type: ignore[no-untyped-call]
+        task.configured(LossConfig()).row_loss(logits, targets).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     decided = task.metrics[0]
     outputs = task.outputs(logits.detach()).numpy()

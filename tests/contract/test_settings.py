@@ -16,7 +16,7 @@ from luban.core import settings_text
 from luban.core.errors import ConfigError, LubanError
 from luban.core.settings import models_in
 from luban.core.shown import LONGEST, is_safe
-from luban.core.tensors import InputSpec, TensorKind
+from luban.core.tensors import InputSpec, OutputKind, OutputSpec, TensorKind
 from luban.data import sources
 from luban.data.table import Table
 from luban.features import schema
@@ -125,7 +125,7 @@ def build(config: RunConfig, path: Path) -> None:
         schema.fit(plans, table(), config.features, FitContext())
     model, _ = complete(config.model, {item.kind for item in inputs}, chinese=False)
     if model.tokens is None or model.tokens.architecture != "pretrained":
-        spec = networks.specify(model, inputs, 2)
+        spec = networks.specify(model, inputs, (OutputSpec("y", OutputKind.ROW, 2),))
         networks.check_memory(spec, 2 * 10**9)
         recipe.complete(config.train, spec, 100, 16)
 

@@ -120,4 +120,4 @@ def test_networks_of_images_and_sequences(
     diagram = (tmp_path / "trace.html").read_text("utf-8").partition("<svg")[2].partition("</svg>")[0]
     for column in set(made) - {"y"}:
         assert f">{column}</text>" in diagram
-    assert "head · Linear" in diagram
+    assert "heads.0.linear · Linear" in diagram

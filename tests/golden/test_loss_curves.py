@@ -85,8 +85,14 @@ def curve(name: str) -> list[float]:
     draw = np.random.default_rng(7)
     task, targets = task_and_targets(kind, draw)
     positions = np.arange(ROWS, dtype=np.int64)
-    data = Dataset({spec.name: encoded(spec, draw) for spec in specs}, targets, positions, positions, {})
-    spec = networks.specify(NetworkConfig.model_validate(model), specs, task.output_dim)
+    data = Dataset(
+        {spec.name: encoded(spec, draw) for spec in specs},
+        {"y": EncodedColumn(TensorKind.DENSE, targets)},
+        positions,
+        positions,
+        {},
+    )
+    spec = networks.specify(NetworkConfig.model_validate(model), specs, task.heads())
     with seeded(1, "initialisation"):
         network = Network(spec)
     train = TrainConfig.model_validate({"epochs": 3, "batch_size": 16, "patience": 0, **settings})

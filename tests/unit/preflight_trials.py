@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from one_target import targets_of
 
 from luban.core.runtime import seeded
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
@@ -84,11 +85,17 @@ def trial(
     specs, found = columns(shape, rows)
     task, drawn = task_and_targets(kind, rows)
     config = NetworkConfig.model_validate({**MODELS[shape], **(model or {})})
-    spec = networks.specify(config, specs, task.output_dim)
+    spec = networks.specify(config, specs, task.heads())
     with seeded(0, "test"):
         network = build(spec)
     places = np.arange(rows, dtype=np.int64)
-    data = Dataset({**found, **(inputs or {})}, drawn if targets is None else targets, places, places, {})
+    data = Dataset(
+        {**found, **(inputs or {})},
+        targets_of(drawn if targets is None else targets),
+        places,
+        places,
+        {},
+    )
     wanted = TrainConfig.model_validate({"epochs": 2, "batch_size": 16, **(train or {})})
     complete = recipe.complete(wanted, spec, rows, 3 if shape == "images" else None)
     known = {"seed": 0, "device": torch.device("cpu"), "dtype": torch.float32, **settings}

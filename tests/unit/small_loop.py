@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from one_target import outputs_of, targets_of
 
 from luban.core.events import Event
 from luban.core.runtime import seeded
@@ -32,14 +33,20 @@ def text_rows(rows: int = ROWS) -> Dataset:
     ids = draw.integers(4, 20, offsets[-1]).astype(np.int32)
     targets = (ids[offsets[:-1]] > 11).astype(np.int64)
     positions = np.arange(rows, dtype=np.int64)
-    return Dataset({"text": EncodedColumn(TensorKind.TOKENS, ids, offsets)}, targets, positions, positions, {})
+    return Dataset(
+        {"text": EncodedColumn(TensorKind.TOKENS, ids, offsets)},
+        targets_of(targets),
+        positions,
+        positions,
+        {},
+    )
 
 
 def small_loop(dropout: float = 0.1, folder: Path | None = None, *, resume: bool = False, **settings: Any) -> Loop:
     """Two epochs of four steps, unless `settings` of the training say otherwise."""
     task = Binary.fit(pl.Series("y", [0, 1] * 8))
     config = NetworkConfig.model_validate({"tokens": {**TOKENS, "dropout": dropout}, "hidden": [], "dropout": dropout})
-    spec = networks.specify(config, [InputSpec("text", TensorKind.TOKENS, 100, max_length=16)], 1)
+    spec = networks.specify(config, [InputSpec("text", TensorKind.TOKENS, 100, max_length=16)], outputs_of(1))
     with seeded(0, "test"):
         network = Network(spec)
     train = TrainConfig.model_validate({"epochs": 2, "batch_size": 16, "patience": 0, **settings})

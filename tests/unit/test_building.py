@@ -25,6 +25,7 @@ from luban.features.schema import FeaturesConfig
 from luban.models import network as networks
 from luban.models.building import fill, materialize, no_weights, not_stored
 from luban.models.choice import NetworkConfig, complete
+from luban.models.heads.row import RowHead
 from luban.models.network import Network, NetworkSpec
 from luban.predictor import Predictor
 from luban.tasks.classification import Binary
@@ -171,8 +172,10 @@ class TiedNetwork(Network):
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__(spec)
-        self.second = nn.Linear(self.head.in_features, self.head.out_features)
-        self.second.weight = self.head.weight
+        head = self.heads[0]
+        assert isinstance(head, RowHead)
+        self.second = nn.Linear(head.linear.in_features, head.linear.out_features)
+        self.second.weight = head.linear.weight
         self.register_buffer("angles", torch.cos(torch.arange(4.0)), persistent=False)
 
 
@@ -184,7 +187,7 @@ def test_a_predictor_comes_back_with_what_is_tied_and_what_is_computed(
     fitted = schema.fit(schema.plan(rows, target="y", overrides={}), rows, FeaturesConfig(), FitContext())
     task = Binary.fit(frame["y"])
     config, _ = complete(NetworkConfig(), {TensorKind.DENSE}, chinese=False)
-    spec = networks.specify(config, fitted.specs(), task.output_dim)
+    spec = networks.specify(config, fitted.specs(), task.heads())
     saved = Predictor(fitted, task, spec, TiedNetwork(spec), torch.device("cpu"))
     run = RunDirectory.create(tmp_path, "run")
     saved.save(run)
@@ -193,6 +196,6 @@ def test_a_predictor_comes_back_with_what_is_tied_and_what_is_computed(
     monkeypatch.setattr(predictor, "Network", TiedNetwork)
     found = Predictor.load(run.path, "cpu")
     assert isinstance(found.network, TiedNetwork)
-    assert found.network.second.weight is found.network.head.weight
+    assert found.network.second.weight is found.network.heads[0].linear.weight
     assert torch.equal(found.network.get_buffer("angles"), torch.cos(torch.arange(4.0)))
     assert found.predict(rows).outputs.tolist() == saved.predict(rows).outputs.tolist()

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from one_target import outputs_of
 from torch import Tensor
 
 from luban.core.runtime import seeded
@@ -107,7 +108,7 @@ def test_a_network_joins_categories_alike_in_training_and_in_prediction() -> Non
         InputSpec("age", TensorKind.DENSE, 2),
         InputSpec("job", TensorKind.IDS, 9),
     ]
-    network = Network(specify(NetworkConfig(hidden=(4,)), specs, 1))
+    network = Network(specify(NetworkConfig(hidden=(4,)), specs, outputs_of(1)))
     inputs = {"city": torch.tensor([0, 4]), "age": torch.ones(2, 2), "job": torch.tensor([8, 1])}
     joined = network.train().join(inputs)
     heard: list[str] = []

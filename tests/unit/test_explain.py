@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from one_target import outputs_of
 from scipy.stats import spearmanr
 
 from luban.core.tensors import InputSpec, TensorKind
@@ -215,7 +216,7 @@ def test_vectors_of_categories_join_in_their_place() -> None:
         InputSpec(name="x", kind=TensorKind.DENSE, size=2),
         InputSpec(name="shape", kind=TensorKind.IDS, size=4),
     ]
-    network = Network(networks.specify(NetworkConfig.model_validate({"hidden": []}), specs, 2)).eval()
+    network = Network(networks.specify(NetworkConfig.model_validate({"hidden": []}), specs, outputs_of(2))).eval()
     inputs: Any = {"colour": torch.tensor([3, 1]), "x": torch.randn(2, 2), "shape": torch.tensor([2, 3])}
     vectors = {vector_name(name): network.encoder(name)(value) for name, value in inputs.items()}
     assert torch.equal(network.join(vectors), network.join(inputs))

@@ -12,7 +12,8 @@ from tokenizers import Tokenizer
 from luban.core.errors import ArtifactError, CheckpointError, ConfigError
 from luban.features.base import ColumnProfile, FitContext
 from luban.features.text import feature as text
-from luban.features.text.feature import TextConfig, TextFeature, tokenizer
+from luban.features.text import tokenizer
+from luban.features.text.feature import TextConfig, TextFeature
 from luban.features.text.tokenizer import Method
 
 WORDS = ["card", "money", "Transfer", "late", "please", "why", "the", "is", "my", "not"]

@@ -116,7 +116,7 @@ def test_one_that_was_never_started_has_no_threads() -> None:
 
 def dataset(values: Any) -> Dataset:
     rows = np.arange(len(values))
-    return Dataset({"x": EncodedColumn(TensorKind.GRID, values)}, None, rows, rows, {})
+    return Dataset({"x": EncodedColumn(TensorKind.GRID, values)}, {}, rows, rows, {})
 
 
 def test_workers_are_chosen_for_the_device_and_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

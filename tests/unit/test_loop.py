@@ -127,7 +127,7 @@ def test_more_than_one_bad_batch_cuts_the_learning_rate_from_the_start_of_the_ep
 def test_a_loss_that_stays_astray_stops_loudly_after_a_few_tries() -> None:
     under_test = small_loop()
     with torch.no_grad():
-        under_test.network.head.weight.fill_(math.inf)
+        under_test.network.heads[0].linear.weight.fill_(math.inf)
     with pytest.raises(TrainingError, match="epoch 1, step 1: expected a finite loss .* after 4 returns to a checkp"):
         list(under_test.run())
 

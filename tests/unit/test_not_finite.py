@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from torch import Tensor
 
 from luban.core.errors import DataError
+from luban.core.tensors import Columns, only
 from luban.data.table import Table
 from luban.explain.explain import explain_table
 from luban.features.base import FitContext
@@ -36,13 +36,14 @@ class Spoiled(Network):
 
     rows: tuple[int, ...] = ()
 
-    def forward(self, inputs: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
-        logits = super().forward(inputs).clone()  # type: ignore[arg-type]
-        asked = inputs["x"][:, 0].round().int().tolist()
+    def forward(self, inputs: Columns) -> Columns:
+        outputs = super().forward(inputs)
+        logits = only(outputs).clone()
+        asked = only({"x": inputs["x"]})[:, 0].round().int().tolist()
         for place, row in enumerate(asked):
             if row in self.rows:
                 logits[place] = torch.inf if row == self.rows[-1] else torch.nan
-        return logits
+        return dict.fromkeys(outputs, logits)
 
 
 def table() -> Table:
@@ -54,7 +55,7 @@ def predictor_of(task: type[Task], rows: tuple[int, ...]) -> Predictor:
     feature = NumberFeature.fit("x", ("x",), table().frame, config, FitContext())
     fitted = task.fit(pl.Series("target", TARGETS[task.name]))
     schema = Schema((feature,), {}, "target")
-    spec = specify(NetworkConfig(hidden=(4,)), schema.specs(), fitted.output_dim)
+    spec = specify(NetworkConfig(hidden=(4,)), schema.specs(), fitted.heads())
     network = Spoiled(spec)
     network.rows = rows
     return Predictor(schema, fitted, spec, network, torch.device("cpu"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from one_target import outputs_of
 from torch import nn
 
 from luban.core.errors import ConfigError
@@ -158,7 +159,7 @@ def test_groups_by_learning_rate_and_decay() -> None:
 
 def text_network(**settings: object) -> Network:
     config = NetworkConfig.model_validate({"tokens": {"width": 8, "heads": 2, **settings}, "hidden": []})
-    return Network(networks.specify(config, [InputSpec("text", TensorKind.TOKENS, 20, max_length=8)], 2))
+    return Network(networks.specify(config, [InputSpec("text", TensorKind.TOKENS, 20, max_length=8)], outputs_of(2)))
 
 
 def transformer() -> Network:
@@ -176,7 +177,7 @@ def test_layer_decay_lowers_the_rate_layer_by_layer() -> None:
     rates = {names[p]: group["peak"] for group in optimizer.param_groups for p in group["params"]}
     assert set(rates) == set(names.values())
     prefix = "encoders.0.backbone."
-    assert rates["head.weight"] == rates[f"{prefix}norm.weight"] == 1e-3
+    assert rates["heads.0.linear.weight"] == rates[f"{prefix}norm.weight"] == 1e-3
     assert [rates[f"{prefix}layers.{i}.ffn.up.bias"] for i in range(3)] == [1.25e-4, 2.5e-4, 5e-4]
     assert rates[f"{prefix}embeddings.tokens.weight"] == rates[f"{prefix}embeddings.positions.weight"] == 6.25e-5
 
@@ -204,13 +205,14 @@ def test_muon_takes_the_hidden_matrices_and_adamw_the_rest() -> None:
         f"{i}.{part}.weight" for i in range(3) for part in ("attention.qkv", "attention.out", "ffn.up", "ffn.down")
     }
     rest = {names[p] for group in adamw.param_groups for p in group["params"]}
-    assert {"head.weight", "encoders.0.backbone.embeddings.tokens.weight"} <= rest
+    assert {"heads.0.linear.weight", "encoders.0.backbone.embeddings.tokens.weight"} <= rest
     assert len(rest) + len(matrices) == len(names)
     assert {group["momentum"] for group in muon.param_groups} == {0.95}
 
 
 def test_muon_is_refused_where_nothing_is_for_it() -> None:
-    network = nn.ModuleDict({"kernel": nn.Conv2d(1, 2, 3), "embedding": nn.Embedding(3, 2), "head": nn.Linear(2, 2)})
+    heads = nn.ModuleList([nn.Linear(2, 2)])
+    network = nn.ModuleDict({"kernel": nn.Conv2d(1, 2, 3), "embedding": nn.Embedding(3, 2), "heads": heads})
     with pytest.raises(ConfigError, match="train.optim.optimizer: expected a network with weight matrices between"):
         build_optimizer(network, completed(optimizer="muon"))
 
@@ -239,7 +241,7 @@ def test_momentum_is_used_or_refused(name: str) -> None:
 )
 def test_the_recipe_suits_the_optimizer(name: str, rate: float, decay: float, momentum: float | None) -> None:
     config = NetworkConfig.model_validate({"tokens": {"architecture": "transformer"}, "hidden": []})
-    spec = networks.specify(config, [InputSpec("text", TensorKind.TOKENS, 20, max_length=8)], 2)
+    spec = networks.specify(config, [InputSpec("text", TensorKind.TOKENS, 20, max_length=8)], outputs_of(2))
     found = recipe.complete(TrainConfig.model_validate({"optim": {"optimizer": name}}), spec, 1000, None).optim
     assert found.learning_rate == pytest.approx(rate)
     assert found.weight_decay == pytest.approx(decay)
@@ -280,7 +282,7 @@ def test_the_projection_of_frames_is_decayed_and_orthogonalised_as_other_matrice
     config = NetworkConfig.model_validate(
         {"frames": {"architecture": architecture, "dim": 8, "hidden": 4}, "hidden": []}
     )
-    network = Network(networks.specify(config, [InputSpec("clip", TensorKind.FRAMES, 5, max_length=8)], 2))
+    network = Network(networks.specify(config, [InputSpec("clip", TensorKind.FRAMES, 5, max_length=8)], outputs_of(2)))
     projection = "encoders.0.embedding.weight"
     assert projection in decayed_names(network)
     optimizers = build_optimizer(network, OptimConfig(optimizer="muon", learning_rate=0.01)).optimizers

@@ -137,5 +137,5 @@ def test_scores_threshold_and_weights_are_about_the_positive_class(positive: str
 
     config = LossConfig(class_weights={"fraud": 3.0})
     logits = torch.from_numpy(probability)[:, None]
-    plain, weighted = (task.loss(logits, torch.from_numpy(targets), c) for c in (LossConfig(), config))
+    plain, weighted = (task.configured(c).row_loss(logits, torch.from_numpy(targets)) for c in (LossConfig(), config))
     np.testing.assert_allclose((weighted / plain).numpy(), np.where(cells == "fraud", 3.0, 1.0), rtol=1e-6)

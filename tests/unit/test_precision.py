@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from one_target import outputs_of
 from small_loop import TOKENS, small_loop
 
 from luban.core import runtime
@@ -76,7 +77,9 @@ def test_the_update_is_part_of_a_measured_step_of_a_small_network(
     if not is_small:
         monkeypatch.setattr(fit, "UPDATED_PARAMETERS", 10)
     spec = specify(
-        NetworkConfig.model_validate({"tokens": TOKENS, "hidden": []}), [InputSpec("text", TensorKind.TOKENS, 100)], 1
+        NetworkConfig.model_validate({"tokens": TOKENS, "hidden": []}),
+        [InputSpec("text", TensorKind.TOKENS, 100)],
+        outputs_of(1),
     )
     rows = np.arange(8)
     job = Job(loop.network, spec, loop.task, loop.train, loop.validation, loop.config, 0, CPU, tmp_path, rows)

@@ -17,10 +17,9 @@ from torch import Tensor, nn
 
 from luban.core.errors import TrainingError
 from luban.core.events import Event
-from luban.core.tensors import EncodedColumn, Ragged, TensorKind
+from luban.core.tensors import Columns, EncodedColumn, Ragged, TensorKind, only
 from luban.models.attention import Packing, attention
 from luban.models.network import Network, NetworkSpec
-from luban.tasks.base import LossConfig
 from luban.tasks.classification import Binary
 from luban.training.preflight import independence, learnability
 from luban.training.preflight.gradients import GRADIENTS
@@ -109,14 +108,14 @@ class HugeHead(Network):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__(spec)
         with torch.no_grad():
-            self.head.weight.mul_(1e4)
+            self.heads[0].linear.weight.mul_(1e4)
 
 
 class ForgetfulBinary(Binary):
     """Leaves the targets out of the loss."""
 
-    def loss(self, logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
-        losses = super().loss(logits, targets, config)
+    def row_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        losses = super().row_loss(logits, targets)
         return losses if not logits.any() else losses * 1e-3
 
 
@@ -139,7 +138,7 @@ def test_a_loss_before_training_far_below_chance_fails_but_for_a_fitted_head() -
 def test_a_loss_that_is_not_finite_fails() -> None:
     tried = trial()
     with torch.no_grad():
-        tried.network.head.weight[0, 0] = math.nan
+        tried.network.heads[0].linear.weight[0, 0] = math.nan
     with pytest.raises(
         TrainingError, match="expected a finite loss, found nan .and 1 more check failed.. Look for extreme numbers"
     ):
@@ -233,14 +232,15 @@ def test_frozen_parts_need_no_gradient_and_are_not_copied() -> None:
     assert statuses(preflight(tried)) == {}
     frozen = next(tried.network.encoder("city").parameters())
     assert next(tried.copy().network.encoder("city").parameters()) is frozen
-    assert tried.copy().network.head.weight is not tried.network.head.weight
+    assert tried.copy().network.heads[0].linear.weight is not tried.network.heads[0].linear.weight
 
 
 class Squashed(Network):
     """Cannot leave the neighbourhood of an even guess."""
 
-    def forward(self, inputs: Inputs) -> Tensor:
-        return 0.01 * torch.tanh(super().forward(inputs))
+    def forward(self, inputs: Columns) -> Columns:
+        outputs = super().forward(inputs)
+        return dict.fromkeys(outputs, 0.01 * torch.tanh(only(outputs)))
 
 
 def test_a_network_that_cannot_learn_a_few_rows_fails() -> None:
@@ -355,7 +355,7 @@ def test_a_small_batch_is_short_of_several_lengths_and_targets_and_holds_no_row_
     assert len(set(small.tolist())) == 8
     assert lengths.max() > lengths.min()
     assert lengths.mean() < tried.train.lengths.mean()
-    assert set(tried.targets(tried.small).tolist()) == {0, 1}
+    assert set(only(tried.targets(tried.small).targets).tolist()) == {0, 1}
     doubled = {name: column.take(np.arange(96) // 2) for name, column in tried.train.inputs.items()}
     packed = doubled["text"]
     assert isinstance(packed, Ragged)

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from one_target import outputs_of, targets_of
 from small_loop import without_key_biases
 from torch import Tensor
 
-from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
+from luban.core.tensors import EncodedColumn, InputSpec, TensorKind, only
 from luban.features.dataset import Dataset
 from luban.models import network as networks
 from luban.models.choice import NetworkConfig
@@ -37,14 +38,26 @@ def text_rows(most: int) -> Dataset:
     draw.shuffle(ids)
     targets = (ids[offsets[:-1]] % 2).astype(np.int64)
     positions = np.arange(ROWS, dtype=np.int64)
-    return Dataset({"text": EncodedColumn(TensorKind.TOKENS, ids, offsets)}, targets, positions, positions, {})
+    return Dataset(
+        {"text": EncodedColumn(TensorKind.TOKENS, ids, offsets)},
+        targets_of(targets),
+        positions,
+        positions,
+        {},
+    )
 
 
 def small_network(vocabulary: int = VOCABULARY) -> Network:
     tokens = {"architecture": "transformer", "layers": 2, "width": 16, "heads": 2, "dropout": 0.0}
     config = NetworkConfig.model_validate({"tokens": tokens, "hidden": [], "dropout": 0.0})
     torch.manual_seed(0)
-    return Network(networks.specify(config, [InputSpec("text", TensorKind.TOKENS, vocabulary, max_length=16)], 1))
+    return Network(
+        networks.specify(
+            config,
+            [InputSpec("text", TensorKind.TOKENS, vocabulary, max_length=16)],
+            outputs_of(1),
+        )
+    )
 
 
 def table(network: Network) -> torch.nn.Module:
@@ -66,10 +79,9 @@ def take_steps(network: Network, optimizer: Combined, data: Dataset, first: int,
         rows = np.random.default_rng(step).choice(ROWS, 4, replace=False).astype(np.int64)
         for part in (rows[:2], rows[2:]):
             batch = data.batch(part)
-            assert batch.targets is not None
-            logits_B = network(batch.inputs)[:, 0]
+            logits_B = only(network(batch.inputs))[:, 0]
             loss = torch.nn.functional.binary_cross_entropy_with_logits(
-                logits_B, batch.targets.float(), reduction="sum"
+                logits_B, only(batch.targets).float(), reduction="sum"
             )
             (loss / len(rows)).backward()
         clip_grad_norm(network.parameters(), 1.0)

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from one_target import targets_of
 
 from luban.core.tensors import Batch, EncodedColumn, Ragged, TensorKind
 from luban.data.table import Table
@@ -40,7 +41,7 @@ def data() -> Dataset:
     assert list(inputs) == [feature.name for feature in fitted.features]
     for feature in fitted.features:
         np.testing.assert_array_equal(inputs[feature.name].values, feature.encode(FRAME).column.values)
-    return Dataset.of(fitted, inputs, np.arange(ROWS))
+    return Dataset.of(fitted, inputs, targets_of(np.arange(ROWS)))
 
 
 def alone(data: Dataset) -> Dataset:

@@ -152,12 +152,12 @@ def test_cross_entropy_is_torchs() -> None:
     task = Multiclass.fit(pl.Series("y", ["a"] * 6 + ["b"] * 3 + ["c"]))
     logits, targets = torch.randn(8, 3), torch.tensor([0, 1, 2, 0, 1, 2, 0, 0])
     torch.testing.assert_close(
-        task.loss(logits, targets, LossConfig()), F.cross_entropy(logits, targets, reduction="none")
+        task.configured(LossConfig()).row_loss(logits, targets), F.cross_entropy(logits, targets, reduction="none")
     )
     config = LossConfig(label_smoothing=0.1, class_weights="balanced")
     weights = torch.tensor([10 / 18, 10 / 9, 10 / 3])
     expected = F.cross_entropy(logits, targets, weight=weights, label_smoothing=0.1, reduction="none")
-    torch.testing.assert_close(task.loss(logits, targets, config), expected)
+    torch.testing.assert_close(task.configured(config).row_loss(logits, targets), expected)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -180,10 +180,10 @@ def test_binary_cross_entropy_is_torchs(class_weights: Any, weights: list[float]
         weight=torch.tensor(weights)[targets],
         reduction="none",
     )
-    losses = task.loss(logits, targets, config)
+    losses = task.configured(config).row_loss(logits, targets)
     assert losses.shape == (8,)
     torch.testing.assert_close(losses, expected)
-    torch.testing.assert_close(task.loss(logits[:1], targets[:1], config), expected[:1])
+    torch.testing.assert_close(task.configured(config).row_loss(logits[:1], targets[:1]), expected[:1])
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -193,7 +193,9 @@ def test_one_logit_is_the_difference_of_two(smoothing: float) -> None:
     logits, targets = torch.tensor([[-3.0], [-0.5], [0.0], [40.0], [-40.0]]), torch.tensor([0, 1, 1, 1, 0])
     both = torch.cat([torch.zeros_like(logits), logits], dim=1)
     expected = F.cross_entropy(both, targets, label_smoothing=smoothing, reduction="none")
-    torch.testing.assert_close(task.loss(logits, targets, LossConfig(label_smoothing=smoothing)), expected)
+    torch.testing.assert_close(
+        task.configured(LossConfig(label_smoothing=smoothing)).row_loss(logits, targets), expected
+    )
     torch.testing.assert_close(task.outputs(logits), both.softmax(dim=1), rtol=1e-5, atol=0)
 
 
@@ -202,7 +204,7 @@ def test_balanced_weights_give_every_class_the_same_say() -> None:
     task = Binary.fit(target)
     encoded, _ = task.encode(target)
     targets = torch.from_numpy(encoded)
-    losses = task.loss(torch.zeros(100, 1), targets, LossConfig(class_weights="balanced"))
+    losses = task.configured(LossConfig(class_weights="balanced")).row_loss(torch.zeros(100, 1), targets)
     assert losses[:90].sum().item() == pytest.approx(losses[90:].sum().item())
     assert losses.mean().item() == pytest.approx(math.log(2))
 
@@ -218,12 +220,12 @@ def test_class_weights_that_mean_nothing_are_refused(task: Any, weights: Any, me
     fitted = task.fit(pl.Series("y", ["a", "b", "b"]))
     targets = torch.zeros(3, dtype=torch.int64) if task is Binary else torch.zeros(3, 2)
     with pytest.raises(ConfigError, match=message):
-        fitted.loss(torch.zeros(3, fitted.output_dim), targets, LossConfig(class_weights=weights))
+        fitted.configured(LossConfig(class_weights=weights)).row_loss(torch.zeros(3, fitted.output_dim), targets)
 
 
 def test_weights_by_label_leave_the_others_at_one() -> None:
     task = Binary.fit(pl.Series("y", ["a", "b"]))
-    losses = task.loss(torch.zeros(2, 1), torch.tensor([0, 1]), LossConfig(class_weights={"b": 3.0}))
+    losses = task.configured(LossConfig(class_weights={"b": 3.0})).row_loss(torch.zeros(2, 1), torch.tensor([0, 1]))
     torch.testing.assert_close(losses, math.log(2) * torch.tensor([1.0, 3.0]))
 
 
@@ -232,11 +234,11 @@ def test_settings_of_another_task_are_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"train.loss.loss: expected no such setting for the task binary, found 'mae'"
     ):
-        binary.loss(torch.zeros(1, 1), torch.tensor([0]), LossConfig(loss="mae"))
+        binary.configured(LossConfig(loss="mae")).row_loss(torch.zeros(1, 1), torch.tensor([0]))
     with pytest.raises(
         ConfigError, match=r"train.loss.label_smoothing: expected no such setting for the task regression"
     ):
-        regression.loss(torch.zeros(1, 1), torch.zeros(1), LossConfig(label_smoothing=0.1))
+        regression.configured(LossConfig(label_smoothing=0.1)).row_loss(torch.zeros(1, 1), torch.zeros(1))
     with pytest.raises(ValidationError):
         LossConfig(label_smoothing=1.0)
 
@@ -273,7 +275,7 @@ def test_multi_label_loss_is_torchs() -> None:
     expected = F.binary_cross_entropy_with_logits(
         logits, targets * 0.8 + 0.1, pos_weight=torch.tensor([1 / 3, 1.0, 3.0]), reduction="none"
     )
-    torch.testing.assert_close(task.loss(logits, targets, config), expected.mean(1))
+    torch.testing.assert_close(task.configured(config).row_loss(logits, targets), expected.mean(1))
 
 
 def test_many_labels_get_one_probability_column() -> None:
@@ -313,7 +315,7 @@ def test_regression_losses_are_torchs_on_the_standardised_scale(name: Any) -> No
     functions: dict[str, Any] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
     standardised = ((targets - task.mean) / task.std).float()
     expected = functions[name or "mse"](logits[:, 0], standardised, reduction="none")
-    torch.testing.assert_close(task.loss(logits, targets, LossConfig(loss=name)), expected)
+    torch.testing.assert_close(task.configured(LossConfig(loss=name)).row_loss(logits, targets), expected)
 
 
 @settings(max_examples=30, deadline=None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import torch
+from one_target import outputs_of, targets_of
 
 from luban.core.runtime import seeded
-from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
+from luban.core.tensors import EncodedColumn, InputSpec, TensorKind, only
 from luban.features.base import FitContext
 from luban.features.category import CategoryConfig, CategoryFeature
 from luban.features.dataset import Dataset
@@ -62,9 +63,15 @@ def answers(seed: int, unknown: tuple[float, float]) -> np.ndarray:
     rows = 256
     ids = np.tile([2, 3], rows // 2).astype(np.int32)
     positions = np.arange(rows, dtype=np.int64)
-    data = Dataset({"c": EncodedColumn(TensorKind.IDS, ids)}, (ids - 2).astype(np.int64), positions, positions, {})
+    data = Dataset(
+        {"c": EncodedColumn(TensorKind.IDS, ids)},
+        targets_of((ids - 2).astype(np.int64)),
+        positions,
+        positions,
+        {},
+    )
     config = NetworkConfig.model_validate({"hidden": [8], "dropout": 0.0})
-    spec = networks.specify(config, [InputSpec("c", TensorKind.IDS, 4, unknown=unknown)], 1)
+    spec = networks.specify(config, [InputSpec("c", TensorKind.IDS, 4, unknown=unknown)], outputs_of(1))
     with seeded(seed, "initialisation"):
         network = Network(spec)
     train = recipe.complete(
@@ -76,7 +83,7 @@ def answers(seed: int, unknown: tuple[float, float]) -> np.ndarray:
     for _ in loop.run():
         pass
     with torch.no_grad():
-        return network.eval()({"c": torch.arange(4)}).sigmoid()[:, 0].numpy()
+        return only(network.eval()({"c": torch.arange(4)})).sigmoid()[:, 0].numpy()
 
 
 def test_what_is_said_of_them_is_learned_and_hardly_depends_on_the_seed() -> None:

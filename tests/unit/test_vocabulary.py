@@ -21,10 +21,10 @@ def test_used_ids_are_found_part_by_part(size: int, monkeypatch: pytest.MonkeyPa
         "single": EncodedColumn(TensorKind.TOKENS, ids, offsets),
         "pair": EncodedColumn(TensorKind.TOKENS, np.stack([ids, 100 + ids], axis=1), offsets),
     }
-    data = Dataset(inputs, None, rows, rows, {})
+    data = Dataset(inputs, {}, rows, rows, {})
     other = Dataset(
         {name: EncodedColumn(TensorKind.TOKENS, ids[:1] + 4, offsets[:2]) for name in ("single",)},
-        None,
+        {},
         rows[:1],
         rows[:1],
         {},

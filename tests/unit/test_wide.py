@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from one_target import targets_of
 
 from luban.config import RunConfig
 from luban.core.errors import DataError
@@ -120,12 +121,12 @@ def trained(table: Table) -> tuple[Predictor, Dataset, Task]:
     columns = fitted(table)
     task = Binary.fit(table.frame["y"])
     config, _ = complete(RunConfig().model, {spec.kind for spec in columns.specs()}, chinese=False)
-    spec = networks.specify(config, columns.specs(), task.output_dim)
+    spec = networks.specify(config, columns.specs(), task.heads())
     torch.manual_seed(0)
     predictor = Predictor(columns, task, spec, Network(spec), torch.device("cpu"))
     inputs, _ = cache.encode(columns, table, None, None)
     targets, _ = task.encode(table.frame["y"])
-    return predictor, Dataset.of(columns, inputs, targets), task
+    return predictor, Dataset.of(columns, inputs, targets_of(targets)), task
 
 
 def test_of_many_columns_some_are_measured_and_no_row_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:

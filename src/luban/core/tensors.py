@@ -1,4 +1,4 @@
-"""The tensors that features hand to models.
+"""The tensors that features hand to models, and models to tasks.
 
 Legend of shape suffixes, used all over the project:
 B rows of a batch · N packed tokens of a batch · T time · D width · H heads · K width of a head · V vocabulary
@@ -26,6 +26,15 @@ class TensorKind(StrEnum):
     TOKENS = "tokens"  # Ragged (N,) or (N, 2) int: text
     FRAMES = "frames"  # Ragged (N, D) float: time series, log-mel audio
     GRID = "grid"  # (B, C, H, W): images, spectrograms
+
+
+class OutputKind(StrEnum):
+    """What a task binds to; which network computes it is another question."""
+
+    ROW = "row"  # (B, D) from the joined inputs: classes, numbers, horizons of a forecast
+    VECTOR = "vector"  # (B, D) of one input: matching, retrieval
+    PLACE = "place"  # a vector for each token, frame or cell of one input: tags, language models, boxes
+    DECODED = "decoded"  # tokens of a decoder that attends to places: translation, captions
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,21 @@ class InputSpec:
     unknown: tuple[float, float] = (0.0, 0.0)
 
 
+# By name: the inputs, targets or outputs of some rows, each rows first.
+Columns = dict[str, Tensor | Ragged]
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """What a network computes for a task. name: among its outputs. size: D of each vector. of: the input that VECTOR,
+    PLACE and DECODED belong to."""
+
+    name: str
+    kind: OutputKind
+    size: int
+    of: str = ""
+
+
 @dataclass(frozen=True)
 class EncodedColumn:
     """One encoded input of all rows, in memory or memory-mapped.
@@ -118,19 +142,35 @@ class EncodedColumn:
         return cls(parts[0].kind, values, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
 
 
+def only(outputs: Tensor | Columns) -> Tensor:
+    """Return the one output, rows first, of a network that has no other."""
+    if isinstance(outputs, Tensor):
+        return outputs
+    (found,) = outputs.values()
+    assert isinstance(found, Tensor), "the output is packed"
+    return found
+
+
 @dataclass(frozen=True)
 class Batch:
     """Some rows of a data set, ready for a network.
 
-    inputs: by input name. targets: whatever the task encodes, rows first, or None. rows: (B,) positions in the table.
+    inputs, targets: by name; no targets where they are not known. rows: (B,) positions in the table.
     """
 
-    inputs: dict[str, Tensor | Ragged]
-    targets: Tensor | None
+    inputs: Columns
+    targets: Columns
     rows: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batch is."""
+        for value in (*self.targets.values(), *self.inputs.values()):
+            return value.values.device if isinstance(value, Ragged) else value.device
+        return torch.device("cpu")
 
     @property
     def num_tokens(self) -> int:
@@ -140,7 +180,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Copy the batch to a device, in one transfer what stands in one block of memory."""
-        targets = None if self.targets is None else self.targets.to(device)
+        targets = {name: value.to(device) for name, value in self.targets.items()}
         blocks: dict[int, Tensor] = {}
         inputs = {
             name: value.to(device) if isinstance(value, Ragged) else _moved(value, device, blocks)

@@ -69,11 +69,11 @@ def fit_temperature(task: Task, logits: Tensor, targets: Array) -> float:
     """
     if not answer_of(task).has_probabilities or len(targets) < MIN_ROWS:
         return 1.0
-    values, truth = logits.double(), torch.from_numpy(targets)
+    values, truth, plain = logits.double(), torch.from_numpy(targets), task.configured(LossConfig())
 
     def loss_and_slope(log_temperature: npt.NDArray[np.float64]) -> tuple[float, float]:
         parameter = torch.tensor(float(log_temperature.item()), dtype=torch.float64, requires_grad=True)
-        loss = task.loss(values / parameter.exp(), truth, LossConfig()).mean()
+        loss = plain.row_loss(values / parameter.exp(), truth).mean()
         (slope,) = torch.autograd.grad(loss, parameter)
         return float(loss.detach()), float(slope)
 

@@ -208,6 +208,6 @@ def _predict_changed(predictor: Predictor, table: Table) -> Callable[[Table, str
     def predict(changed: Table, column: str) -> Floats:
         own = replace(schema, features=tuple(item for item in schema.features if column in item.columns))
         inputs, _ = cache.encode(own, changed, None, None)
-        return predictor.outputs(Dataset.of(schema, {**clean, **inputs}, None))
+        return predictor.outputs(Dataset.of(schema, {**clean, **inputs}, {}))
 
     return predict

@@ -13,7 +13,7 @@ from luban.core.tensors import TensorKind
 from luban.data.table import Table
 from luban.features.dataset import Dataset
 from luban.features.plain import Images
-from luban.tasks.base import Array
+from luban.tasks.base import Array, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,17 +23,18 @@ class Rows:
     source: Table
     positions: npt.NDArray[np.int64]
     dataset: Dataset
+    task: Task
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def take(self, chosen: npt.NDArray[np.int64]) -> Self:
         """Keep the rows at the given places among these; nothing is copied."""
-        return type(self)(self.source, self.positions[chosen], self.dataset.select(chosen))
+        return type(self)(self.source, self.positions[chosen], self.dataset.select(chosen), self.task)
 
     @property
     def targets(self) -> Array:
-        return self.dataset.targets_array()
+        return self.task.truth(self.dataset)
 
     @cached_property
     def table(self) -> Table:

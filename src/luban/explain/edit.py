@@ -87,7 +87,7 @@ def _other_cells(question: Question, cells: pl.DataFrame, reference: Table, effo
             variants = variants.with_columns(pl.Series(name, changed, dtype=row.schema[name]))
         table = Table(variants, reference.name, reference.folder, np.arange(len(variants)))
         inputs, _ = cache.encode(schema, table, None, None)
-        outputs = question.predictor.outputs(Dataset.of(schema, inputs, None))
+        outputs = question.predictor.outputs(Dataset.of(schema, inputs, {}))
         best = int(outputs[:, question.answer.position].argmin())
         name, own = tried[best][0], row.item(0, tried[best][0])
         answers = question.predictor.task.decode(outputs).to_series()

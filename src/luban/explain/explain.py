@@ -58,7 +58,7 @@ def explain_table(
     deciding = {item.name: item for item in predictor.task.metrics}[metric or predictor.task.metrics[0].name]
     inputs, bad = cache.encode(predictor.schema.suited(table), table.take(np.array(positions)), None, None)
     _check_readable(table, positions, bad)
-    dataset = Dataset.of(predictor.schema, inputs, None)
+    dataset = Dataset.of(predictor.schema, inputs, {})
     near: list[tuple[Neighbour, ...]] = [()] * len(positions)
     if source is not None and neighbours:
         near = nearest_rows(predictor, dataset, source, neighbours, seed)
@@ -131,7 +131,7 @@ def _importance(predictor: Predictor, table: Table, metric: Metric, seed: int) -
     _, unreadable = task.encode(table.frame[task.target])
     rows = drawn(np.setdiff1d(np.arange(len(table)), np.fromiter(unreadable, np.int64)), seed)
     inputs, bad = cache.encode(predictor.schema.suited(table), table.take(rows), None, None)
-    targets, _ = task.encode(table.frame[task.target][rows])
+    targets, _ = task.encode_targets(table.frame[rows])
     kept = np.setdiff1d(np.arange(len(rows)), np.fromiter(bad, np.int64))
     if len(kept) < 2:
         return ()

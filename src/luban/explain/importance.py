@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from luban.core.tensors import only
 from luban.data.draw import sample_rows
 from luban.evaluation.bootstrap import weights_of_resamples
 from luban.evaluation.intervals import Score
@@ -54,7 +55,7 @@ def permutation_importance(
     Each input is encoded once: changing the places of its cells is changing the places of its vectors.
     """
     draw = np.random.default_rng(seed)
-    network, targets = predictor.network, dataset.targets_array()
+    network, targets = predictor.network, predictor.task.truth(dataset)
     joined_BD = predictor.vectors(dataset)
     names = sorted(network.names, key=lambda name: isinstance(network.encoder(name), CategoryEmbedding))
     ends = np.cumsum([network.encoder(name).output_dim for name in names]).tolist()
@@ -62,7 +63,7 @@ def permutation_importance(
 
     def outputs(joined: Tensor) -> Floats:
         with torch.inference_mode():
-            logits = network.from_joined(joined.to(predictor.device)).float().cpu()
+            logits = only(network.from_joined(joined.to(predictor.device))).float().cpu()
             found: Floats = predictor.task.outputs(logits / predictor.temperature).numpy()
         return found
 
@@ -91,6 +92,6 @@ def _changes(network: Network, joined_BD: Tensor) -> Tensor:
     """Return (D,) how much the logits change along each component of the joined vector, to first order."""
     leaf = joined_BD.detach().clone().requires_grad_()
     with torch.enable_grad():
-        logits = network.from_joined(leaf).float()
+        logits = only(network.from_joined(leaf)).float()
         slopes = torch.autograd.grad((logits - logits.mean(dim=0)).square().sum(), leaf)[0]
     return (slopes.abs().mean(dim=0) * joined_BD.std(dim=0, correction=0)).cpu()

@@ -36,7 +36,7 @@ def nearest_rows(
     """Return the nearest rows of a source for each row of a data set."""
     source = source.take(sample_rows(len(source), MAX_ROWS, np.random.default_rng(seed)))
     inputs, _ = cache.encode(predictor.schema, source, None, None)
-    theirs = predictor.vectors(Dataset.of(predictor.schema, inputs, None)).numpy()
+    theirs = predictor.vectors(Dataset.of(predictor.schema, inputs, {})).numpy()
     search = NearestNeighbors(n_neighbors=min(count, len(source)), metric="cosine").fit(theirs)
     distances, places = search.kneighbors(predictor.vectors(dataset).numpy())
     names = [*predictor.schema.columns, predictor.task.target]

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from luban.core.runtime import autocast
-from luban.core.tensors import Ragged
+from luban.core.tensors import Ragged, only
 from luban.explain.answers import Answer, explained
 from luban.explain.attributions import ATTRIBUTIONS
 from luban.explain.view import Inputs, Part, RowInput, View
@@ -66,7 +66,7 @@ class Question:
         for view, point in zip(self.views, points, strict=True):
             inputs |= view.lift(point)
         with autocast(self.predictor.device, self.predictor.dtype):
-            logits = self.predictor.network(inputs)
+            logits = only(self.predictor.network(inputs))
         return self._score(calibrated(self.predictor, logits))
 
     def masked(self, keep: Tensor) -> Inputs:

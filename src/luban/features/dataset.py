@@ -9,10 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
-from luban.core.tensors import Batch, EncodedColumn, Ragged
+from luban.core.tensors import Batch, Columns, EncodedColumn, Ragged
 from luban.features.schema import Schema
 from luban.features.stacks import Stack, stacks_of
 
@@ -25,19 +24,21 @@ Prepare = Callable[[Tensor | Ragged], Tensor | Ragged]
 class Dataset:
     """Some rows of encoded columns.
 
-    inputs: the columns of all rows, by input name. targets: (len(self), ...), of these rows alone, or None.
-    rows: (len(self),) positions in the table. index: (len(self),) positions in the columns. prepare: what turns stored
-    rows into what the network takes, by input name; other inputs are taken as they are stored.
+    inputs, targets: the columns of all rows, by name; no targets where they are not known. rows: (len(self),) positions
+    in the table. index: (len(self),) positions in the columns. prepare: what turns stored rows into what the network
+    takes, by input name; other inputs are taken as they are stored. units: (len(self),) the independent unit that each
+    row belongs to, as a document or a series; None where each row is one of its own.
     """
 
     inputs: dict[str, EncodedColumn]
-    targets: Array | None
+    targets: dict[str, EncodedColumn]
     rows: Positions
     index: Positions
     prepare: Mapping[str, Prepare]
+    units: Positions | None = None
 
     @classmethod
-    def of(cls, schema: Schema, inputs: dict[str, EncodedColumn], targets: Array | None) -> Self:
+    def of(cls, schema: Schema, inputs: dict[str, EncodedColumn], targets: dict[str, EncodedColumn]) -> Self:
         """Take all rows of the columns that a schema made."""
         rows = np.arange(len(next(iter(inputs.values()))), dtype=np.int64)
         prepare = {feature.name: feature.prepare for feature in schema.features}
@@ -55,8 +56,8 @@ class Dataset:
 
     def select(self, positions: npt.NDArray[np.integer[Any]]) -> Self:
         """Keep the rows at the given positions of this data set, in the given order; columns are not copied."""
-        targets = None if self.targets is None else self.targets[positions]
-        return replace(self, targets=targets, rows=self.rows[positions], index=self.index[positions])
+        units = None if self.units is None else self.units[positions]
+        return replace(self, rows=self.rows[positions], index=self.index[positions], units=units)
 
     @cached_property
     def _stacks(self) -> list[Stack]:
@@ -70,8 +71,12 @@ class Dataset:
             name: self._prepared(name, stacked[name] if name in stacked else column.take(index))
             for name, column in self.inputs.items()
         }
-        targets = None if self.targets is None else torch.from_numpy(np.asarray(self.targets[positions]))
-        return Batch(inputs, targets, self.rows[positions])
+        return Batch(inputs, self.targets_of(positions), self.rows[positions])
+
+    def targets_of(self, positions: npt.NDArray[np.integer[Any]]) -> Columns:
+        """Copy the targets of the rows at the given positions out."""
+        index = self.index[positions]
+        return {name: column.take(index) for name, column in self.targets.items()}
 
     def source_rows(self, positions: npt.NDArray[np.integer[Any]], numbers: Positions | None) -> list[int]:
         """Return what the rows at the given positions are called in their source. numbers: of the table's rows, as
@@ -79,10 +84,13 @@ class Dataset:
         rows = self.rows[positions]
         return [int(row) for row in (rows if numbers is None else numbers[rows])]
 
-    def targets_array(self) -> Array:
-        """(rows, ...); for data sets that have targets."""
-        assert self.targets is not None, "the data set has no targets"
-        return self.targets
+    def target(self, name: str | None = None) -> Array:
+        """Return a target of all rows, (rows, ...); the only one if none is named."""
+        assert name is not None or len(self.targets) == 1, "the data set has no target, or several"
+        column = self.targets[name] if name is not None else next(iter(self.targets.values()))
+        assert column.offsets is None, "the target is packed"
+        found: Array = np.asarray(column.values)[self.index]
+        return found
 
     def _prepared(self, name: str, stored: Tensor | Ragged) -> Tensor | Ragged:
         return self.prepare[name](stored) if name in self.prepare else stored

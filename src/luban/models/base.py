@@ -19,11 +19,24 @@ class EncoderConfig(Settings):
 
 
 class Encoder(nn.Module):
-    """Turns one input into one vector a row: Tensor (B, ...) or Ragged (N, ...) -> (B, output_dim)."""
+    """Turns one input into a state for each of its places, and those into one vector a row.
+
+    output_dim: of the vectors (B, output_dim). places_dim: of the states, Ragged (N, places_dim) of tokens and frames
+    or (B, places_dim, H, W) of grids; an input without places has its vector (B, output_dim) as the only one.
+    """
 
     output_dim: int
+    places_dim: int
 
     def forward(self, inputs: Tensor | Ragged) -> Tensor:
+        return self.pool(self.places(inputs))
+
+    def places(self, inputs: Tensor | Ragged) -> Tensor | Ragged:
+        """Return the states of the places of an input, Tensor (B, ...) or Ragged (N, ...)."""
+        raise NotImplementedError
+
+    def pool(self, places: Tensor | Ragged) -> Tensor:
+        """Reduce the states of each row to one vector, (B, output_dim)."""
         raise NotImplementedError
 
     @property

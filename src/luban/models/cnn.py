@@ -6,6 +6,7 @@ Legend: B rows · C channels · H, W height and width · N packed tokens · T ti
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
@@ -103,13 +104,18 @@ class LeNet(Encoder):
                 action="Set a larger size for the images, or fewer channels or a smaller pool for the model",
             )
         self.dense = MLP(config.channels[-1] * height * width, (config.hidden,), config.activation, config.dropout)
-        self.output_dim = config.hidden
+        self.output_dim, self.places_dim = config.hidden, config.channels[-1]
         # The kernels are twice as fast in this order; grey images alone do not tell that it is meant.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, inputs: Tensor | Ragged) -> Tensor:
+    def places(self, inputs: Tensor | Ragged) -> Tensor:
         assert isinstance(inputs, Tensor)
-        out_BD: Tensor = self.dense(self.layers(inputs).flatten(1))
+        maps_BCHW: Tensor = self.layers(inputs)
+        return maps_BCHW
+
+    def pool(self, places: Tensor | Ragged) -> Tensor:
+        assert isinstance(places, Tensor)
+        out_BD: Tensor = self.dense(places.flatten(1))
         return out_BD
 
 
@@ -149,14 +155,18 @@ class ResNet(Encoder):
             layers.append(ConvNorm(width_in, width_out, pool=True))
             layers += [Residual(width_out) for _ in range(blocks)]
         self.layers = nn.Sequential(*layers)
-        self.output_dim = config.channels[-1]
+        self.output_dim = self.places_dim = config.channels[-1]
         # As in LeNet.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, inputs: Tensor | Ragged) -> Tensor:
+    def places(self, inputs: Tensor | Ragged) -> Tensor:
         assert isinstance(inputs, Tensor)
-        maps: Tensor = self.layers(inputs.contiguous(memory_format=torch.channels_last))
-        return maps.amax(dim=(2, 3))
+        maps_BCHW: Tensor = self.layers(inputs.contiguous(memory_format=torch.channels_last))
+        return maps_BCHW
+
+    def pool(self, places: Tensor | Ragged) -> Tensor:
+        assert isinstance(places, Tensor)
+        return places.amax(dim=(2, 3))
 
 
 class TextCNN(Encoder):
@@ -172,29 +182,50 @@ class TextCNN(Encoder):
         nn.init.normal_(self.embedding.weight, std=config.dim**-0.5)
         self.convolutions = nn.ModuleList(nn.Conv1d(config.dim, config.channels, width) for width in config.widths)
         self.dropout = Dropout(config.dropout)
-        self.output_dim = config.channels * len(config.widths)
+        self.output_dim = self.places_dim = config.channels * len(config.widths)
 
-    def forward(self, inputs: Tensor | Ragged) -> Tensor:
+    def forward(self, inputs: Tensor | Ragged) -> Tensor:  # as pool(places(inputs)), with no map of all filters
         assert isinstance(inputs, Ragged)
+        maxima = [map_BCT.amax(dim=2) for map_BCT in self.maps(inputs)] if len(inputs.values) else []
+        if not maxima:
+            return self.embedding.weight.new_zeros(len(inputs), self.output_dim)
+        out_BD: Tensor = self.dropout(torch.cat(maxima, dim=1))
+        return out_BD
+
+    def maps(self, inputs: Ragged) -> Iterator[Tensor]:
+        """Yield what the filters of each width find, (B, channels, T): at the token where their window begins."""
         values = inputs.values[:, 0] if inputs.values.ndim == 2 else inputs.values
         x_ND: Tensor = self.embedding(values)
         x_BDT = pad_sequence(list(torch.split(x_ND, inputs.lengths.tolist())), batch_first=True).transpose(1, 2)
-        lengths_B1 = inputs.lengths.to(x_BDT.device)[:, None]
-        padding_B1T = (torch.arange(x_BDT.shape[2], device=x_BDT.device) >= lengths_B1)[:, None]
-        if not x_BDT.shape[2]:
-            return x_ND.new_zeros(len(inputs), self.output_dim)
-        maxima = []
+        padding_B1T = ~_filled(inputs.lengths, x_BDT.shape[2]).to(x_BDT.device)[:, None]
         for convolution in self.convolutions:
             assert isinstance(convolution, nn.Conv1d)
             y_BCT = convolution(functional.pad(x_BDT, (0, convolution.kernel_size[0] - 1)))
             # 0 is the lowest value after the ReLU, hence also the maximum of a row that has no tokens.
-            maxima.append(functional.relu(y_BCT).masked_fill(padding_B1T, 0.0).amax(dim=2))
-        out_BD: Tensor = self.dropout(torch.cat(maxima, dim=1))
+            yield functional.relu(y_BCT).masked_fill(padding_B1T, 0.0)
+
+    def places(self, inputs: Tensor | Ragged) -> Ragged:
+        assert isinstance(inputs, Ragged)
+        if not len(inputs.values):
+            return Ragged(self.embedding.weight.new_zeros(0, self.places_dim), inputs.offsets)
+        maps_BTC = torch.cat(list(self.maps(inputs)), dim=1).transpose(1, 2)
+        return Ragged(maps_BTC[_filled(inputs.lengths, maps_BTC.shape[1]).to(maps_BTC.device)], inputs.offsets)
+
+    def pool(self, places: Tensor | Ragged) -> Tensor:
+        assert isinstance(places, Ragged)
+        rows = torch.split(places.values, places.lengths.tolist())
+        maxima = [row.amax(dim=0) if len(row) else row.sum(dim=0) for row in rows]
+        out_BD: Tensor = self.dropout(torch.stack(maxima))
         return out_BD
 
     @property
     def token_embedding(self) -> nn.Module:
         return self.embedding
+
+
+def _filled(lengths: Tensor, longest: int) -> Tensor:
+    """(B, T): whether a place of the grid of padded rows holds a token."""
+    return torch.arange(longest) < lengths[:, None]
 
 
 def build_lenet(config: LeNetConfig, spec: InputSpec) -> Encoder:

@@ -92,11 +92,15 @@ class Flatten(Encoder):
 
     def __init__(self, output_dim: int) -> None:
         super().__init__()
-        self.output_dim = output_dim
+        self.output_dim = self.places_dim = output_dim
 
-    def forward(self, inputs: Tensor | Ragged) -> Tensor:
+    def places(self, inputs: Tensor | Ragged) -> Tensor:
         assert isinstance(inputs, Tensor)
         return inputs.flatten(1)
+
+    def pool(self, places: Tensor | Ragged) -> Tensor:
+        assert isinstance(places, Tensor)
+        return places
 
 
 class CategoryEmbedding(Encoder):
@@ -111,12 +115,16 @@ class CategoryEmbedding(Encoder):
         with torch.no_grad():
             for id_ in learned:
                 self.embedding.weight[id_] = 0
-        self.output_dim = dim
+        self.output_dim = self.places_dim = dim
 
-    def forward(self, inputs: Tensor | Ragged) -> Tensor:
+    def places(self, inputs: Tensor | Ragged) -> Tensor:
         assert isinstance(inputs, Tensor)
         out_BD: Tensor = self.embedding(inputs)
         return out_BD
+
+    def pool(self, places: Tensor | Ragged) -> Tensor:
+        assert isinstance(places, Tensor)
+        return places
 
 
 def build_dense(config: DenseConfig, spec: InputSpec) -> Encoder:

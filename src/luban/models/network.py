@@ -1,18 +1,20 @@
-"""The whole network: an encoder for each input, their vectors joined, a head for the task."""
+"""The whole network: an encoder for each input, their vectors joined, a head for each output."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
 from luban.core.errors import ConfigError
-from luban.core.tensors import InputSpec, Ragged
+from luban.core.tensors import Columns, InputSpec, OutputKind, OutputSpec, Ragged
 from luban.models.base import Encoder
 from luban.models.choice import ARCHITECTURES, AnyModel, NetworkConfig
 from luban.models.dropout import Dropout
+from luban.models.heads import HEADS
+from luban.models.heads.base import Places, States, Widths
 from luban.models.lookup import can_look_up_together, look_up
 from luban.models.mlp import MLP, Activation, CategoryEmbedding
 from luban.models.pretrained import PretrainedConfig
@@ -31,8 +33,13 @@ class NetworkSpec(BaseModel):
     hidden: tuple[PositiveInt, ...]
     activation: Activation
     dropout: float = Field(ge=0, lt=1)
-    output_dim: PositiveInt
+    outputs: Annotated[tuple[OutputSpec, ...], Field(min_length=1)]
     precision: Literal["float32", "bfloat16"] = "float32"
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether the joined vectors of a row decide all outputs."""
+        return all(output.kind is OutputKind.ROW for output in self.outputs)
 
     @property
     def backbones(self) -> list[str]:
@@ -45,8 +52,8 @@ class NetworkSpec(BaseModel):
         return [name for name in self.backbones if getattr(self.encoders[name], "frozen", False)]
 
 
-def specify(config: NetworkConfig, specs: list[InputSpec], output_dim: int) -> NetworkSpec:
-    """Bind a completed configuration to the inputs of a schema."""
+def specify(config: NetworkConfig, specs: list[InputSpec], outputs: tuple[OutputSpec, ...]) -> NetworkSpec:
+    """Bind a completed configuration to the inputs of a schema and to what a task asks for."""
     assert config.hidden is not None
     encoders = {spec.name: config.encoder(spec.kind) for spec in specs}
     return NetworkSpec.model_validate(
@@ -56,7 +63,7 @@ def specify(config: NetworkConfig, specs: list[InputSpec], output_dim: int) -> N
             "hidden": config.hidden,
             "activation": config.activation,
             "dropout": config.dropout,
-            "output_dim": output_dim,
+            "outputs": outputs,
         }
     )
 
@@ -86,21 +93,24 @@ def vector_name(input_name: str) -> str:
 
 
 class Network(nn.Module):
-    """Inputs -> encoders -> joined vector (B, D) -> hidden layers -> logits (B, output_dim)."""
+    """Inputs -> encoders -> joined vector (B, D) -> hidden layers -> heads, one for each output."""
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.names = [item.name for item in spec.inputs]
+        self.outputs = spec.outputs
         self._places = {name: place for place, name in enumerate(self.names)}
         self.unknown = {item.name: item.unknown for item in spec.inputs if any(item.unknown)}
         self.encoders = nn.ModuleList(
             ARCHITECTURES[spec.encoders[item.name].architecture].build(spec.encoders[item.name], item)
             for item in spec.inputs
         )
-        width = sum(self.encoder(name).output_dim for name in self.names)
-        self.fusion = MLP(width, spec.hidden, spec.activation, spec.dropout)
+        vectors = {name: self.encoder(name).output_dim for name in self.names}
+        places = {output.of: self.encoder(output.of).places_dim for output in spec.outputs if output.of}
+        self.fusion = MLP(sum(vectors.values()), spec.hidden, spec.activation, spec.dropout)
         self.dropout = Dropout(0.0 if spec.hidden else spec.dropout)
-        self.head = nn.Linear(self.fusion.output_dim, spec.output_dim)
+        widths = Widths(self.fusion.output_dim, vectors, places)
+        self.heads = nn.ModuleList(HEADS[output.kind].build(output, widths) for output in spec.outputs)
 
     def encoder(self, name: str) -> Encoder:
         encoder = self.encoders[self._places[name]]
@@ -111,12 +121,15 @@ class Network(nn.Module):
         """The prefix of the names of an encoder's parameters."""
         return f"encoders.{self._places[name]}."
 
-    def join(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:
-        """Return the encoders' vectors side by side, (B, D), those of categories last."""
+    def join(self, inputs: Columns, known: dict[str, Tensor] | None = None) -> Tensor:
+        """Return the encoders' vectors side by side, (B, D), those of categories last.
+
+        known: vectors (B, D) that were computed already, by input.
+        """
         vectors, given_last, ids = list[Tensor](), list[Tensor](), list[Tensor]()
         categories = list[CategoryEmbedding]()
         for name, encoder in zip(self.names, self.encoders, strict=True):
-            given = inputs.get(vector_name(name))
+            given = inputs.get(vector_name(name)) if known is None or name not in known else known[name]
             if isinstance(given, Tensor):
                 (given_last if isinstance(encoder, CategoryEmbedding) else vectors).append(given.float())
             elif isinstance(encoder, CategoryEmbedding):
@@ -135,10 +148,37 @@ class Network(nn.Module):
             vectors += [encoder(column) for encoder, column in zip(categories, ids, strict=True)]
         return torch.cat(vectors, dim=1)
 
-    def forward(self, inputs: dict[str, Tensor | Ragged]) -> Tensor:
-        return self.from_joined(self.join(inputs))
+    def forward(self, inputs: Columns) -> Columns:
+        """Return the outputs by name."""
+        return self.read(self.states(inputs))
 
-    def from_joined(self, joined: Tensor) -> Tensor:
-        """Return the logits (B, output_dim) of joined vectors (B, D)."""
-        logits: Tensor = self.head(self.dropout(self.fusion(joined)))
-        return logits
+    def states(self, inputs: Columns) -> States:
+        """Return what the heads read, each encoder run once."""
+        kinds = {output.kind for output in self.outputs}
+        if kinds == {OutputKind.ROW}:
+            return States(self.dropped(self.fusion(self.join(inputs))))
+        vectors, places = dict[str, Tensor](), dict[str, Places]()
+        for name in dict.fromkeys(output.of for output in self.outputs if output.of):
+            encoder = self.encoder(name)
+            states = encoder.places(inputs[name])
+            vectors[name] = encoder.pool(states).float()
+            places[name] = _dropped(states, self.dropout)
+        fused = self.fusion(self.join(inputs, vectors)) if OutputKind.ROW in kinds else None
+        return States(None if fused is None else self.dropped(fused), vectors, places)
+
+    def dropped(self, fused: Tensor) -> Tensor:
+        """Return fused vectors (B, D) as the heads take them."""
+        kept: Tensor = self.dropout(fused)
+        return kept
+
+    def read(self, states: States) -> Columns:
+        """Return what the heads make of states, by name."""
+        return {output.name: head(states) for output, head in zip(self.outputs, self.heads, strict=True)}
+
+    def from_joined(self, joined: Tensor) -> Columns:
+        """Return the outputs that joined vectors (B, D) decide alone: those of whole rows."""
+        return self.read(States(self.dropped(self.fusion(joined))))
+
+
+def _dropped(places: Places, dropout: nn.Module) -> Places:
+    return Ragged(dropout(places.values), places.offsets) if isinstance(places, Ragged) else dropout(places)

@@ -58,7 +58,7 @@ class RNNEncoder(Encoder):
         else:
             self.embedding = nn.Linear(spec.size, config.dim)
         num_directions = 2 if config.bidirectional else 1
-        self.output_dim = config.hidden * num_directions
+        self.output_dim = self.places_dim = config.hidden * num_directions
         widths = [config.dim] + [self.output_dim] * (config.layers - 1)
         self.layers = nn.ModuleList(
             nn.ModuleList(recurrence(config.architecture, width, config.hidden) for _ in range(num_directions))
@@ -67,18 +67,43 @@ class RNNEncoder(Encoder):
         self.hidden, self.pooling = config.hidden, config.pooling
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, inputs: Tensor | Ragged) -> Tensor:
+    def forward(self, inputs: Tensor | Ragged) -> Tensor:  # as pool(places(inputs)), padded once
         assert isinstance(inputs, Ragged)
+        x_ND = self.embedded(inputs)
+        lengths_B = inputs.lengths[inputs.lengths > 0]
+        if not len(lengths_B):
+            return x_ND.new_zeros(len(inputs), self.output_dim)
+        return self._pooled(self.states(padded(x_ND, lengths_B), lengths_B), inputs.lengths)
+
+    def places(self, inputs: Tensor | Ragged) -> Ragged:
+        assert isinstance(inputs, Ragged)
+        x_ND = self.embedded(inputs)
+        lengths_B = inputs.lengths[inputs.lengths > 0]
+        if not len(lengths_B):
+            return Ragged(x_ND.new_zeros(0, self.places_dim), inputs.offsets)
+        states_TBD = self.states(padded(x_ND, lengths_B), lengths_B)
+        filled_BT = torch.arange(len(states_TBD)) < lengths_B[:, None]
+        return Ragged(states_TBD.transpose(0, 1)[filled_BT.to(states_TBD.device)], inputs.offsets)
+
+    def pool(self, places: Tensor | Ragged) -> Tensor:
+        assert isinstance(places, Ragged)
+        lengths_B = places.lengths[places.lengths > 0]
+        if not len(lengths_B):
+            return places.values.new_zeros(len(places), self.output_dim)
+        return self._pooled(padded(places.values, lengths_B), places.lengths)
+
+    def embedded(self, inputs: Ragged) -> Tensor:
+        """Return the vectors (N, dim) of tokens or frames."""
         values = inputs.values[:, 0] if self.takes_tokens and inputs.values.ndim == 2 else inputs.values
         x_ND: Tensor = self.embedding(values)
-        filled = inputs.lengths.nonzero()[:, 0]
-        if not len(filled):
-            return x_ND.new_zeros(len(inputs), self.output_dim)
-        lengths_B = inputs.lengths[filled]
-        x_TBD = pad_sequence(list(torch.split(x_ND, lengths_B.tolist())))
-        pooled_BD: Tensor = self.dropout(self.pool(self.states(x_TBD, lengths_B), lengths_B.to(x_ND.device)))
-        out_BD = pooled_BD.new_zeros(len(inputs), self.output_dim)
-        return out_BD.index_copy(0, filled.to(x_ND.device), pooled_BD)
+        return x_ND
+
+    def _pooled(self, states_TBD: Tensor, lengths: Tensor) -> Tensor:
+        """Reduce the states of the rows that have any; lengths: (rows,) of all."""
+        filled = lengths.nonzero()[:, 0]
+        pooled_BD: Tensor = self.dropout(self.reduced(states_TBD, lengths[filled].to(states_TBD.device)))
+        out_BD = pooled_BD.new_zeros(len(lengths), self.output_dim)
+        return out_BD.index_copy(0, filled.to(states_TBD.device), pooled_BD)
 
     @property
     def token_embedding(self) -> nn.Module:
@@ -98,7 +123,7 @@ class RNNEncoder(Encoder):
             x_TBD = torch.cat(outputs, dim=2)
         return x_TBD
 
-    def pool(self, states_TBD: Tensor, lengths_B: Tensor) -> Tensor:
+    def reduced(self, states_TBD: Tensor, lengths_B: Tensor) -> Tensor:
         """Reduce the states of each row over its own time."""
         if self.pooling == "last":
             rows = torch.arange(len(lengths_B), device=lengths_B.device)
@@ -108,6 +133,11 @@ class RNNEncoder(Encoder):
         if self.pooling == "max":
             return states_TBD.masked_fill(padding_TB1, -math.inf).amax(dim=0)
         return states_TBD.masked_fill(padding_TB1, 0.0).sum(dim=0) / lengths_B[:, None]
+
+
+def padded(x_ND: Tensor, lengths_B: Tensor) -> Tensor:
+    """Lay packed rows side by side, (T, B, D), with zeros behind the shorter ones."""
+    return pad_sequence(list(torch.split(x_ND, lengths_B.tolist())))
 
 
 def recurrence(cell: Cell, width: int, hidden: int) -> nn.Module:

@@ -179,17 +179,21 @@ class TransformerEncoder(Encoder):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
-        self.output_dim = config.width
+        self.output_dim = self.places_dim = config.width
         self.backbone = Transformer(config)
         self.pooler = nn.Linear(config.width, config.width) if config.pooling == "pooler" else None
         if self.pooler is not None:
             _initialise(self.pooler)
 
-    def forward(self, inputs: Tensor | Ragged) -> Tensor:
+    def places(self, inputs: Tensor | Ragged) -> Ragged:
         assert isinstance(inputs, Ragged)
         packing = Packing(inputs.offsets, inputs.values.device)
         self._check_length(packing.longest)
-        hidden_ND = self.backbone(inputs.values, packing)
+        return Ragged(self.backbone(inputs.values, packing), inputs.offsets)
+
+    def pool(self, places: Tensor | Ragged) -> Tensor:
+        assert isinstance(places, Ragged)
+        packing, hidden_ND = Packing(places.offsets, places.values.device), places.values
         if self.config.pooling == "mean":
             return _mean(hidden_ND, packing)
         first_BD = _first(hidden_ND, packing)

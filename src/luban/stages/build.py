@@ -20,7 +20,7 @@ from luban.training.fit import Job, settle
 
 def build(run: Run, prepared: Prepared, *, resume: bool) -> Job:
     """Build the network, load its pretrained parts, settle what the training leaves open."""
-    spec = networks.specify(prepared.model, prepared.schema.specs(), prepared.task.output_dim)
+    spec = networks.specify(prepared.model, prepared.schema.specs(), prepared.task.heads())
     networks.check_memory(spec, available_memory(torch.device("cpu")))
     with seeded(run.config.seed, "initialisation"):
         network = Network(spec)

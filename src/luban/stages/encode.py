@@ -37,10 +37,11 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
         found = cache.stored(fitted, table, cache_folder() / "encoded", sources.fingerprint(table), note)
         inputs, bad = found.inputs, found.bad
         checksums.append(found.checksums)
-        targets, bad_targets = task.encode(table.frame[task.target])
-        unseen, notes = unseen_labels(table, task.target, bad_targets, task.names)
+        targets, bad_targets = task.encode_targets(table.frame)
+        reasons = {position: reason for position, (_, reason) in bad_targets.items()}
+        unseen, notes = unseen_labels(table, task.target, reasons, task.names)
         run.note("encode", *notes, warning=True)
-        bad |= {position: (task.target, reason) for position, reason in bad_targets.items()}
+        bad |= bad_targets
         checked = replace(table, rejected=())
         checked.without({position: why for position, why in bad.items() if position not in unseen}).check_rejected()
         rejected += [*table.rejected, *checked.without(bad).rejected]

@@ -21,7 +21,8 @@ def judge(run: Run, predictor: Predictor, prepared: Prepared) -> Evaluation:
 
     parts, config = prepared.parts, run.config
     rows = {
-        role: Rows(getattr(parts, role).table, getattr(parts, role).rows, getattr(prepared, role)) for role in ROLES
+        role: Rows(getattr(parts, role).table, getattr(parts, role).rows, getattr(prepared, role), prepared.task)
+        for role in ROLES
     }
     kinds = {plan.name: plan.kind for plan in prepared.plans if plan.is_input}
     subject = assess.Subject(

@@ -1,9 +1,10 @@
-"""The protocol of a task: what the head predicts, its loss, its metrics."""
+"""The protocol of a task: what it asks of a network, its loss, its metrics."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -18,7 +19,9 @@ from luban.core.answers import AnswerKind
 from luban.core.sentence import Sentence
 from luban.core.settings import LARGEST, Settings
 from luban.core.strict import arguments
+from luban.core.tensors import Batch, Columns, EncodedColumn, OutputKind, OutputSpec, TensorKind
 from luban.features.base import ColumnProfile
+from luban.features.dataset import Dataset
 
 Floats = npt.NDArray[np.floating[Any]]
 Array = npt.NDArray[np.generic]
@@ -71,19 +74,34 @@ class Metric:
 
 
 class Task(ABC):
-    """A fitted task. `logits` are the head's outputs (B, output_dim); `outputs` are probabilities, or values.
+    """A fitted task. What is not said otherwise is that of one target a row, from one vector of logits a row:
+    `logits` are the head's outputs (B, output_dim); `outputs` are probabilities, or values.
 
     set_methods: how prediction sets of it can be made, the usual one first. has_threshold: whether it decides by one.
-    names: what its labels are called, one an output; none of a number.
+    couples_rows: whether the loss is over the batch, so that a step may not cut it. settings: of the loss. names: what
+    its labels are called, one an output; none of a number.
     """
 
     name: ClassVar[str]
     answer: ClassVar[AnswerKind]  # what evaluation, explanation and the report hold on to
+    couples_rows: ClassVar[bool] = False
     set_methods: ClassVar[tuple[SetMethod, ...]] = ()
     has_threshold: ClassVar[bool] = False
     metrics: tuple[Metric, ...]  # the first is the one that decides: best weights, baselines, verdict
     target: str  # the name of the target column
     names: Sequence[str] = ()
+    settings: LossConfig = LossConfig()
+
+    def configured(self, settings: LossConfig) -> Self:
+        """Return the same task with other settings of the loss."""
+        task = copy(self)
+        task.settings = settings
+        return task
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of the target columns."""
+        return (self.target,)
 
     @classmethod
     @abstractmethod
@@ -99,18 +117,66 @@ class Task(ABC):
     @abstractmethod
     def output_dim(self) -> int: ...
 
+    def heads(self) -> tuple[OutputSpec, ...]:
+        """Return what the network has to compute."""
+        return (OutputSpec(self.target, OutputKind.ROW, self.output_dim),)
+
+    def encode_targets(self, frame: pl.DataFrame) -> tuple[dict[str, EncodedColumn], dict[int, tuple[str, str]]]:
+        """Return the targets of a table by column, and for each unreadable row its position, column and reason."""
+        values, bad = self.encode(frame[self.target])
+        columns = {self.target: EncodedColumn(TensorKind.DENSE, values)}
+        return columns, {position: (self.target, reason) for position, reason in bad.items()}
+
     @abstractmethod
     def encode(self, target: pl.Series) -> tuple[Array, dict[int, str]]:
         """Return targets, rows first, and for each unreadable one its position and the reason."""
 
     @abstractmethod
-    def loss(self, logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
+    def row_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each row, (B,)."""
 
-    def chance_loss(self, targets: Tensor, config: LossConfig) -> Tensor:
+    def loss(self, outputs: Columns, batch: Batch) -> Tensor:
+        """Return the loss of each row, (B,): the sum over its units."""
+        logits, targets = outputs[self.target], batch.targets[self.target]
+        assert isinstance(logits, Tensor)
+        assert isinstance(targets, Tensor)
+        return self.row_loss(logits.float(), targets)
+
+    def num_units(self, batch: Batch) -> Tensor:
+        """Return how many units the loss of each row sums up, (B,): tokens, steps, boxes; one of a whole row."""
+        return torch.ones(len(batch))
+
+    def drawn(self, batch: Batch, draw: torch.Generator) -> Batch:
+        """Return a batch of a training step with what is drawn for it: masks, negatives."""
+        return batch
+
+    def constant(self, logits: Tensor, batch: Batch) -> Columns:
+        """Return outputs that are the same for every row or place. logits: (1, D), for all heads side by side."""
+        parts = torch.split(logits, [spec.size for spec in self.heads()], dim=1)
+        return {spec.name: part.expand(len(batch), -1) for spec, part in zip(self.heads(), parts, strict=True)}
+
+    def chance_loss(self, batch: Batch) -> Tensor:
         """Return the loss (B,) of each row for a network that knows nothing, whose logits are all zero: of classes
         ln C, of numbers the squared distance from their mean, in units of their variance."""
-        return self.loss(torch.zeros(len(targets), self.output_dim, device=targets.device), targets, config)
+        size = sum(spec.size for spec in self.heads())
+        return self.loss(self.constant(torch.zeros(1, size, device=batch.device), batch), batch)
+
+    def truth(self, data: Dataset) -> Array:
+        """Return what the answers are held against, rows first."""
+        return data.target(self.target)
+
+    def keep(self, outputs: Columns, batch: Batch) -> Columns:
+        """Return what is kept of the outputs of a batch: never all logits of all tokens."""
+        logits = outputs[self.target]
+        assert isinstance(logits, Tensor)
+        return {self.target: logits.float()}
+
+    def answers(self, kept: Columns) -> Floats:
+        """Return what metrics and predictions are made of, rows first, from what was kept of all rows."""
+        logits = kept[self.target]
+        assert isinstance(logits, Tensor)
+        answers: Floats = self.outputs(logits).numpy()
+        return answers
 
     @abstractmethod
     def outputs(self, logits: Tensor) -> Tensor:

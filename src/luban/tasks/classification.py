@@ -20,7 +20,7 @@ from luban.core.strict import Count, same_length
 from luban.features.base import ColumnProfile
 from luban.features.cells import quoted, strings
 from luban.tasks import metrics
-from luban.tasks.base import Array, Floats, LossConfig, Metric, SetMethod, Task
+from luban.tasks.base import Array, Floats, Metric, SetMethod, Task
 from luban.tasks.targets import (
     INFINITE,
     MISSING,
@@ -118,24 +118,24 @@ class Classification(Task):
             return INFINITE
         return UnseenLabel(cell)
 
-    def loss(self, logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
+    def row_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """logits: (B, C); targets: (B,) int64. Class weights multiply a row's loss and are 1 on average if balanced."""
-        weights = self.class_weights(config)
+        weights = self.class_weights()
         return F.cross_entropy(
             logits,
             targets,
             weight=None if weights is None else torch.from_numpy(weights).to(logits),
-            label_smoothing=config.label_smoothing,
+            label_smoothing=self.settings.label_smoothing,
             reduction="none",
         )
 
-    def class_weights(self, config: LossConfig) -> Floats | None:
+    def class_weights(self) -> Floats | None:
         """Return the weight of each label, (C,), or None for equal ones. Raises ConfigError for wrong settings."""
-        refuse(config, self.name, "loss")
-        if config.class_weights is None:
+        refuse(self.settings, self.name, "loss")
+        if self.settings.class_weights is None:
             return None
         counts = np.array(self.counts, dtype=np.float64)
-        return label_weights(config, self.names, counts.sum() / (len(counts) * counts))
+        return label_weights(self.settings, self.names, counts.sum() / (len(counts) * counts))
 
     def outputs(self, logits: Tensor) -> Tensor:
         """Return probabilities, (B, C)."""
@@ -191,10 +191,10 @@ class Binary(Classification):
     def output_dim(self) -> int:
         return 1
 
-    def loss(self, logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
+    def row_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """logits: (B, 1); targets: (B,) int64. Class weights multiply a row's loss and are 1 on average if balanced."""
-        weights = self.class_weights(config)
-        smoothing = config.label_smoothing
+        weights = self.class_weights()
+        smoothing = self.settings.label_smoothing
         smoothed = targets.to(logits.dtype) * (1 - smoothing) + smoothing / 2
         losses = F.binary_cross_entropy_with_logits(logits.squeeze(-1), smoothed, reduction="none")
         return losses if weights is None else losses * torch.from_numpy(weights).to(logits)[targets]

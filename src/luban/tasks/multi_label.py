@@ -24,7 +24,7 @@ from luban.features.labels import LabelsFeature
 from luban.features.parsing import lists, spellings
 from luban.features.parsing.lists import SEPARATORS, WEAK_SEPARATORS, Writing
 from luban.tasks import metrics
-from luban.tasks.base import Array, Floats, LossConfig, Metric, SetMethod, Task
+from luban.tasks.base import Array, Floats, Metric, SetMethod, Task
 from luban.tasks.classification import MAX_PROBABILITY_COLUMNS
 from luban.tasks.metrics import LABEL_THRESHOLD
 from luban.tasks.targets import MISSING, UnseenLabel, label_weights, no_targets, refuse, require_repeated
@@ -105,8 +105,9 @@ class MultiLabel(Task):
             bad[int(rows[place])] = UnseenLabel(found[int(place)])
         return encoded, bad
 
-    def loss(self, logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
+    def row_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """logits, targets: (B, C); the mean over labels. Class weights multiply the loss of the rows with the label."""
+        config = self.settings
         refuse(config, self.name, "loss")
         counts = np.array(self.counts, dtype=np.float64)
         weights = label_weights(config, self.labels, np.maximum(self.num_rows - counts, 1) / counts)

@@ -17,7 +17,7 @@ from luban.features.base import ColumnProfile
 from luban.features.cells import quoted
 from luban.features.number import parse_numbers
 from luban.tasks import metrics
-from luban.tasks.base import Array, Floats, LossConfig, Metric, SetMethod, Task
+from luban.tasks.base import Array, Floats, Metric, SetMethod, Task
 from luban.tasks.targets import INFINITE, MISSING, no_targets, refuse, sampled_numbers
 
 LOSSES: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
@@ -81,11 +81,11 @@ class Regression(Task):
                 bad[position] = INFINITE if np.isinf(values[position]) else MISSING
         return np.where(np.isfinite(values), values, self.mean), bad
 
-    def loss(self, logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
+    def row_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """logits: (B, 1); targets: (B,). The loss is on the standardised scale, where `huber` bends at 1."""
-        refuse(config, self.name, "label_smoothing", "class_weights")
+        refuse(self.settings, self.name, "label_smoothing", "class_weights")
         standardised = ((targets - self.mean) / self.std).to(logits.dtype)
-        return LOSSES[config.loss or DEFAULT_LOSS](logits.squeeze(-1), standardised, reduction="none")
+        return LOSSES[self.settings.loss or DEFAULT_LOSS](logits.squeeze(-1), standardised, reduction="none")
 
     def outputs(self, logits: Tensor) -> Tensor:
         """Return values in the target's unit, (B,) float64: float32 has too few digits for dates and large sums."""

@@ -173,7 +173,7 @@ def refuse(config: LossConfig, task: str, *settings: str) -> None:
 def check_loss(task: Task, targets: pl.Series, config: LossConfig) -> None:
     """Raise ConfigError where the settings of the loss are not for this task or these labels."""
     encoded, _ = task.encode(targets.head(1))
-    task.loss(torch.zeros(len(encoded), task.output_dim), torch.from_numpy(encoded), config)
+    task.configured(config).row_loss(torch.zeros(len(encoded), task.output_dim), torch.from_numpy(encoded))
 
 
 def label_weights(config: LossConfig, labels: list[str], balanced: Floats) -> Floats | None:

@@ -141,10 +141,11 @@ def fit(job: Job, tell: Tell) -> None:
     """Train the network in place, telling every event. Raises TrainingError where preflight or the training fails."""
     network, spec, config = job.network, job.spec, job.config
     train, validation = job.train, job.validation
-    if spec.frozen:
+    if spec.frozen and spec.of_rows:
         kept = partial(with_vectors, network, names=spec.frozen, device=job.device, dtype=job.dtype, cache=job.cache)
         train, validation = (kept(part, note=lambda text: tell(Noted("train", text))) for part in (train, validation))
-    fits_head = config.probe and not spec.hidden and len(spec.backbones) == len(spec.inputs)
+    is_one = spec.of_rows and len(spec.outputs) == 1
+    fits_head = config.probe and is_one and not spec.hidden and len(spec.backbones) == len(spec.inputs)
     loop = Loop(
         network=network,
         task=job.task,
@@ -203,8 +204,10 @@ def trial_of(loop: Loop) -> preflight_trial.Trial:
 
 def loss_by_chance(task: Task, train: Dataset, config: TrainConfig) -> float:
     """Return the mean loss of a network that knows nothing, over at most CHANCE_ROWS rows."""
-    targets = torch.from_numpy(np.asarray(train.targets_array()[:CHANCE_ROWS]))
-    return float(task.chance_loss(targets, config.loss).mean())
+    positions = np.arange(min(len(train), CHANCE_ROWS))
+    batch = Batch({}, train.targets_of(positions), positions)
+    losses, units = task.configured(config.loss).chance_loss(batch), task.num_units(batch)
+    return float(losses.sum() / units.sum())
 
 
 def range_test(job: Job) -> RateCurve:

@@ -32,7 +32,7 @@ from luban.core.sentence import Sentence, sentence
 from luban.core.tensors import Batch
 from luban.features.dataset import Dataset
 from luban.models.network import Network
-from luban.predictor import forward_all
+from luban.predictor import gathered
 from luban.tasks.base import Metric, Task
 from luban.tasks.deciding import deciding_metric
 from luban.training.checkpoint import Checkpoint, Checkpoints, Tensors
@@ -259,10 +259,11 @@ class Loop:
 
     def validate(self) -> dict[str, float]:
         """Return every metric of the task on the validation rows."""
-        logits = forward_all(self.network, self.validation, self.device, self.dtype)
-        outputs = self.task.outputs(logits).numpy()
-        targets = self.validation.targets
-        assert targets is not None
+        task, network = self.task, self.network
+        kept = gathered(
+            network, self.validation, self.device, self.dtype, lambda batch: task.keep(network(batch.inputs), batch)
+        )
+        outputs, targets = task.answers(kept), task.truth(self.validation)
         weights = np.ones((1, len(targets)))
         return {metric.name: float(metric.compute(targets, outputs, weights)[0]) for metric in self.task.metrics}
 

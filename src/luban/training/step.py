@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from luban.core.errors import TrainingError
 from luban.core.runtime import autocast, generator, is_out_of_memory, seeded
-from luban.core.tensors import Batch, Ragged
+from luban.core.tensors import Batch, Columns
 from luban.models.network import Network
 from luban.tasks.base import Task
 from luban.training.augment import AugmentConfig, augment, with_unknown
@@ -27,7 +27,7 @@ MAX_PARTS = 2**16  # counters of random draws: step * MAX_PARTS + part
 
 @dataclass(frozen=True)
 class Gradients:
-    """What the backward passes of a step found. loss: mean over its rows. bad_rows: positions in the data set of those
+    """What the backward passes of a step found. loss: mean over its units. bad_rows: positions in the data set of those
     whose own loss is not finite."""
 
     loss: float
@@ -49,21 +49,26 @@ class TrainStep:
     parts: int = 1
     compiled: nn.Module | None = None
 
+    def __post_init__(self) -> None:
+        self.task = self.task.configured(self.config.loss)
+
     def cut(self, positions: Positions) -> list[Positions]:
         """Cut a batch into parts of at least two rows, since one row alone has no batch statistics."""
-        parts = max(1, min(self.parts, len(positions) // 2))
+        parts = 1 if self.task.couples_rows else max(1, min(self.parts, len(positions) // 2))
         return [positions] if parts == 1 else np.array_split(positions, parts)
 
     def gradients(self, positions: Positions, batches: list[Batch], step: int) -> Gradients:
-        """Add the gradients of the mean loss over all rows to the parameters; every row weighs the same in any part.
+        """Add the gradients of the mean loss over all units to the parameters; each weighs the same in any part.
 
         batches: the rows, cut by `cut`. Raises MemoryError or RuntimeError where memory does not suffice.
         """
         loss, tokens, bad = 0.0, 0, []
         start = 0
+        batches = [self.drawn(batch, step * MAX_PARTS + part) for part, batch in enumerate(batches)]
+        units = sum(float(self.task.num_units(batch).sum()) for batch in batches)
         for part, batch in enumerate(batches):
             losses_B = self.loss(batch.to(self.device), step * MAX_PARTS + part)
-            share = losses_B.sum() / len(positions)
+            share = losses_B.sum() / max(units, 1.0)
             if self.config.optim.l1:
                 share = share + self.config.optim.l1 * l1_penalty(self.network) * (len(batch) / len(positions))
             share.backward()  # type: ignore[no-untyped-call]
@@ -83,7 +88,7 @@ class TrainStep:
         for parameter in self.network.parameters():
             parameter.grad = None
         used = len(self.cut(positions))
-        if used >= max(1, len(positions) // 2):
+        if used >= max(1, len(positions) // 2) or self.task.couples_rows:
             raise TrainingError(
                 f"training, step {step}",
                 expected="memory for two rows at a time",
@@ -108,15 +113,18 @@ class TrainStep:
         for name, buffer in self.network.named_buffers():
             buffer.copy_(buffers[name])
 
+    def drawn(self, batch: Batch, counter: int) -> Batch:
+        """Return a batch with what its task draws for this counter alone."""
+        return self.task.drawn(batch, generator(self.seed, "task", counter))
+
     def loss(self, batch: Batch, counter: int) -> Tensor:
         """Return the loss of each row (B,); dropout and augmentation are drawn for this counter alone."""
         inputs = self.augmented(batch.inputs, counter)
         with seeded(self.seed, "dropout", counter), autocast(self.device, self.dtype):
-            logits = (self.network if self.compiled is None else self.compiled)(inputs)
-        assert batch.targets is not None
-        return self.task.loss(logits.float(), batch.targets, self.config.loss)
+            outputs = (self.network if self.compiled is None else self.compiled)(inputs)
+        return self.task.loss(outputs, batch)
 
-    def augmented(self, inputs: dict[str, Tensor | Ragged], counter: int) -> dict[str, Tensor | Ragged]:
+    def augmented(self, inputs: Columns, counter: int) -> Columns:
         if self.network.unknown:
             inputs = with_unknown(inputs, self.network.unknown, generator(self.seed, "unknown", counter))
         config = self.config.augment

@@ -189,14 +189,14 @@ def loss_named(name: str) -> Loss:
 
 
 def _binary(task: Binary, logits: Tensor, targets: Tensor, config: LossConfig) -> LossFormula:
-    weights = task.class_weights(config)
+    weights = task.class_weights()
     weight = 1.0 if weights is None else float(weights[int(targets)])
     target = int(targets) * (1 - config.label_smoothing) + config.label_smoothing / 2
     return binary_cross_entropy(_floats(logits), [target], [weight], [weight])
 
 
 def _multiclass(task: Classification, logits: Tensor, targets: Tensor, config: LossConfig) -> LossFormula:
-    weights = task.class_weights(config)
+    weights = task.class_weights()
     listed_weights = None if weights is None else [float(weight) for weight in weights]
     return cross_entropy(_floats(logits), int(targets), config.label_smoothing, listed_weights)
 
@@ -204,9 +204,9 @@ def _multiclass(task: Classification, logits: Tensor, targets: Tensor, config: L
 def _multi_label(task: MultiLabel, logits: Tensor, targets: Tensor, config: LossConfig) -> LossFormula:
     # The weights come out of the loss itself: of a label that is there, at a logit of 0, it is weight * ln 2 / C.
     count = logits.numel()
-    plain = config.model_copy(update={"label_smoothing": 0.0})
+    plain = task.configured(config.model_copy(update={"label_smoothing": 0.0}))
     zeros, eye = torch.zeros(count, count), torch.eye(count)
-    present = task.loss(zeros, eye, plain) * count / math.log(2) - (count - 1)
+    present = plain.row_loss(zeros, eye) * count / math.log(2) - (count - 1)
     targets_k = [t * (1 - config.label_smoothing) + config.label_smoothing / 2 for t in _floats(targets)]
     weights = [1.0] * count if config.class_weights is None else _floats(present)
     return binary_cross_entropy(_floats(logits), targets_k, weights, [1.0] * count)
@@ -230,6 +230,7 @@ TASK_FORMULAS: dict[str, Callable[..., LossFormula]] = {
 
 def loss_of(task: Task, config: LossConfig) -> Loss:
     """Return the loss of a task, as it was trained with."""
+    task = task.configured(config)
     known = TASK_FORMULAS.get(task.name)
     explain = None if known is None else lambda logits, targets: known(task, logits, targets, config)
-    return Loss(task.name, lambda logits, targets: task.loss(logits, targets, config), explain)
+    return Loss(task.name, task.row_loss, explain)

@@ -17,7 +17,7 @@ from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, DataError
 from luban.core.sentence import sentence, with_parts
 from luban.core.strict import first_of
-from luban.core.tensors import Ragged
+from luban.core.tensors import Ragged, only
 from luban.data import samples, sources
 from luban.data.config import DataConfig, data_settings
 from luban.data.table import Table
@@ -105,10 +105,10 @@ def trace_row(
     table, notes = _one_row(predictor, str(run), reading, data, row)
     task = predictor.task
     table.require(task.target, "target")
-    targets, bad = task.encode(table.frame[task.target])
+    targets, bad = task.encode_targets(table.frame)
     if bad:
         raise DataError(
-            f"{table.name}, row {row}", expected="a target to learn from", found=bad[0], action="Choose another row"
+            f"{table.name}, row {row}", expected="a target to learn from", found=bad[0][1], action="Choose another row"
         )
     notes += predictor.schema.check(table)
     inputs, unreadable = cache.encode(predictor.schema, table, None, None)
@@ -117,7 +117,6 @@ def trace_row(
         for column, reason in unreadable.values()
     ]
     batch = Dataset.of(predictor.schema, inputs, targets).batch(np.arange(1))
-    assert batch.targets is not None
     optim = config.optim
     decay = (optim.weight_decay or 0.0) if name == own else 0.0
     rate = learning_rate or optim.learning_rate
@@ -133,7 +132,7 @@ def trace_row(
     trace = trace_network(
         predictor.network,
         batch.inputs,
-        batch.targets,
+        only(batch.targets),
         loss_of(task, config.loss),
         optimizer=name,
         momentum=momentum_of(name, optim.momentum if name == own else None) or 0.0,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from luban.core.errors import ConfigError
-from luban.core.tensors import Ragged
+from luban.core.tensors import Ragged, only
 from luban.explain.trace.check import GradientCheck, check_gradients
 from luban.explain.trace.layers import Layer, Statistics, map_tensors, recorded, statistics, summary
 from luban.explain.trace.losses import Loss, LossFormula, loss_named
@@ -208,7 +208,7 @@ class _Objective:
 
     def __call__(self, network: nn.Module) -> tuple[Tensor, Tensor, float]:
         """Return logits, the whole loss, and the L1 term in it."""
-        logits: Tensor = network(self.inputs)
+        logits = only(network(self.inputs))
         penalty = self.l1 * l1_penalty(network) if self.l1 else torch.zeros((), dtype=logits.dtype)
         return logits, self.loss.rows(logits, self.targets).mean() + penalty, float(penalty.detach())
 

@@ -113,4 +113,4 @@ def light_optimizers() -> Iterator[None]:
 
 def is_hidden(name: str, parameter: nn.Parameter, decayed: Collection[str]) -> bool:
     """Tell whether a parameter is a matrix from hidden to hidden values: no kernel, embedding or head."""
-    return parameter.ndim == 2 and name in decayed and "head" not in name.split(".")
+    return parameter.ndim == 2 and name in decayed and not name.startswith("heads.")

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from luban.core.runtime import generator
 from luban.core.sentence import sentence, several
-from luban.core.tensors import Ragged
+from luban.core.tensors import Columns, Ragged
 from luban.models.network import Network, vector_name
-from luban.training.preflight.trial import Check, Rows, Trial
+from luban.training.preflight.trial import Check, Rows, Trial, of_rows
 
 # Of the largest logit: by how much rounding may change a prediction when its neighbours change.
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 3e-2}
@@ -21,7 +21,7 @@ SMALLEST_SCALE = 1e-2  # of logits: below it they are sums of much larger number
 INPUTS = sentence("preflight.inputs.name", "the prediction depends on every input")
 NEIGHBOURS = sentence("preflight.neighbours.name", "a prediction depends on its own row alone")
 
-Inputs = dict[str, Tensor | Ragged]
+Inputs = Columns
 
 
 def check_inputs(trial: Trial, network: Network) -> Check:
@@ -39,12 +39,12 @@ def check_inputs(trial: Trial, network: Network) -> Check:
     drawn = doubtful[:: -(-len(doubtful) // MOST_EXCHANGED) or 1]
     num_looked_at = len(network.names) - len(doubtful) + len(drawn)
     with torch.inference_mode():
-        expected = network(vectors)
+        expected = _beside(network(vectors))
         unused = []
         for name in drawn:
             changed = _exchanged(trial, network, name, places, vectors)
             changed += _random(trial, network, name, batch.inputs)
-            logits = (network({**vectors, vector_name(name): vector}) for vector in changed)
+            logits = (_beside(network({**vectors, vector_name(name): vector})) for vector in changed)
             if changed and all(torch.equal(found, expected) for found in logits):
                 unused.append(name)
     if not unused:
@@ -73,12 +73,12 @@ def check_neighbours(trial: Trial, network: Network) -> Check:
         torch.inference_mode(),
         torch.autocast(trial.device.type, dtype=torch.bfloat16, enabled=dtype != torch.float32),
     ):
-        together = network(batch.inputs).float()
-        scale = max(SMALLEST_SCALE, float(together.abs().max()))
+        together = [row.float() for row in of_rows(network(batch.inputs))]
+        scale = max(SMALLEST_SCALE, *(float(row.abs().max()) for row in together if len(row)))
         worst, place = 0.0, 0
         for place_alone in {int(order[0]), int(order[len(order) // 2]), int(order[-1])}:
-            alone = network(trial.batch(trial.small[[place_alone]]).inputs).float()
-            difference = float((alone[0] - together[place_alone]).abs().max()) / scale
+            (alone,) = of_rows(network(trial.batch(trial.small[[place_alone]]).inputs))
+            difference = float((alone.float() - together[place_alone]).abs().max()) / scale
             if not difference <= worst:  # a NaN is no equality
                 worst, place = difference, place_alone
     goal = "the same logits beside other rows and alone"
@@ -136,6 +136,12 @@ def check_causal(module: nn.Module | Callable[[Ragged], Tensor], tokens: Ragged,
     return Check(name, "failed", goal, f"a difference of {worst:.1e} where only later tokens changed", "Mend the mask")
 
 
+def _beside(outputs: Columns) -> Tensor:
+    """Return all outputs of rows side by side, (B, D)."""
+    values = [value.flatten(1) for value in outputs.values() if isinstance(value, Tensor)]
+    return values[0] if len(values) == 1 else torch.cat(values, dim=1)
+
+
 def _vector(network: Network, name: str, inputs: Inputs) -> Tensor:
     given = inputs.get(vector_name(name))
     vector = given if isinstance(given, Tensor) else network.encoder(name)(inputs[name])
@@ -146,7 +152,7 @@ def _without_slope(network: Network, vectors: Inputs) -> list[str]:
     """Return the inputs whose vectors are the same in all rows, or along which no logit of these rows has a slope."""
     leaves = {name: value.detach().requires_grad_() for name, value in vectors.items() if isinstance(value, Tensor)}
     with torch.enable_grad():
-        logits = network(dict(leaves))
+        logits = _beside(network(dict(leaves)))
         signs = torch.randn(logits.shape, generator=torch.Generator().manual_seed(0)).to(logits)
         slopes = torch.autograd.grad((logits * signs).sum(), list(leaves.values()), allow_unused=True)
     by_name = dict(zip(leaves, slopes, strict=True))

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from luban.core.sentence import sentence
 from luban.core.tensors import Batch
 from luban.training.optim.combined import Combined, light_optimizers
 from luban.training.preflight.gradients import Gradients
-from luban.training.preflight.trial import Check, Rows, Status, Trial, without_dropout
+from luban.training.preflight.trial import Check, Rows, Status, Trial, of_rows, without_dropout
 
 START = sentence("preflight.start.name", "the loss before training is that of chance")
 BY_HEART = sentence("preflight.by_heart.name", "a few rows can be learned by heart")
@@ -50,12 +51,11 @@ def check_learning(trial: Trial) -> list[Check]:
     Trains the network of the trial: give it a copy.
     """
     rows = trial.batch(trial.small)
-    assert rows.targets is not None
-    sampled = trial.task.chance_loss(trial.targets(np.arange(len(trial.sample))), trial.config.loss)
+    sampled = trial.chance(trial.trained, trial.targets(np.arange(len(trial.sample))))
     with without_dropout(trial.network):
         with torch.no_grad():
-            losses = trial.task.loss(trial.logits(trial.network, rows.inputs), rows.targets, trial.config.loss)
-        start = _check_start(trial, losses, trial.task.chance_loss(rows.targets, trial.config.loss), sampled)
+            losses = trial.losses(trial.trained, trial.outputs(trial.network, rows.inputs), rows)
+        start = _check_start(trial, losses, trial.chance(trial.trained, rows), sampled)
         if not bool(losses.isfinite().all()):
             return [start]
         gradients = Gradients(trial.network, scale=0.1 * float(sampled.mean()))
@@ -157,14 +157,13 @@ def _learn(trial: Trial, rows: Batch, gradients: Gradients, enough: float = math
 
 def _constant_loss(trial: Trial, rows: Batch) -> float:
     """Return the lowest loss on the rows of logits that are the same for each of them."""
-    assert rows.targets is not None
-    targets = rows.targets.cpu()
-    logits = torch.zeros(1, trial.task.output_dim, requires_grad=True)
+    batch = Batch({}, rows.to(torch.device("cpu")).targets, rows.rows)
+    logits = torch.zeros(1, sum(spec.size for spec in trial.task.heads()), requires_grad=True)
     optimizer = torch.optim.LBFGS([logits], max_iter=50, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = trial.task.loss(logits.expand(len(targets), -1), targets, trial.plain_loss).mean()
+        loss = trial.losses(trial.plain, trial.plain.constant(logits, batch), batch).mean()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
@@ -175,8 +174,7 @@ def _constant_loss(trial: Trial, rows: Batch) -> float:
 def _backward(trial: Trial, rows: Batch, gradients: Gradients) -> float:
     """Return the plain loss of the rows; its gradients are in the network."""
     trial.network.zero_grad(set_to_none=True)
-    assert rows.targets is not None
-    loss = trial.task.loss(trial.logits(trial.network, rows.inputs), rows.targets, trial.plain_loss).mean()
+    loss = trial.losses(trial.plain, trial.outputs(trial.network, rows.inputs), rows).mean()
     if loss.requires_grad:
         loss.backward()  # type: ignore[no-untyped-call]
     found = float(loss.detach())
@@ -192,14 +190,19 @@ def _attempts(trial: Trial, num_trained: int) -> tuple[Attempt, ...]:
 
 
 def _most_different(trial: Trial) -> Rows:
-    """Return the places (2,) of the two rows that lie farthest apart, in the logits as they are and in the targets."""
+    """Return the places (2,) of the two rows that lie farthest apart, in the outputs as they are and in the targets."""
     places = np.arange(len(trial.sample)) if trial.is_flat else trial.small
     with torch.no_grad():
-        logits = trial.logits(trial.network, trial.batch(places).inputs).double().cpu()
-    targets = trial.targets(places).reshape(len(places), -1).double()
-    apart = torch.cdist(logits, logits) * torch.cdist(targets, targets)
+        outputs = trial.outputs(trial.network, trial.batch(places).inputs)
+    apart = _distances(of_rows(outputs)) * _distances(of_rows(trial.targets(places).targets))
     two: Rows = places[list(divmod(int(apart.argmax()), len(places)))]
     return two
+
+
+def _distances(rows: list[Tensor]) -> Tensor:
+    """(B, B): how far rows are apart; rows of different lengths as if the shorter one went on with zeros."""
+    values = pad_sequence([row.double().cpu() for row in rows], batch_first=True)
+    return torch.cdist(values, values)
 
 
 def _idle(trial: Trial) -> list[str]:

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from luban.core.runtime import generator, seeded
+from luban.core.tensors import Batch
 from luban.features.dataset import Dataset
+from luban.models.heads.row import RowHead
 from luban.models.network import Network
 from luban.predictor import forward_all
 from luban.tasks.base import LossConfig, Task
@@ -36,13 +38,16 @@ def fit_head(
     rows = torch.randperm(len(dataset), generator=generator(seed, "probe"))[:MAX_ROWS].sort().values
     chosen = dataset.select(rows.numpy())
     vectors_BD = forward_all(network, chosen, device, dtype, network.join)
-    targets = torch.from_numpy(np.asarray(chosen.targets))
+    places = np.arange(len(chosen))
+    batch, name, task = Batch({}, chosen.targets_of(places), places), network.outputs[0].name, task.configured(loss)
+    fitted = network.heads[0]
+    assert isinstance(fitted, RowHead)
     mean_D, scale_D = vectors_BD.mean(0), vectors_BD.std(0, correction=0)
     # A component that hardly varies here may vary under dropout: it must not be blown up.
     scale_D = scale_D.clamp(min=MIN_SCALE * float(scale_D.mean()) + 1e-12)
     vectors_BD = (vectors_BD - mean_D) / scale_D
     with seeded(seed, "probe"):
-        head = nn.Linear(vectors_BD.shape[1], network.head.out_features)
+        head = nn.Linear(vectors_BD.shape[1], fitted.linear.out_features)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     with light_optimizers():
@@ -50,12 +55,12 @@ def fit_head(
 
     def closure() -> torch.Tensor:
         head.zero_grad()  # the optimizer's own would load torch.compile's machinery
-        value = task.loss(head(vectors_BD), targets, loss).mean() + PENALTY * head.weight.square().sum()
+        value = task.loss({name: head(vectors_BD)}, batch).mean() + PENALTY * head.weight.square().sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         weight = head.weight / scale_D
-        network.head.weight.copy_(weight)
-        network.head.bias.copy_(head.bias - weight @ mean_D)
+        fitted.linear.weight.copy_(weight)
+        fitted.linear.bias.copy_(head.bias - weight @ mean_D)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from luban.core.runtime import autocast, generator
-from luban.core.tensors import Batch, Ragged
+from luban.core.tensors import Batch, Columns, EncodedColumn, Ragged
 from luban.features.dataset import Dataset
 from luban.models.network import Network
-from luban.tasks.base import LossConfig, Task
+from luban.tasks.base import Task
 from luban.training.recipe import TrainConfig
 
 Rows = npt.NDArray[np.int64]
@@ -65,10 +65,15 @@ class Trial:
     validation_rows: int = 0
     row_numbers: Rows | None = None
 
-    @property
-    def plain_loss(self) -> LossConfig:
-        """The loss without what keeps it from falling to zero."""
-        return self.config.loss.model_copy(update={"label_smoothing": 0.0, "class_weights": None})
+    @cached_property
+    def trained(self) -> Task:
+        """The task with the loss of the training."""
+        return self.task.configured(self.config.loss)
+
+    @cached_property
+    def plain(self) -> Task:
+        """The task with the loss without what keeps it from falling to zero."""
+        return self.task.configured(self.config.loss.model_copy(update={"label_smoothing": 0.0, "class_weights": None}))
 
     @property
     def is_flat(self) -> bool:
@@ -79,8 +84,9 @@ class Trial:
     def sample(self) -> Rows:
         """Positions of at most SAMPLE rows drawn at random, and of one row of each of SMALL_BATCH targets."""
         order = torch.randperm(len(self.train), generator=generator(self.seed, "preflight")).numpy()
-        targets = np.asarray(self.train.targets_array()[order[:SEARCHED]])
-        _, firsts = np.unique(targets, axis=0, return_index=True)
+        _, firsts = np.unique(
+            _alike(self.train.targets.values(), self.train.index[order[:SEARCHED]]), return_index=True
+        )
         wanted = np.concatenate([order[:SAMPLE], order[np.sort(firsts)[:SMALL_BATCH]]])
         _, unique = np.unique(wanted, return_index=True)
         rows: Rows = wanted[np.sort(unique)]
@@ -89,12 +95,8 @@ class Trial:
     @cached_property
     def cells(self) -> dict[str, Rows]:
         """For each input a number for each row of the sample: equal cells have equal numbers."""
-        found = {}
-        for name, column in self.train.inputs.items():
-            stored = column.take(self.train.index[self.sample])
-            numbers: dict[bytes, int] = {}
-            found[name] = np.array([numbers.setdefault(row, len(numbers)) for row in _as_bytes(stored)], np.int64)
-        return found
+        index = self.train.index[self.sample]
+        return {name: _alike([column], index) for name, column in self.train.inputs.items()}
 
     @cached_property
     def small(self) -> Rows:
@@ -103,14 +105,14 @@ class Trial:
         _, places = np.unique(table, axis=0, return_index=True)
         places = np.sort(places)
         lengths = self.train.lengths[self.sample][places]
-        losses = self.task.chance_loss(self.targets(places), self.plain_loss).numpy()
+        losses = self.chance(self.plain, self.targets(places)).numpy()
         is_wild = losses > WILD * losses.mean()
-        _, groups = np.unique(self.targets(places).numpy(), axis=0, return_inverse=True)
+        groups = _alike(self.train.targets.values(), self.train.index[self.sample[places]])
         by_length = np.lexsort((lengths, is_wild, lengths == 0))
         rank = np.zeros(len(places), np.int64)  # of each row among those with its target
         seen: dict[int, int] = {}
         for place in by_length:
-            group = int(groups.reshape(-1)[place])
+            group = int(groups[place])
             rank[place] = seen[group] = seen.get(group, -1) + 1
         order = np.lexsort((lengths, rank, is_wild, lengths == 0))
         chosen = order[:SMALL_BATCH]
@@ -120,9 +122,17 @@ class Trial:
         small: Rows = places[np.unique(chosen)]
         return small
 
-    def targets(self, places: Rows) -> Tensor:
-        """Return the targets of the rows at the given places of the sample, (B, ...)."""
-        return torch.from_numpy(np.asarray(self.train.targets_array()[self.sample[places]]))
+    def targets(self, places: Rows) -> Batch:
+        """Return the targets alone of the rows at the given places of the sample."""
+        return Batch({}, self.train.targets_of(self.sample[places]), self.sample[places])
+
+    def chance(self, task: Task, batch: Batch) -> Tensor:
+        """Return the mean loss of each row's units for a network that knows nothing, (B,)."""
+        return task.chance_loss(batch) / task.num_units(batch).clamp(min=1).to(batch.device)
+
+    def losses(self, task: Task, outputs: Columns, batch: Batch) -> Tensor:
+        """Return the mean loss of each row's units, (B,)."""
+        return task.loss(outputs, batch) / task.num_units(batch).clamp(min=1).to(batch.device)
 
     def batch(self, places: Rows) -> Batch:
         """Return the rows at the given places of the sample, on the device."""
@@ -132,16 +142,36 @@ class Trial:
         """Return what the row at a place of the sample is called in its source."""
         return self.train.source_rows(self.sample[[place]], self.row_numbers)[0]
 
-    def logits(self, network: nn.Module, inputs: dict[str, Tensor | Ragged]) -> Tensor:
-        """Return the network's logits (B, output_dim), float32, in the precision of the run."""
+    def outputs(self, network: nn.Module, inputs: Columns) -> Columns:
+        """Return the network's outputs, float32, in the precision of the run."""
         with autocast(self.device, self.dtype):
-            logits: Tensor = network(inputs)
-        return logits.float()
+            outputs: Columns = network(inputs)
+        return {name: as_float(value) for name, value in outputs.items()}
 
     def copy(self) -> Trial:
         """Return a trial of the same run on a copy of its network, which shares only what stays as it is."""
         frozen = {id(p): p for p in self.network.parameters() if not p.requires_grad}
         return replace(self, network=copy.deepcopy(self.network, dict(frozen)))
+
+
+def as_float(value: Tensor | Ragged) -> Tensor | Ragged:
+    return Ragged(value.values.float(), value.offsets) if isinstance(value, Ragged) else value.float()
+
+
+def of_rows(outputs: Columns) -> list[Tensor]:
+    """Return all outputs of each row side by side, (M,) a row."""
+    rows = [
+        torch.split(value.values, value.lengths.tolist()) if isinstance(value, Ragged) else value.unbind()
+        for value in outputs.values()
+    ]
+    return [torch.cat([part.flatten() for part in parts]) for parts in zip(*rows, strict=True)]
+
+
+def _alike(columns: Iterable[EncodedColumn], index: Rows) -> Rows:
+    """Return a number for each row, equal where the cells of all columns are. index: positions in the columns."""
+    stored = [_as_bytes(column.take(index)) for column in columns]
+    numbers: dict[tuple[bytes, ...], int] = {}
+    return np.array([numbers.setdefault(row, len(numbers)) for row in zip(*stored, strict=True)], np.int64)
 
 
 def _as_bytes(stored: Tensor | Ragged) -> list[bytes]:
