@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.special import expit, logit
 
 from luban.evaluation.answers.base import Answer, Booleans, Constant
 from luban.evaluation.quality import Quality
@@ -69,6 +68,8 @@ class Labels(Answer[MultiLabel]):
         return outputs.reshape(-1), targets.reshape(-1).astype(np.bool_)
 
     def at_temperature(self, outputs: Floats, temperature: float) -> Floats:
+        from scipy.special import expit, logit  # takes long to import: not before the first step
+
         smallest, largest = np.finfo(outputs.dtype).tiny, 1 - np.finfo(outputs.dtype).epsneg
         found: Floats = expit(logit(np.clip(outputs, smallest, largest)) / temperature)
         return found
