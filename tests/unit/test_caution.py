@@ -18,6 +18,8 @@ def test_a_class_of_few_rows_is_named() -> None:
     targets = np.repeat([0, 1], [27, 3])
     (said,) = cautions(task, targets, outputs)
     assert said.startswith("1 label has fewer than 15 of the scored rows, 'yes' 3: the intervals of scores that all")
+    (said,) = cautions(Binary.fit(pl.Series("y", [False, True])), targets, outputs)
+    assert "'true' 3" in said
     assert cautions(task, np.repeat([0, 1], [15, 15]), outputs) == []
     assert cautions(task, np.zeros(30, np.int64), outputs) == []  # a class that is not there is in no score
     labels = MultiLabel.fit(pl.Series("y", ["a;b", "c"]))
