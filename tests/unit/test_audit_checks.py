@@ -17,7 +17,7 @@ from luban.audit.label_errors import audit_label_errors
 from luban.core.answers import AnswerKind
 from luban.data import sources
 from luban.features import schema
-from luban.features.plain import fit_text
+from luban.features.plain.columns import fit_text
 from luban.tasks import infer_task
 
 ROWS = 240

@@ -17,15 +17,15 @@ from PIL import Image
 from luban.audit import Finding, Subject, audit
 from luban.audit.confident import doubt, out_of_fold
 from luban.audit.fixes import apply_fixes
-from luban.audit.label_errors import PLAIN, audit_label_errors, plain_matrix
-from luban.audit.pictures import small_images
-from luban.audit.plain_audio import plain_clips
-from luban.audit.plain_image import edge_directions, plain_images
+from luban.audit.label_errors import PLAIN, audit_label_errors, plain_clips, plain_images, plain_matrix
+from luban.audit.pictures import small_images, thumbnails
 from luban.audit.unreadable import audit_unreadable
 from luban.core.answers import AnswerKind
 from luban.data import sources
 from luban.features import FEATURES, schema
-from luban.features.plain import FITTERS
+from luban.features.plain.columns import FITTERS
+from luban.features.plain.image import colours, edge_directions, fit_images
+from luban.features.plain.matrix import fit_features
 from luban.tasks import infer_task
 
 RATE = 8_000  # Hz
@@ -247,14 +247,60 @@ def test_clips_without_sound_and_short_ones_have_features_of_their_own() -> None
     assert features.any(axis=1).tolist() == [False, True, False, *[True] * 20]
 
 
-def test_grey_images_have_edges_and_colour_ones_have_colours_too() -> None:
+def test_grey_images_have_edges_and_brightness_and_colour_ones_have_colours_too() -> None:
     grey = subject({"image": [png(pixels) for pixels in patterns(30)], "y": answers(30)})
-    assert plain_images(grey, "image", np.arange(30)).shape == (30, 144)
+    assert plain_images(grey, "image", np.arange(30)).shape == (30, 184)
     draw = np.random.default_rng(0)
     coloured = subject({"image": [png(draw.integers(0, 255, (8, 8, 3))) for _ in range(30)], "y": answers(30)})
     features = plain_images(coloured, "image", np.arange(30))
     assert features.shape == (30, 264)
     np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-5)
+
+
+def test_brightness_and_colour_are_those_of_places_and_of_the_whole() -> None:
+    red = torch.zeros(1, 3, 32, 32)
+    red[:, 0, :, 16:] = 1  # the right half is red
+    mean, spread, histogram = colours(red).split([48, 48, 24], dim=1)
+    brightness, red_green, blue_yellow = mean.reshape(3, 4, 4)
+    halves = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(4, 4)
+    torch.testing.assert_close(brightness, 0.299 * halves)
+    torch.testing.assert_close(red_green, halves)
+    torch.testing.assert_close(blue_yellow, -0.5 * halves)
+    assert spread.abs().max() < 1e-3
+    # Half of the pixels is dark, and half of brightness 0.299: levels 0 and 2 of eight.
+    torch.testing.assert_close(histogram.reshape(3, 8)[0], torch.tensor([0.5, 0, 0.5, 0, 0, 0, 0, 0]).sqrt())
+    grey = colours(red[:, :1])
+    assert grey.shape == (1, 40)
+    torch.testing.assert_close(grey[0, :16].reshape(4, 4), halves)
+
+
+def test_the_baseline_to_be_beaten_sees_in_a_picture_what_the_audit_sees() -> None:
+    draw = np.random.default_rng(0)
+    rows = subject({"image": [png(draw.integers(0, 255, (32, 32, 3))) for _ in range(30)], "y": answers(30)})
+    pixels = small_images(rows, "image")[0]
+    features, seen = fit_features(rows.frame.select(), {}, {"image": pixels})
+    np.testing.assert_array_equal(seen, plain_images(rows, "image", np.arange(30)))
+    np.testing.assert_allclose(features.matrix(rows.frame[:4], {"image": pixels[:4]}), seen[:4], atol=1e-6)
+
+
+def test_pictures_of_every_size_have_the_same_features() -> None:
+    small = np.stack([pixels[:48:3, :48:3] for pixels in patterns(6)])[:, None].astype(np.uint8)
+    large = np.kron(small, np.ones((1, 1, 6, 6), np.uint8))
+    (plain, of_small), (_, of_large) = fit_images(small), fit_images(large)
+    assert of_small.shape == of_large.shape
+    assert np.corrcoef(of_small.ravel(), of_large.ravel())[0, 1] > 0.9
+    np.testing.assert_array_equal(plain.matrix(np.repeat(small, 3, axis=1)), of_small)
+
+
+def test_images_are_averaged_down() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 2, 64, 48), dtype=np.uint8)
+    shrunk = thumbnails(pixels, 32)
+    assert shrunk.shape == (3, 2 * 32 * 32)
+    assert thumbnails(pixels[:, :, :28, :28], 32).shape == (3, 2 * 28 * 28)
+    halves = pixels.reshape(3, 2, 32, 2, 48).mean(axis=3)
+    of_48 = thumbnails(pixels, 48).reshape(3, 2, 48, 48)
+    np.testing.assert_allclose(of_48[:, :, 0, 0], pixels[:, :, :2, 0].mean(2) / 255)
+    np.testing.assert_allclose(shrunk.reshape(3, 2, 32, 32)[0, 0, 5, 0], halves[0, 0, 5, :2].mean() / 255, rtol=1e-6)
 
 
 def test_an_edge_counts_in_its_own_direction() -> None:

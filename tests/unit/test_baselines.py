@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from luban.data.table import Table
 from luban.evaluation.baselines import MAX_ROWS, Baseline, fit_baselines
-from luban.features.plain import fit_features, shrink
+from luban.features.plain.matrix import fit_features
 from luban.tasks import metrics
 from luban.tasks.base import Floats, Task
 from luban.tasks.classification import Binary, Multiclass
@@ -153,16 +153,6 @@ def test_prediction_in_chunks_is_prediction(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_allclose(linear.predict(rows), whole)
 
 
-def test_images_are_averaged_down() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 2, 64, 48), dtype=np.uint8)
-    shrunk = shrink(pixels, 32)
-    assert shrunk.shape == (3, 2 * 32 * 32)
-    assert shrink(pixels[:, :, :28, :28], 32).shape == (3, 2 * 28 * 28)
-    halves = pixels.reshape(3, 2, 32, 2, 48).mean(axis=3)
-    np.testing.assert_allclose(shrink(pixels, 48).reshape(3, 2, 48, 48)[:, :, 0, 0], pixels[:, :, :2, 0].mean(2) / 255)
-    np.testing.assert_allclose(shrunk.reshape(3, 2, 32, 32)[0, 0, 5, 0], halves[0, 0, 5, :2].mean() / 255, rtol=1e-6)
-
-
 def test_images_stand_beside_other_columns(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 2
@@ -174,8 +164,10 @@ def test_images_stand_beside_other_columns(tmp_path: Path) -> None:
     for kinds in ({"image": "image"}, {"image": "image", "w": "category"}):
         _, linear = fit_baselines(task, rows, targets, kinds, {"image": pixels})
         assert share_right(task, rows, linear.predict(rows, {"image": pixels})) == 1.0
-    features = fit_features(rows.frame.select("w"), {"w": "category"}, {"image": pixels})
-    assert features.matrix(rows.frame, {"image": pixels}).shape == (60, 2 + 8 * 8)
+    features, matrix = fit_features(rows.frame.select("w"), {"w": "category"}, {"image": pixels})
+    assert matrix is not None
+    assert matrix.shape == (60, 2 + 184)
+    assert abs(features.matrix(rows.frame, {"image": pixels}) - matrix).max() < 1e-6
 
 
 def test_the_dense_model_is_scikit_learns() -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from luban.features.plain.matrix import DENSE_C, SPARSE_C
+
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 FOLDS = 3
 MAX_CLASSES = 500
-SPARSE_C, DENSE_C = 10.0, 0.1  # inverse strength of the penalty
 SPARSE_PASSES, DENSE_STEPS = 5, 25  # measured on banking77: five passes rank as well as thirty
 FITTED_ROWS = 30_000  # at most, of each fold: what more rows add to a linear model hardly moves the ranking
 SMALLEST = 1e-9

@@ -17,7 +17,7 @@ from luban.data.media.cells import locate
 from luban.data.media.unreadable import UnreadableCellError
 from luban.features.cells import cjk_share, evenly, strings
 from luban.features.media import FILE_KINDS
-from luban.features.plain import CJK_SHARE
+from luban.features.plain.columns import CJK_SHARE
 
 SAMPLE = 200  # cells of a column, drawn evenly, from which the rest is estimated
 FILE_SAMPLE = 20

@@ -7,14 +7,14 @@ import polars as pl
 
 from luban.audit.confident import out_of_fold
 from luban.audit.finding import Finding
-from luban.audit.pictures import small_images
+from luban.audit.pictures import small_images, thumbnails
 from luban.audit.subject import Subject, examples_of
 from luban.core.sentence import Sentence, sentence, several
 from luban.data.draw import sample_rows
 from luban.data.table import Table
 from luban.features.cells import strings
 from luban.features.number import parse_numbers
-from luban.features.plain import FITTERS, shrink
+from luban.features.plain.columns import FITTERS
 
 MIN_ROWS = 50  # on each side
 SAMPLE = 5_000  # rows of each side that are compared
@@ -55,7 +55,8 @@ def _compare(subject: Subject, role: str, table: Table, name: str) -> Finding | 
         distance = _texts(mine, theirs, subject.seed)
     elif kind == "image":
         pixels = [small_images(subject, name, side)[0] for side in (subject.table, table)]
-        flat = np.concatenate([shrink(pixels[0][rows], SIDE), shrink(pixels[1][others], SIDE)])
+        # Brightness and colour themselves tell sources apart, so that it is pixels here, and not edges.
+        flat = np.concatenate([thumbnails(pixels[0][rows], SIDE), thumbnails(pixels[1][others], SIDE)])
         distance = _tell_apart(flat, len(rows), subject.seed)
     else:
         return None

@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from luban.audit.clips import MAX_CLIPS
+from luban.audit.clips import MAX_CLIPS, clips_of
 from luban.audit.confident import MAX_CLASSES, Codes, Floats, doubt, folds, out_of_fold
 from luban.audit.finding import Finding, Suspect
-from luban.audit.plain_audio import plain_clips
-from luban.audit.plain_image import plain_images
+from luban.audit.pictures import small_images
 from luban.audit.subject import Subject, percent
 from luban.core.answers import AnswerKind
 from luban.core.sentence import Sentence, sentence
 from luban.features.number import parse_numbers
 from luban.features.parsing.lists import split
-from luban.features.plain import FITTERS, Matrix, beside, fit_features
+from luban.features.plain.audio import standardised
+from luban.features.plain.columns import FITTERS, Matrix
+from luban.features.plain.image import fit_images
+from luban.features.plain.matrix import SimpleFeatures, beside, fit_columns
 
 MIN_ROWS = 100  # with fewer the model knows too little to doubt anything
 MAX_ROWS = 200_000
@@ -48,7 +50,18 @@ class Doubted:
     surest: float = 0.0
 
 
-# By kind of column: plain features of files, (rows, D). Those of other kinds are in FITTERS.
+def plain_images(subject: Subject, column: str, rows: Codes) -> Matrix:
+    """Return (rows, D) plain features of images, of mean 0."""
+    return fit_images(small_images(subject, column)[0][rows])[1]
+
+
+def plain_clips(subject: Subject, column: str, rows: Codes) -> Matrix:
+    """Return (rows, D) plain features of sound, standardised. rows: positions within the first 100,000."""
+    clips = clips_of(subject, column)
+    return standardised(clips.statistics[rows], clips.length[rows] > 0)
+
+
+# By kind of column whose cells are files. Those of other kinds are in FITTERS.
 PLAIN: dict[str, Callable[[Subject, str, Codes], Matrix]] = {"image": plain_images, "audio": plain_clips}
 
 
@@ -64,7 +77,7 @@ def plain_matrix(subject: Subject, rows: Codes) -> Matrix | None:
         seen = frame
         if len(rows) > VOCABULARY_ROWS:
             seen = frame[np.sort(np.random.default_rng(subject.seed).permutation(len(rows))[:VOCABULARY_ROWS])]
-        features = fit_features(seen, subject.kinds, {})
+        features = SimpleFeatures(fit_columns(seen, subject.kinds), {})
         blocks = [features.matrix(frame, {}), *blocks] if features.names else blocks
     return beside(blocks) if blocks else None
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch.nn import functional as F
 
 from luban.audit.subject import Subject
 from luban.data.media.cells import is_missing
 from luban.data.media.pictures import MAX_PIXELS, Ranges
 from luban.data.table import Table
 from luban.features.decoding import Reasons, decode_cells, shared_zeros
-from luban.features.image import decode_image
+from luban.features.image import Pixels, decode_image
 from luban.features.levels import see
 from luban.features.media import sampled_cells
+from luban.features.plain.image import IMAGES_AT_ONCE, SIDE
 
-SIDE = 32  # pixels
 SAMPLED_RANGES = 256  # images
 MAX_IMAGES = 200_000  # that are looked at: 0.6 GB
-Pixels = npt.NDArray[np.uint8]
 
 
 def small_images(subject: Subject, column: str, table: Table | None = None) -> tuple[Pixels, npt.NDArray[np.bool_]]:
@@ -39,6 +40,16 @@ def small_images(subject: Subject, column: str, table: Table | None = None) -> t
         subject.cache[key] = pixels, is_read
     found: tuple[Pixels, npt.NDArray[np.bool_]] = subject.cache[key]
     return found
+
+
+def thumbnails(pixels: Pixels, side: int) -> npt.NDArray[np.float32]:
+    """Return images averaged down to at most `side` pixels each way, (rows, C * h * w), from 0 to 1."""
+    height, width = (min(size, side) for size in pixels.shape[2:])
+    shrunk = np.empty((len(pixels), pixels.shape[1] * height * width), np.float32)
+    for start in range(0, len(pixels), IMAGES_AT_ONCE):
+        chunk = torch.from_numpy(np.array(pixels[start : start + IMAGES_AT_ONCE])).float() / 255
+        shrunk[start : start + IMAGES_AT_ONCE] = F.adaptive_avg_pool2d(chunk, (height, width)).flatten(1).numpy()
+    return shrunk
 
 
 def unreadable_images(subject: Subject, column: str) -> Reasons:

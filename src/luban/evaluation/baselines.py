@@ -16,7 +16,8 @@ from luban.core.answers import AnswerKind
 from luban.data.table import Table
 from luban.evaluation.answers import answer_of
 from luban.evaluation.answers.base import Constant
-from luban.features.plain import FITTERS, Images, Matrix, SimpleFeatures, fit_features
+from luban.features.plain.columns import FITTERS, Matrix
+from luban.features.plain.matrix import DENSE_C, SPARSE_C, Images, SimpleFeatures, fit_features
 from luban.tasks.base import Array, Floats, Task
 
 Predict = Callable[[Matrix], Floats]
@@ -26,7 +27,6 @@ ROWS_AT_ONCE = 8_192  # that it predicts
 MAX_PASSES = 30  # over the rows of a sparse matrix
 MAX_STEPS = 50  # of L-BFGS on a dense one
 BUDGET = 3e9  # multiplications of one fit: some seconds on one core
-SPARSE_C, DENSE_C = 10.0, 0.1  # inverse strength of the penalty
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,12 @@ def fit_baselines(
     frame = table.frame.select(columns)
     frame = frame[rows] if columns else frame
     chosen = {name: pixels[rows] for name, pixels in (images or {}).items()}
-    features = fit_features(frame, kinds, chosen)
     fit_linear = LINEAR.get(task.answer)
-    if features.names and fit_linear is not None:
-        predict = fit_linear(task, features.matrix(frame, chosen), targets[rows], seed)
+    if fit_linear is None:
+        return baselines
+    features, matrix = fit_features(frame, kinds, chosen)
+    if matrix is not None:
+        predict = fit_linear(task, matrix, targets[rows], seed)
         note = f"linear model on {', '.join(features.names)}; {len(rows)} of {len(table)} training rows"
         baselines.append(Baseline("linear", note, _in_chunks(features, predict)))
     return baselines
@@ -80,7 +82,7 @@ def _in_chunks(features: SimpleFeatures, predict: Predict) -> Callable[[Table, I
         frame = table.frame.select(list(features.transforms))
         parts = []
         for start in range(0, len(table), ROWS_AT_ONCE):
-            chosen = {name: images[name][start : start + ROWS_AT_ONCE] for name in features.image_means}
+            chosen = {name: images[name][start : start + ROWS_AT_ONCE] for name in features.images}
             parts.append(predict(features.matrix(frame.slice(start, ROWS_AT_ONCE), chosen)))
         return np.concatenate(parts)
 

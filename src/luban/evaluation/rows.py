@@ -12,7 +12,7 @@ import numpy.typing as npt
 from luban.core.tensors import TensorKind
 from luban.data.table import Table
 from luban.features.dataset import Dataset
-from luban.features.plain import Images
+from luban.features.plain.matrix import Images
 from luban.tasks.base import Array, Task
 
 

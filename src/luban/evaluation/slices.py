@@ -20,7 +20,7 @@ from luban.evaluation.intervals import Score
 from luban.evaluation.quality import Quality
 from luban.features.cells import CJK, cjk_share, quoted, strings
 from luban.features.number import parse_numbers
-from luban.features.plain import CJK_SHARE
+from luban.features.plain.columns import CJK_SHARE
 from luban.tasks.base import Floats
 
 Codes = npt.NDArray[np.int64]  # (rows,): the slice of each row, -1 for none

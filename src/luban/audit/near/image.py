@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from luban.audit.near.hamming import Pairs, banded_pairs
-from luban.audit.pictures import Pixels
+from luban.features.image import Pixels
 
 LOW = 12  # frequencies each way that are kept: 143 bits without the mean
 BAND_BITS, MAX_BITS = 16, 8  # two images with at most 8 of 143 bits different agree in a band of 16

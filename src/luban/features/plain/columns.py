@@ -1,4 +1,4 @@
-"""Plain numbers from every kind of column, for linear baselines: word counts, one-hot categories, pixels.
+"""Plain features of columns of text and values: word counts, one-hot categories, standardised numbers.
 
 Each kind has a function that learns from training cells and returns a function from cells to a matrix (rows, D), or
 None where the training cells have nothing to learn from.
@@ -6,15 +6,12 @@ None where the training cells have nothing to learn from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import torch
-from torch.nn import functional as F
 
 from luban.features.cells import cjk_share, strings
 from luban.features.number import parse_numbers
@@ -25,8 +22,6 @@ if TYPE_CHECKING:
     from sklearn.feature_extraction.text import CountVectorizer
 
 Matrix: TypeAlias = Any  # (rows, D) float32, a NumPy array or a csr_array, for which SciPy has no types
-Pixels = npt.NDArray[np.uint8]
-Images = Mapping[str, Pixels]  # by input name: (rows, C, H, W)
 Transform = Callable[[pl.Series], Matrix]
 
 WORD_CHARACTERS, CJK_CHARACTERS = 1_000, 300  # of a cell that are read: bounds the time on long documents
@@ -34,8 +29,6 @@ CJK_SHARE = 0.2  # of the characters, from where on words are not told apart by 
 MAX_NGRAMS = 50_000
 MIN_ROWS_TO_PRUNE = 200  # from here on, n-grams of one row only are left out
 LARGEST_SCALED = 10.0  # standard deviations
-SIDE_ALONE, SIDE_AMONG_OTHERS = 32, 8  # pixels
-IMAGES_AT_ONCE = 1024
 
 
 def fit_text(cells: pl.Series) -> Transform | None:
@@ -138,50 +131,3 @@ FITTERS: dict[str, Callable[[pl.Series], Transform | None]] = {
     "labels": fit_labels,
     "text": fit_text,
 }
-
-
-@dataclass(frozen=True)
-class SimpleFeatures:
-    """transforms: by column. image_means: by input, (1, C * h * w). side: of the images, in pixels at most."""
-
-    transforms: dict[str, Transform]
-    image_means: dict[str, npt.NDArray[np.float32]]
-    side: int
-
-    @property
-    def names(self) -> list[str]:
-        return [*self.transforms, *self.image_means]
-
-    def matrix(self, frame: pl.DataFrame, images: Images) -> Matrix:
-        """Return (rows, D): sparse where a column is, dense otherwise."""
-        blocks: list[Matrix] = [transform(frame[column]) for column, transform in self.transforms.items()]
-        blocks += [shrink(images[name], self.side) - mean for name, mean in self.image_means.items()]
-        return beside(blocks)
-
-
-def beside(blocks: Sequence[Matrix]) -> Matrix:
-    """Return matrices of the same rows as one: sparse where one is."""
-    from scipy.sparse import csr_array, hstack, issparse
-
-    if any(issparse(block) for block in blocks):
-        return csr_array(hstack(blocks, format="csr"))
-    return np.concatenate(blocks, axis=1)
-
-
-def fit_features(frame: pl.DataFrame, kinds: Mapping[str, str], images: Images) -> SimpleFeatures:
-    """Learn from training rows. kinds: of at least the columns of the frame; images: of all images."""
-    fitted = {column: FITTERS[kinds[column]](frame[column]) for column in frame.columns}
-    transforms = {column: transform for column, transform in fitted.items() if transform is not None}
-    side = SIDE_AMONG_OTHERS if transforms else SIDE_ALONE
-    means = {name: shrink(pixels, side).mean(axis=0, keepdims=True) for name, pixels in images.items()}
-    return SimpleFeatures(transforms, means, side)
-
-
-def shrink(pixels: Pixels, side: int) -> npt.NDArray[np.float32]:
-    """Return images averaged down to at most `side` pixels each way, (rows, C * h * w), from 0 to 1."""
-    height, width = (min(size, side) for size in pixels.shape[2:])
-    shrunk = np.empty((len(pixels), pixels.shape[1] * height * width), np.float32)
-    for start in range(0, len(pixels), IMAGES_AT_ONCE):
-        chunk = torch.from_numpy(np.array(pixels[start : start + IMAGES_AT_ONCE])).float() / 255
-        shrunk[start : start + IMAGES_AT_ONCE] = F.adaptive_avg_pool2d(chunk, (height, width)).flatten(1).numpy()
-    return shrunk
