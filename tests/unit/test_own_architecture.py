@@ -31,18 +31,21 @@ class BagConfig(EncoderConfig):
 
 
 class Bag(Encoder):
-    """TOKENS (N,) -> (B, dim)."""
+    """TOKENS (N,) -> Ragged (N, dim), and their sums (B, dim)."""
 
     def __init__(self, config: BagConfig, spec: InputSpec) -> None:
         super().__init__()
         self.embedding = nn.Embedding(spec.size, config.dim)
-        self.output_dim = config.dim
+        self.output_dim = self.places_dim = config.dim
 
-    def forward(self, inputs: Tensor | Ragged) -> Tensor:
+    def places(self, inputs: Tensor | Ragged) -> Ragged:
         assert isinstance(inputs, Ragged)
-        rows = torch.repeat_interleave(torch.arange(len(inputs)), inputs.lengths)
-        vectors = self.embedding(inputs.values)
-        return vectors.new_zeros(len(inputs), self.output_dim).index_add(0, rows, vectors)
+        return Ragged(self.embedding(inputs.values), inputs.offsets)
+
+    def pool(self, places: Tensor | Ragged) -> Tensor:
+        assert isinstance(places, Ragged)
+        rows = torch.repeat_interleave(torch.arange(len(places)), places.lengths)
+        return places.values.new_zeros(len(places), self.output_dim).index_add(0, rows, places.values)
 
     @property
     def token_embedding(self) -> nn.Module:

@@ -34,7 +34,7 @@ HIGHEST_GUESS = 16_000  # Hz
 FEWEST_MELS, MOST_MELS = 4, 256
 MOST_SECONDS = 600.0
 SILENCE = 1e-10  # power added before the logarithm: about 20 dB under the rounding noise of 16 bits
-SMALLEST_STD = 1e-3
+SMALLEST_STD = 1e-3  # of a logarithm of power
 
 Floats = npt.NDArray[np.float32]
 

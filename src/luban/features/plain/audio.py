@@ -7,12 +7,13 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from luban.features.audio import SMALLEST_STD
+from luban.features.plain.columns import LARGEST_SCALED
+
 Frames = npt.NDArray[np.float32]
 
 NUM_STRETCHES = 4  # of a clip, whose means are kept
 STATISTICS_A_BAND = 4 + NUM_STRETCHES
-SMALLEST_STD = 1e-3  # of a logarithm of power
-LARGEST_SCALED = 10.0  # standard deviations
 
 
 def statistics(frames: Frames) -> Frames:
