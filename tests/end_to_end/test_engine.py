@@ -49,6 +49,34 @@ def test_a_batch_size_left_to_measurement_is_settled_and_said(luban, tmp_path: P
     assert f"batch {size}: " in result.out
 
 
+def test_a_budget_of_steps_and_tokens_is_kept_and_repeated_by_the_written_settings(luban, tmp_path: Path) -> None:
+    words = np.random.default_rng(0).choice(["late", "broken", "kind", "fast"], (300, 6))
+    lines = [" ".join(row[: 2 + number % 5]) for number, row in enumerate(words)]
+    labels = ["no" if "broken" in line else "yes" for line in lines]
+    pl.DataFrame({"text": lines, "label": labels}).write_csv(tmp_path / "texts.csv")
+    budget = ("train.steps=20", "train.batch_tokens=100", "train.validate_every=5", "data.columns={text: text}")
+    settings = [part for setting in budget for part in ("--set", setting)]
+    result = luban("train", "texts.csv", "--model", "textcnn", *settings)
+    assert result.code == 0, result.err
+    assert "20 steps at most" in result.out
+    assert "20 steps done" in result.out
+    config = yaml.safe_load((tmp_path / "runs/texts/config.yaml").read_text("utf-8"))["train"]
+    assert (config["steps"], config["batch_tokens"], config["validate_every"]) == (20, 100, 5)
+    assert luban("train", tmp_path / "runs/texts/config.yaml", "--name", "again").code == 0
+    first, again = (
+        [json.loads(line) for line in (tmp_path / "runs" / name / "history.jsonl").read_text("utf-8").splitlines()]
+        for name in ("texts", "again")
+    )
+    losses = [[line["loss"] for line in run if line["event"] == "StepDone"] for run in (first, again)]
+    assert losses[0] == losses[1]
+    assert len(losses[0]) == 20
+    steps = [line["step"] for line in first if line["event"] == "Validated"]
+    assert {5, 10, 15, 20} <= set(steps)
+    page = (tmp_path / "runs/texts/report.html").read_text("utf-8")
+    assert "the weights after step <data" in page
+    assert "history.jsonl#/Validated/step history.jsonl#/Validated/scores/accuracy" in page
+
+
 def test_trackers_are_written_beside_the_run(luban, tmp_path: Path, rows: Path) -> None:
     pytest.importorskip("tensorboard")
     result = luban("train", rows, "--set", "train.epochs=2", "--set", "track=[tensorboard]")

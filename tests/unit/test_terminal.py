@@ -218,3 +218,16 @@ def test_pieces_give_way_by_rank() -> None:
 @pytest.mark.parametrize(("count", "text"), [(7, "7"), (1_234, "1.2 k"), (123_456, "123 k"), (15_300_000, "15.3 M")])
 def test_counts_are_short(count: int, text: str) -> None:
     assert progress.short(count) == text
+
+
+def test_steps_tokens_and_validations_between_epochs_are_told_as_what_they_are() -> None:
+    terminal = Terminal(console(width=120, is_terminal=False), Clock())
+    settings = SETTINGS | {"steps": 1500, "batch_size": None, "batch_tokens": 4096, "validate_every": 100}
+    terminal(TrainingStarted(2, 1500, 10_000, 5_000, 5_000, "float32", "cpu", settings))
+    terminal(step(99))
+    terminal(events.Validated(1, 100, {"accuracy": 0.5}, "accuracy", is_best=True))
+    terminal(events.TrainingEnded("1,500 steps done", 1, 61.0, 100))
+    lines = printed(terminal.console)
+    assert "training    1,500 steps at most, of 10,000 rows, batch 4,096 tokens, adamw at " in lines[1]
+    assert lines[2].startswith("step 100    loss 0.5000")
+    assert lines[3].strip() == "1,500 steps done; weights of step 100 kept; 1:01"

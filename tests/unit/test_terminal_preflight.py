@@ -39,3 +39,8 @@ def test_what_is_not_well_is_listed_in_eight_lines_at_most() -> None:
         "failed      check 2: none in 'encoders.0.pooler.weight'",
     ]
     assert len(printed(PreflightDone([check("warning")] * 20, ESTIMATE, 1.0))) == 8
+
+
+def test_the_length_of_a_training_of_steps_is_told_in_steps() -> None:
+    (line,) = printed(PreflightDone([check("passed")] * 7, ESTIMATE | {"epochs": None}, 1.0))
+    assert line == "preflight   7 checks passed, about 4:10 (500 steps), 900 MB memory, 180 MB disk"

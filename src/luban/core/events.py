@@ -145,11 +145,13 @@ class Stopped(Event):
 
 @dataclass(frozen=True)
 class TrainingEnded(Event):
-    """reason: one sentence. best_epoch: whose weights are kept."""
+    """reason: one sentence. best_epoch: whose weights are kept; best_step: the steps that they had, None where
+    validations come at the end of epochs alone."""
 
     reason: str
     best_epoch: int
     seconds: float
+    best_step: int | None = None
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class Terminal(Listener):
         self.clock = clock
         self.live: Live | None = None
         self.pace = Pace(0, 0, clock)
+        self.between = False  # whether there are validations between the ends of epochs
         self.told = 0.0  # when the last line about the training was printed
 
     @property
@@ -114,8 +115,9 @@ class Terminal(Listener):
         passed, estimate = len(event.checks) - len(unsound), event.estimate
         parts = [f"{passed} checks passed" if not unsound else f"{passed} of {len(event.checks)} checks passed"]
         if estimate["seconds"] is not None:
-            epochs = "1 epoch" if estimate["epochs"] == 1 else f"{estimate['epochs']} epochs"
-            parts.append(f"about {clock_time(estimate['seconds'])} ({epochs})")
+            by_steps = estimate["epochs"] is None
+            length = _counted(estimate["steps"], "step") if by_steps else _counted(estimate["epochs"], "epoch")
+            parts.append(f"about {clock_time(estimate['seconds'])} ({length})")
         parts += [f"{_size(estimate['memory_bytes'])} memory", f"{_size(estimate['disk_bytes'])} disk"]
         self.line("preflight", ", ".join(parts))
         for check in unsound[:MAX_UNSOUND]:
@@ -131,11 +133,16 @@ class Terminal(Listener):
         rate = f"{optim['learning_rate']:g}"
         if optim["backbone_learning_rate"] not in (None, optim["learning_rate"]):
             rate = f"{optim['backbone_learning_rate']:g} (head {rate})"
+        settings = event.settings
+        length = _counted(event.steps, "step") if settings.get("steps") else _counted(event.epochs, "epoch")
+        tokens = settings.get("batch_tokens")
+        batch = f"{tokens:,} tokens" if tokens else settings["batch_size"]
         self.line(
             "training",
-            f"{event.epochs} epoch{'s' * (event.epochs > 1)} at most, of {event.rows:,} rows, "
-            f"batch {event.settings['batch_size']}, {optim['optimizer']} at {rate}, {optim['schedule']}",
+            f"{length} at most, of {event.rows:,} rows, batch {batch}, {optim['optimizer']} at {rate}, "
+            f"{optim['schedule']}",
         )
+        self.between = bool(settings.get("validate_every"))
         self.pace = Pace(event.epochs, event.steps, self.clock)
         self.told = self.clock()
         if self.can_redraw:
@@ -190,13 +197,15 @@ class Terminal(Listener):
         best = "  best so far" if event.is_best else ""
         width = self.console.width - LABEL_WIDTH - 1 - len(best) if self.console.is_terminal else sys.maxsize
         text = fitted([piece for piece in pieces if piece.text], max(width, len(score)), ", ")
-        self.line(self.when(event.epoch), text + best, is_prose=False)
+        when = f"step {event.step:,}" if self.between and event.step else self.when(event.epoch)
+        self.line(when, text + best, is_prose=False)
         self.pace.pause()
         self.told = self.clock()
 
     def training_ended(self, event: TrainingEnded) -> None:
         self.close()
-        kept = f"weights of epoch {event.best_epoch} kept" if event.best_epoch else "the weights before training kept"
+        best = f"epoch {event.best_epoch}" if event.best_step is None else f"step {event.best_step:,}"
+        kept = f"weights of {best} kept" if event.best_epoch else "the weights before training kept"
         self.line("", f"{event.reason}; {kept}; {clock_time(event.seconds)}")
 
     def evaluated(self, event: Evaluated) -> None:
@@ -258,6 +267,10 @@ def _of_label(metric: str, evaluation: dict[str, Any]) -> str:
 
 def _score(score: dict[str, float | None]) -> str:
     return f"{_number(score['value'])} [{_number(score['low'])}, {_number(score['high'])}]"
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name}{'s' * (count != 1)}"
 
 
 def _number(value: float | None) -> str:

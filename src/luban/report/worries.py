@@ -129,14 +129,16 @@ def fragile(content: Content) -> list[Worry]:
 
 def overfitted(content: Content) -> list[Worry]:
     losses = [
-        (record["scores"]["log_loss"], record["epoch"], record)
+        (record["scores"]["log_loss"], record["step"], record)
         for record in content.all_of("Validated")
         if isinstance(record.get("scores", {}).get("log_loss"), (int, float))
     ]
     if len(losses) < 2:
         return []
     least, _, record = min(losses, key=lambda loss: loss[:2])
-    return [Worry("overfitting", 45, {"epoch": content.told(record)("epoch")})] * (losses[-1][0] > RISE * least)
+    several = len({record["epoch"] for *_, record in losses}) < len(losses)  # of one epoch
+    name, by = ("overfitting_step", "step") if several else ("overfitting", "epoch")
+    return [Worry(name, 45, {by: content.told(record)(by)})] * (losses[-1][0] > RISE * least)
 
 
 def unexplained(content: Content) -> list[Worry]:

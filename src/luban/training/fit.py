@@ -20,10 +20,10 @@ from luban.core.tensors import Batch
 from luban.features.dataset import Dataset
 from luban.models.network import Network, NetworkSpec
 from luban.tasks.base import Task
+from luban.training.budget import Budget
 from luban.training.checkpoint import Checkpoints
 from luban.training.compilation import LONG_SECONDS, Trial, has_compiler, require_compiler, try_compiling
 from luban.training.interrupt import Interrupt
-from luban.training.loader import epoch_batches, num_batches
 from luban.training.loop import Loop
 from luban.training.optim.clipping import clip_grad_norm
 from luban.training.optim.combined import TAKE_SPARSE, build_optimizer
@@ -78,15 +78,14 @@ class Job:
         return torch.bfloat16 if self.config.precision == "bfloat16" else torch.float32
 
     @property
-    def steps(self) -> int:
-        """Of the optimizer, if the training is not stopped early."""
-        assert self.config.epochs
-        return self.config.epochs * num_batches(len(self.train), self.config.rows_per_step)
+    def budget(self) -> Budget:
+        """How long the training is, and the rows of each step; by the rows as they are before frozen encoders."""
+        return Budget(self.train.lengths, self.config, self.seed)
 
     @property
     def rows_per_part(self) -> int:
         """Rows of one forward pass, of which there are never more than there are to train on."""
-        return -(-min(self.config.rows_per_step, len(self.train)) // self.config.accumulate)
+        return -(-min(self.budget.rows_per_step, len(self.train)) // self.config.accumulate)
 
     def settle(self, **settings: object) -> None:
         """Replace settings."""
@@ -130,9 +129,9 @@ def settle(job: Job, asked: TrainConfig, tell: Tell) -> None:
             why = (str(error) or type(error).__name__).splitlines()[0][:200]
             tell(Noted("train", f"torch.compile fails here and is not used: {why}"))
         if trial is not None:
-            pays = trial.pays(job.steps)
+            pays = trial.pays(job.budget.steps)
             tell(Noted("train", f"{trial}: {'used' if pays else 'not used'} (train.compile)"))
-        job.settle(compile=trial is not None and trial.pays(job.steps))
+        job.settle(compile=trial is not None and trial.pays(job.budget.steps))
     elif asked.compile:
         require_compiler(job.device)
 
@@ -159,6 +158,7 @@ def fit(job: Job, tell: Tell) -> None:
         folder=job.folder,
         validate_first=bool(fits_head),
         chance=loss_by_chance(job.task, train, config),
+        lengths=job.train.lengths if config.batch_tokens else None,
         row_numbers=job.row_numbers,
         resume=job.resume,
         facts=job.facts,
@@ -190,6 +190,7 @@ def trial_of(loop: Loop) -> preflight_trial.Trial:
         network=loop.network,
         task=loop.task,
         train=loop.train,
+        lengths=loop.lengths,
         config=loop.config,
         seed=loop.seed,
         device=loop.device,
@@ -214,12 +215,9 @@ def range_test(job: Job) -> RateCurve:
     """Train a copy of the network at rising learning rates, one for all its parts, and propose one."""
     network, config = copy.deepcopy(job.network), job.config
     train = with_vectors(network, job.train, job.spec.frozen, job.device, job.dtype, job.cache)
-    lengths = train.lengths
-    batches = [
-        rows
-        for epoch in range(1, 2 + STEPS // num_batches(len(train), config.rows_per_step))
-        for rows in epoch_batches(lengths, config.rows_per_step, job.seed, epoch, group=False)
-    ]
+    budget = Budget(job.train.lengths, config, job.seed)
+    epochs = range(1, 2 + STEPS // budget.steps_per_epoch)
+    batches = [rows for epoch in epochs for rows in budget.batches(epoch, group=False)]
     optimizer = build_optimizer(
         network, config.optim.model_copy(update={"learning_rate": 1.0, "backbone_learning_rate": None})
     )
@@ -307,7 +305,7 @@ def trial_of_compiling(job: Job, step_seconds: float | None) -> Trial | None:
     """
     if not has_compiler(job.device) or job.spec.frozen:
         return None
-    if step_seconds is not None and step_seconds * job.steps * job.config.accumulate < LONG_SECONDS:
+    if step_seconds is not None and step_seconds * job.budget.steps * job.config.accumulate < LONG_SECONDS:
         return None
     batch = job.first_batch(job.rows_per_part)
     network = copy.deepcopy(job.network)
@@ -317,7 +315,7 @@ def trial_of_compiling(job: Job, step_seconds: float | None) -> Trial | None:
         stepper.loss(batch.to(job.device), 0).mean().backward()  # type: ignore[no-untyped-call]
 
     with used_vocabulary(network, [job.train], sparse=takes_sparse(job.config)):  # as in the training
-        return try_compiling(step, lambda: stepper.warm_up(batch), job.steps)
+        return try_compiling(step, lambda: stepper.warm_up(batch), job.budget.steps)
 
 
 def step_of(job: Job, network: Network, dtype: torch.dtype) -> Callable[[Batch], None]:

@@ -42,6 +42,36 @@ def epoch_batches(lengths: Rows, batch_size: int, seed: int, epoch: int, *, grou
     return [batches[i] for i in torch.randperm(len(batches), generator=draw).tolist()]
 
 
+def token_batches(lengths: Rows, tokens: int, seed: int, epoch: int) -> list[Rows]:
+    """Return the batches of one epoch, each of as many rows as fit into so many packed tokens: every row once.
+
+    lengths: (rows,). Rows are sorted by length, those of one length shuffled, cut into batches, and the batches
+    shuffled, as in fairseq (Ott et al. 2019, arXiv:1904.01038, section 3), so that every epoch has as many. A row that
+    is longer than `tokens` is a batch of its own.
+    """
+    draw = generator(seed, "order", epoch)
+    order = torch.randperm(len(lengths), generator=draw).numpy()
+    order = order[np.argsort(lengths[order], kind="stable")]
+    batches = np.split(order, np.cumsum(token_counts(lengths[order], tokens))[:-1])
+    return [batches[i] for i in torch.randperm(len(batches), generator=draw).tolist()]
+
+
+def token_counts(lengths: Rows, tokens: int) -> Rows:
+    """Return the rows of each batch that is filled in turn with rows of ascending lengths (rows,) up to `tokens`.
+
+    A last row that would be alone, without batch statistics, is joined by one from the batch before it where both fit.
+    """
+    ends = np.cumsum(np.maximum(lengths, 1))
+    counts, start, before = list[int](), 0, 0
+    while start < len(ends):
+        end = max(start + 1, int(np.searchsorted(ends, before + tokens, side="right")))
+        counts.append(end - start)
+        start, before = end, int(ends[end - 1])
+    if len(counts) > 1 and counts[-1] == 1 and counts[-2] > 2 and lengths[-2:].sum() <= tokens:
+        counts[-2:] = [counts[-2] - 1, 2]
+    return np.array(counts, np.int64)
+
+
 def num_batches(rows: int, batch_size: int) -> int:
     """Return how many batches an epoch has: a last row that would be alone, without batch statistics, joins another."""
     full, left = divmod(rows, batch_size)

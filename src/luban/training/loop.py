@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,10 @@ from luban.models.network import Network
 from luban.predictor import gathered
 from luban.tasks.base import Metric, Task
 from luban.tasks.deciding import deciding_metric
+from luban.training.budget import Budget
 from luban.training.checkpoint import Checkpoint, Checkpoints, Tensors
 from luban.training.interrupt import Interrupt
-from luban.training.loader import auto_workers, epoch_batches, num_batches, prefetched
+from luban.training.loader import auto_workers, prefetched
 from luban.training.optim.averaging import WeightAverage
 from luban.training.optim.clipping import clip_grad_norm
 from luban.training.optim.combined import build_optimizer
@@ -57,9 +59,9 @@ class Loop:
 
     config: completed by the recipe. backbones: name prefixes of pretrained parameters. folder: for checkpoints, None to
     keep them in memory. validate_first: whether the network can be good before its first step. chance: the loss of
-    guessing, 0 where it is not known. row_numbers: of the training table, for messages. resume: go on from the newest
-    checkpoint. facts: what a resumed run must have in common with the run that was interrupted; surroundings: what it
-    is told of where it differs.
+    guessing, 0 where it is not known. lengths: (rows,) that batches are made by, None for those of `train`.
+    row_numbers: of the training table, for messages. resume: go on from the newest checkpoint. facts: what a resumed
+    run must have in common with the run that was interrupted; surroundings: what it is told of where it differs.
     """
 
     network: Network
@@ -74,6 +76,7 @@ class Loop:
     folder: Path | None = None
     validate_first: bool = False
     chance: float = 0.0
+    lengths: Positions | None = None
     row_numbers: Positions | None = None
     resume: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
@@ -88,6 +91,8 @@ class Loop:
         """
         self.begin()
         yield self.started()
+        for note in self.budget.notes():
+            yield Noted("train", note)
         if self.resume:
             yield from self.resumed()
         if not self.progress.step:
@@ -102,7 +107,8 @@ class Loop:
             self.network.load_state_dict(self.best, strict=False)
         elif self.average and self.average.count:
             self.network.load_state_dict(self.average.averages, strict=False)
-        yield TrainingEnded(self.progress.ended, self.progress.best_epoch, self.seconds())
+        best_step = self.progress.best_step if self.config.validate_every else None
+        yield TrainingEnded(self.progress.ended, self.progress.best_epoch, self.seconds(), best_step)
 
     def can_resume(self) -> bool:
         """Whether a whole checkpoint is there to go on from."""
@@ -114,19 +120,20 @@ class Loop:
 
     def require_fit(self, found: Checkpoint) -> None:
         """Raise ValueError where a checkpoint's counters are none that this training can have."""
-        progress, config = Progress.from_json(found.state), self.config
-        assert config.epochs
-        assert isinstance(config.batch_size, int)
-        if progress.epoch > config.epochs + 1 or progress.batch > num_batches(len(self.train), config.batch_size):
+        progress, budget = Progress.from_json(found.state), self.budget
+        is_beyond = progress.epoch > budget.epochs + 1 or progress.step > budget.steps
+        if is_beyond or progress.batch > budget.steps_per_epoch:
             raise ValueError(sentence("resume.beyond", "its counters are beyond the training's end"))
+
+    @cached_property
+    def budget(self) -> Budget:
+        """How long the training is, and the rows of each step."""
+        return Budget(self.train.lengths if self.lengths is None else self.lengths, self.config, self.seed)
 
     def begin(self) -> None:
         """Set up everything that a checkpoint may overwrite."""
         config = self.config
-        assert config.epochs
-        assert isinstance(config.batch_size, int)
-        self.epochs, self.batch_size = config.epochs, config.batch_size
-        self.total = self.epochs * num_batches(len(self.train), self.batch_size)
+        self.total = self.budget.steps
         self.workers = auto_workers(self.train, self.device) if config.workers is None else config.workers
         self.decider = deciding_metric(self.task, config.metric)
         self.optimizer = build_optimizer(self.network, config.optim, self.backbones)
@@ -142,7 +149,7 @@ class Loop:
         self.start, self.saved_at, self.save_seconds = time.monotonic(), time.monotonic(), 0.0
         self.stepper = TrainStep(self.network, self.task, config, self.seed, self.device, self.dtype, config.accumulate)
         if config.compile is True:
-            rows = np.arange(min(self.batch_size, len(self.train)))
+            rows = np.arange(min(self.budget.rows_per_step, len(self.train)))
             self.stepper.warm_up(self.train.batch(self.stepper.cut(rows)[0]))
 
     def resumed(self) -> Iterator[Event]:
@@ -165,6 +172,7 @@ class Loop:
         """Train what is left of the epoch under way, then validate; epoch 0 is a validation alone."""
         progress = self.progress
         batches = self.batches(progress.epoch)[progress.batch :]
+        last = progress.step + len(batches)
         self.network.train()
 
         def prepared(i: int) -> list[Batch]:
@@ -176,12 +184,17 @@ class Loop:
                 if progress.step not in progress.recovery.skipped:
                     yield from self.step(positions, parts)
                 progress.step, progress.batch = progress.step + 1, progress.batch + 1
+                if progress.step < last and self.budget.is_validation_due(progress.step):
+                    yield from self.validated()
+                    self.network.train()
                 if self.interrupt.number or self.is_checkpoint_due():
                     yield from self.saved()
                     yield from self.obeyed()
+                if progress.ended:
+                    return
         yield from self.validated()
-        if progress.epoch == self.epochs:
-            progress.ended = _all_done(self.epochs)
+        if progress.step == self.total:
+            progress.ended = _all_done(self.budget)
         if not len(self.validation):
             progress.best_epoch = progress.epoch
         progress.epoch, progress.batch = progress.epoch + 1, 0
@@ -189,12 +202,10 @@ class Loop:
         yield from self.obeyed()
 
     def batches(self, epoch: int) -> list[Positions]:
-        """Return the rows of each step of an epoch; the one before the first has none."""
+        """Return the rows of each step of an epoch; the one before the first has none, and the last may be cut."""
         if not epoch:
             return []
-        lengths = self.train.lengths
-        group = self.config.group_by_length and int(np.ptp(lengths)) > 0
-        return epoch_batches(lengths, self.batch_size, self.seed, epoch, group=group)
+        return self.budget.batches(epoch)[: self.total - (epoch - 1) * self.budget.steps_per_epoch]
 
     def step(self, positions: Positions, parts: list[Batch]) -> Iterator[Event]:
         """One optimizer step over the given rows. Raises Diverging, before any weight is changed."""
@@ -244,18 +255,14 @@ class Loop:
             score = ranked(scores, self.decider)
             is_best = progress.best_score is None or score > progress.best_score
             if is_best:
-                progress.best_score, progress.best_epoch = score, progress.epoch
+                progress.best_score, progress.best_epoch, progress.best_step = score, progress.epoch, progress.step
                 self.best = trained_weights(self.network)
                 self.checkpoints.keep_best(progress.step, self.best)
+            progress.stale = 0 if is_best else progress.stale + 1
         yield Validated(progress.epoch, progress.step, scores, self.decider.name, is_best)
         patience = self.config.patience
-        if patience and progress.epoch - progress.best_epoch >= patience and progress.epoch < self.epochs:
-            progress.ended = sentence(
-                "ended.patience",
-                "no better {metric} for {epochs:count epoch}",
-                metric=self.decider.name,
-                epochs=patience,
-            )
+        if patience and progress.stale >= patience and progress.step < self.total:
+            progress.ended = _gave_up(self.decider.name, patience, between=bool(self.config.validate_every))
 
     def validate(self) -> dict[str, float]:
         """Return every metric of the task on the validation rows."""
@@ -326,7 +333,7 @@ class Loop:
     def started(self) -> TrainingStarted:
         parameters = list(self.network.parameters())
         return TrainingStarted(
-            epochs=self.epochs,
+            epochs=self.budget.epochs,
             steps=self.total,
             rows=len(self.train),
             parameters=sum(p.numel() for p in parameters),
@@ -337,10 +344,21 @@ class Loop:
         )
 
 
-def _all_done(epochs: int) -> Sentence:
-    if epochs == 1:
+def _all_done(budget: Budget) -> Sentence:
+    if budget.config.steps:
+        return sentence("ended.steps", "{steps:count step} done", steps=budget.steps)
+    if budget.epochs == 1:
         return sentence("ended.one", "the one epoch done")
-    return sentence("ended.all", "all {epochs} epochs done", epochs=epochs)
+    return sentence("ended.all", "all {epochs} epochs done", epochs=budget.epochs)
+
+
+def _gave_up(metric: str, patience: int, *, between: bool) -> Sentence:
+    """between: whether there are validations between the ends of epochs, too."""
+    if between:
+        return sentence(
+            "ended.stale", "no better {metric} in {validations:count validation}", metric=metric, validations=patience
+        )
+    return sentence("ended.patience", "no better {metric} for {epochs:count epoch}", metric=metric, epochs=patience)
 
 
 def ranked(scores: dict[str, float], decider: Metric) -> tuple[float, float]:

@@ -17,14 +17,17 @@ from luban.training.augment import AugmentConfig
 from luban.training.optim.optimizers import OptimConfig, OptimizerName, ScheduleName, momentum_of
 
 MOST_EPOCHS, LARGEST_BATCH, MOST_WORKERS = 1_000_000, 10_000_000, 256
+MOST_STEPS = MOST_TOKENS = 1_000_000_000
 
 
 class TrainConfig(Settings):
     """Settings of the training; None takes the recipe's value.
 
-    batch_size: rows of one optimizer step; auto for what is measured to train most rows a second. accumulate: forward
-    passes that it is cut into. patience: epochs without a better validation score before the training stops, 0 to train
-    all epochs. probe: fit the head on frozen features before a pretrained network is fine-tuned. ema: decay of an
+    steps: of the optimizer in all, in place of epochs. batch_size: rows of one step; auto for what is measured to train
+    most rows a second. batch_tokens: tokens and frames of one step, in place of its rows. accumulate: forward passes
+    that it is cut into. validate_every: steps between two validations, beside those at the end of each epoch. patience:
+    epochs, or validations where they are more, without a better score before the training stops, 0 to train to the end.
+    probe: fit the head on frozen features before a pretrained network is fine-tuned. ema: decay of an
     exponential average of the weights, which is then what is validated and kept; swa: share of the steps, at the end,
     over which the weights are averaged instead.
     preflight: check the run before time is spent on it. compile: use torch.compile; auto where that is measured to pay.
@@ -32,8 +35,11 @@ class TrainConfig(Settings):
     """
 
     epochs: int | None = Field(None, ge=1, le=MOST_EPOCHS)
+    steps: int | None = Field(None, ge=1, le=MOST_STEPS)
     batch_size: Literal["auto"] | Annotated[int, Field(ge=1, le=LARGEST_BATCH)] | None = None
+    batch_tokens: int | None = Field(None, ge=1, le=MOST_TOKENS)
     accumulate: int = Field(1, ge=1, le=LARGEST_BATCH)
+    validate_every: int | None = Field(None, ge=1, le=MOST_STEPS)
     patience: int | None = Field(None, ge=0, le=MOST_EPOCHS)
     precision: Precision = "auto"
     group_by_length: bool = True
@@ -103,6 +109,27 @@ def refuse_contradiction(config: TrainConfig) -> None:
         raise ConfigError(
             "train.ema, train.swa", expected="one average of the weights", found="two", action="Leave one of them out"
         )
+    if config.epochs and config.steps:
+        raise ConfigError(
+            "train.epochs, train.steps",
+            expected="one length of the training",
+            found=f"{config.epochs:,} epochs and {config.steps:,} steps",
+            action="Leave one of them out",
+        )
+    if config.batch_tokens and config.batch_size:
+        raise ConfigError(
+            "train.batch_size, train.batch_tokens",
+            expected="one size of a batch",
+            found=f"{config.batch_size} rows and {config.batch_tokens:,} tokens",
+            action="Leave one of them out",
+        )
+    if config.batch_tokens and not config.group_by_length:
+        raise ConfigError(
+            "train.group_by_length, train.batch_tokens",
+            expected="true, since a batch of so many tokens holds rows of like length",
+            found="false",
+            action="Leave one of them out",
+        )
 
 
 def complete(config: TrainConfig, spec: NetworkSpec, rows: int, channels: int | None) -> TrainConfig:
@@ -112,6 +139,7 @@ def complete(config: TrainConfig, spec: NetworkSpec, rows: int, channels: int | 
     refuse_contradiction(config)
     given = None if config.batch_size == "auto" else config.batch_size
     batch_size = given or max(1, min(recipe.batch_size, rows // SMALL_BATCHES))
+    epochs = config.epochs or recipe.epochs
     optim = config.optim
     filled = {
         name: getattr(recipe, name) if getattr(optim, name) is None else getattr(optim, name)
@@ -128,8 +156,8 @@ def complete(config: TrainConfig, spec: NetworkSpec, rows: int, channels: int | 
     can_probe = not spec.hidden and len(spec.backbones) == len(spec.inputs)
     return config.model_copy(
         update={
-            "epochs": config.epochs or recipe.epochs,
-            "batch_size": batch_size,
+            "epochs": None if config.steps else epochs,
+            "batch_size": None if config.batch_tokens else batch_size,
             "patience": recipe.patience if config.patience is None else config.patience,
             "probe": can_probe and (recipe.probe if config.probe is None else config.probe),
             "augment": _augmentation(config, channels),

@@ -25,13 +25,16 @@ NETWORK, AVERAGE = "network/", "average/"
 class Progress:
     """Where a training stands. epoch: the one under way; batch: how many of its batches are done; step: of all.
 
-    best_score: as epochs are ranked. parts: that a batch goes in. seconds: of training so far. ended: why it is over.
+    best_epoch, best_step: of the best weights; stale: validations since. best_score: as epochs are ranked. parts: that
+    a batch goes in. seconds: of training so far. ended: why it is over.
     """
 
     epoch: int = 1
     batch: int = 0
     step: int = 0
     best_epoch: int = 0
+    best_step: int = 0
+    stale: int = 0
     best_score: tuple[float, float] | None = None
     parts: int = 1
     seconds: float = 0.0
@@ -93,6 +96,8 @@ class _Stored(BaseModel):
     batch: Count
     step: Count
     best_epoch: Count
+    best_step: Count = 0
+    stale: Count = 0
     best_score: Annotated[tuple[Finite, Finite], Field(strict=False)] | None
     parts: int = Field(ge=1, le=2**53)
     seconds: float = Field(ge=0, allow_inf_nan=False)

@@ -41,6 +41,8 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
         "others": [chart for metric in others if (chart := validation(content, words, metric)) is not None],
         "reason": told(end.text("reason"), words),
         "epoch": end("best_epoch"),
+        "step": end("best_step"),
+        "by_step": bool(ended) and ended.get("best_step") is not None,
         "warnings": [told(content.told(note).text("text"), words) for note in warnings],
         "diverged": [
             (content.told(item)("step"), told(content.told(item).text("action"), words))
@@ -70,17 +72,19 @@ def steps(content: Content, words: Words, best: Record | None) -> list[Chart]:
 
 
 def validation(content: Content, words: Words, metric: str) -> Chart | None:
-    """Draw a score by epoch; None where fewer than two are known."""
+    """Draw a score by epoch, or by step where an epoch has several; None where fewer than two are known."""
+    validated = content.all_of("Validated")
+    by = "epoch" if len({item["epoch"] for item in validated}) == len(validated) else "step"
     label = words.plain("axis.validation", metric=words.name("metric", metric))
     points = [
-        (float(item["epoch"]), float(item["scores"][metric]))
-        for item in content.all_of("Validated")
+        (float(item[by]), float(item["scores"][metric]))
+        for item in validated
         if isinstance(item["scores"].get(metric), (int, float))
     ]
     if len(points) < 2:
         return None
-    source = f"{history('Validated', 'epoch')} {pointer(artifact.HISTORY, 'Validated', 'scores', metric)}"
-    return draw.curves(label, [(label, points)], words.plain("axis.epoch"), label, dots=True, source=source)
+    source = f"{history('Validated', by)} {pointer(artifact.HISTORY, 'Validated', 'scores', metric)}"
+    return draw.curves(label, [(label, points)], words.plain(f"axis.{by}"), label, dots=True, source=source)
 
 
 def history(event: str, *fields: str) -> str:

@@ -18,7 +18,6 @@ from luban.core.sentence import sentence
 from luban.core.tensors import Batch
 from luban.predictor import MAX_ROWS, TOKEN_BUDGET
 from luban.training.checkpoint import KEPT
-from luban.training.loader import num_batches
 from luban.training.optim.clipping import clip_grad_norm
 from luban.training.optim.combined import Combined, build_optimizer
 from luban.training.preflight.trial import Check, Rows, Trial
@@ -67,12 +66,13 @@ class Activations:
 
 @dataclass(frozen=True)
 class Estimate:
-    """seconds: of all epochs. memory_bytes: held at the peak, what the process holds already included.
+    """seconds: of all steps. epochs: None where the steps are set. memory_bytes: held at the peak, what the process
+    holds already included.
 
     step_seconds, seconds: None where the run does not fit and nothing was measured.
     """
 
-    epochs: int
+    epochs: int | None
     steps: int
     step_seconds: float | None
     seconds: float | None
@@ -105,9 +105,7 @@ def activation_bytes(trial: Trial, measured: Activations) -> int:
 
     Those of one batch grow with its tokens, or its rows where nothing is packed.
     """
-    lengths = trial.train.lengths
-    rows = -(-trial.config.rows_per_step // trial.config.accumulate)
-    longest = int(np.sort(lengths)[-rows:].sum())
+    lengths, longest = trial.train.lengths, trial.budget.longest_part
     is_packed = any(column.offsets is not None for column in trial.train.inputs.values())
     validated = max(TOKEN_BUDGET, int(lengths.max(initial=1))) if is_packed else MAX_ROWS
     units = max(1, measured.units)
@@ -117,10 +115,10 @@ def activation_bytes(trial: Trial, measured: Activations) -> int:
 
 
 def total_seconds(trial: Trial, step_seconds: float) -> float:
-    """Return the time of all epochs with their validations; one that is stopped early takes less."""
-    batch_size, epochs = trial.config.rows_per_step, trial.config.epochs or 1
-    validation = VALIDATION_SHARE * trial.validation_rows / batch_size
-    return epochs * step_seconds * (num_batches(len(trial.train), batch_size) + validation)
+    """Return the time of all steps and validations; a training that is stopped early takes less."""
+    budget = trial.budget
+    validation = VALIDATION_SHARE * trial.validation_rows / budget.rows_per_step
+    return step_seconds * (budget.steps + budget.validations * validation)
 
 
 def check_memory(trial: Trial, more: int) -> Check:
@@ -131,12 +129,13 @@ def check_memory(trial: Trial, more: int) -> Check:
         return Check(
             MEMORY, "passed", goal, sentence("preflight.memory.found", "{size} more than now", size=shown(more))
         )
-    rows = trial.config.rows_per_step // trial.config.accumulate
+    rows = trial.budget.rows_per_step // trial.config.accumulate
     action = sentence("preflight.memory.action", "Choose a smaller model")
     if rows > 1 and state_bytes(trial) < available:
         action = sentence(
             "preflight.memory.action_batch",
-            "Lower train.batch_size, or set train.accumulate={steps} or more",
+            "Lower {setting}, or set train.accumulate={steps} or more",
+            setting="train.batch_tokens" if trial.config.batch_tokens else "train.batch_size",
             steps=2 * trial.config.accumulate,
         )
     return Check(MEMORY, "failed", goal, f"{shown(more)}", action)
@@ -165,7 +164,7 @@ def measure(trial: Trial, clock: Callable[[], float] = time.perf_counter) -> tup
     optimizer = build_optimizer(trial.network, config.optim, trial.backbones)
     stepper = TrainStep(trial.network, trial.task, config, trial.seed, trial.device, trial.dtype, config.accumulate)
     trial.network.train()
-    rows = min(config.rows_per_step, len(trial.train))
+    rows = min(trial.budget.rows_per_step, len(trial.train))
     order = torch.randperm(len(trial.train), generator=generator(trial.seed, "preflight, steps")).numpy()
     middling = float(trial.train.lengths.mean()) * rows
     seconds: list[float] = []

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from luban.core.errors import TrainingError
 from luban.core.events import PreflightDone
 from luban.core.resources import used_memory
-from luban.training.loader import num_batches
 from luban.training.preflight import estimate
 from luban.training.preflight.estimate import Estimate
 from luban.training.preflight.independence import check_inputs, check_neighbours
@@ -63,10 +62,9 @@ def preflight(trial: Trial) -> Preflight:
             more += estimate.activation_bytes(trial, activations)
             checks[0] = estimate.check_memory(trial, more)
         checks = about_network + checks
-    epochs, batch_size = trial.config.epochs or 1, trial.config.rows_per_step
     expected = Estimate(
-        epochs=epochs,
-        steps=epochs * num_batches(len(trial.train), batch_size),
+        epochs=trial.config.epochs,
+        steps=trial.budget.steps,
         step_seconds=step_seconds,
         seconds=None if step_seconds is None else estimate.total_seconds(trial, step_seconds),
         memory_bytes=held + more,

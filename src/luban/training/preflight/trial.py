@@ -20,6 +20,7 @@ from luban.core.tensors import Batch, Columns, EncodedColumn, Ragged
 from luban.features.dataset import Dataset
 from luban.models.network import Network
 from luban.tasks.base import Task
+from luban.training.budget import Budget
 from luban.training.recipe import TrainConfig
 
 Rows = npt.NDArray[np.int64]
@@ -49,7 +50,7 @@ class Trial:
     train: rows as the loop takes them, encoded by frozen encoders where it does so. config: completed by the recipe.
     backbones: name prefixes of pretrained parameters. fitted_head: whether the network can be good before its first
     step. folder: of the run, where checkpoints will be. validation_rows: scored after each epoch. row_numbers: of the
-    training table, for messages.
+    training table, for messages. lengths: (rows,) that batches are made by, None for those of `train`.
     """
 
     network: Network
@@ -64,6 +65,12 @@ class Trial:
     folder: Path | None = None
     validation_rows: int = 0
     row_numbers: Rows | None = None
+    lengths: Rows | None = None
+
+    @cached_property
+    def budget(self) -> Budget:
+        """How long the training is, and the rows of each step."""
+        return Budget(self.train.lengths if self.lengths is None else self.lengths, self.config, self.seed)
 
     @cached_property
     def trained(self) -> Task:
