@@ -224,7 +224,7 @@ def main() -> None:
     from lightning_cifar10 import ResNet
 
     entry = results.new_entry(options.threads)
-    runs = entry["claims"].setdefault("cifar10", {"runs": []})["runs"]
+    runs = entry["claims"].setdefault(f"{options.rows} rows, {options.epochs} epochs", {"runs": []})["runs"]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LUBAN_CACHE"] = str(Path(folder, "cache"))
         data = read(options, Path(folder))

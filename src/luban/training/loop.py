@@ -29,6 +29,7 @@ from luban.core.events import (
     TrainingStarted,
     Validated,
 )
+from luban.core.heap import Heap
 from luban.core.sentence import Sentence, sentence
 from luban.core.tensors import Batch
 from luban.features.dataset import Dataset
@@ -147,6 +148,7 @@ class Loop:
         self.statistics = [b for b in self.network.buffers() if b.is_floating_point() or b.ndim == 0]  # of batches
         self.best: Tensors = {}
         self.start, self.saved_at, self.save_seconds = time.monotonic(), time.monotonic(), 0.0
+        self.heap = Heap()
         self.stepper = TrainStep(self.network, self.task, config, self.seed, self.device, self.dtype, config.accumulate)
         if config.compile is True:
             rows = np.arange(min(self.budget.rows_per_step, len(self.train)))
@@ -183,6 +185,7 @@ class Loop:
             for positions, parts in zip(batches, source, strict=True):
                 if progress.step not in progress.recovery.skipped:
                     yield from self.step(positions, parts)
+                    self.heap.after_step()
                 progress.step, progress.batch = progress.step + 1, progress.batch + 1
                 if progress.step < last and self.budget.is_validation_due(progress.step):
                     yield from self.validated()
