@@ -33,11 +33,14 @@ ROWS = 16384
 draw = np.random.default_rng(0)
 values = draw.normal(size=(ROWS, 16)).astype(np.float32)
 rows = np.arange(ROWS)
-data = Dataset({"x": EncodedColumn(TensorKind.DENSE, values)}, (values[:, 0] > 0).astype(np.int64), rows, rows, {})
+targets = {"y": EncodedColumn(TensorKind.DENSE, (values[:, 0] > 0).astype(np.int64))}
+data = Dataset({"x": EncodedColumn(TensorKind.DENSE, values)}, targets, rows, rows, {})
 none = data.select(rows[:0])
 task = Binary.fit(pl.Series("y", [0, 1] * 8))
 spec = networks.specify(
-    NetworkConfig.model_validate({"hidden": [1024, 1024], "dropout": 0.0}), [InputSpec("x", TensorKind.DENSE, 16)], 1
+    NetworkConfig.model_validate({"hidden": [1024, 1024], "dropout": 0.0}),
+    [InputSpec("x", TensorKind.DENSE, 16)],
+    task.heads(),
 )
 
 def trained(batch_size):
