@@ -163,12 +163,13 @@ class Model:
                 found=f"only {listed(table.columns)}",
                 action=f"{nearest(task.target, table.columns)}Give labelled rows; `luban predict` needs no labels",
             )
-        targets, bad = task.encode(table.frame[task.target])
-        unseen_labels(table, task.target, bad, task.names)  # says why there are many
-        checked = table.without({position: (task.target, reason) for position, reason in bad.items()})
+        targets, bad = task.encode_targets(table.frame)
+        reasons = {position: reason for position, (_, reason) in bad.items()}
+        unseen_labels(table, task.target, reasons, task.names)  # says why there are many
+        checked = table.without(bad)
         checked.check_rejected()
         kept = np.setdiff1d(np.arange(len(table)), np.fromiter(bad, np.int64, len(bad)))
-        return checked, targets[kept]
+        return checked, task.truth(targets, kept)
 
     def explain(
         self, rows: object, which: Sequence[int] | None = None, *, method: str = "auto", nearest: int = 0

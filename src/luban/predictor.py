@@ -100,7 +100,7 @@ class Predictor:
             )
         dataset = Dataset.of(self.schema, inputs, {})
         outputs = self.outputs(dataset)
-        frame, lost = self.task.decode(outputs), not_finite(outputs)
+        frame, lost = self.task.decode(outputs, table.frame), not_finite(outputs)
         if len(lost):
             if len(lost) == len(outputs):
                 check_finite(outputs, table)
@@ -125,10 +125,19 @@ class Predictor:
     def outputs(self, dataset: Dataset) -> Floats:
         """Return the task's outputs for every row, in order: probabilities (rows, C), or values (rows,); NaN where the
         network's own are infinite, too, which a sigmoid would make a certain answer of."""
+        if not self.spec.of_rows:
+            return self.task.answers(self.kept(dataset))
         logits = self.logits(dataset)
         logits = torch.where(logits.isfinite(), logits, torch.nan)
         found: Floats = self.task.outputs(logits / self.temperature).numpy()
         return found
+
+    def kept(self, dataset: Dataset) -> Columns:
+        """Return what the task keeps of the outputs of every row, in order."""
+        task, network = self.task, self._forward
+        return gathered(
+            self.network, dataset, self.device, self.dtype, lambda batch: task.keep(network(batch.inputs), batch)
+        )
 
     def logits(self, dataset: Dataset) -> Tensor:
         """Return the head's outputs for every row, in order, (rows, output_dim), before the temperature."""
@@ -213,6 +222,8 @@ def empty_network(
 
 def not_finite(outputs: Floats) -> npt.NDArray[np.int64]:
     """Return the positions of the rows that have an output which is no number, or infinite."""
+    if outputs.dtype == object:  # rows of parts, as many as each has
+        return np.flatnonzero([not np.isfinite(row).all() for row in outputs])
     return np.flatnonzero(~np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1))
 
 

@@ -41,11 +41,13 @@ class OutputKind(StrEnum):
 class Ragged:
     """Rows of different lengths, packed without padding: row i is `values[offsets[i]:offsets[i + 1]]`.
 
-    values: (N, ...); offsets: (B + 1,) int64, ascending from 0 to N, always on the CPU.
+    values: (N, ...); offsets: (B + 1,) int64, ascending from 0 to N, always on the CPU. marks: (N,) int of each place,
+    for the task alone: which word it begins, say.
     """
 
     values: Tensor
     offsets: Tensor
+    marks: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -56,7 +58,8 @@ class Ragged:
         return self.offsets.diff()
 
     def to(self, device: torch.device) -> Ragged:
-        return Ragged(self.values.to(device, non_blocking=True), self.offsets)
+        marks = None if self.marks is None else self.marks.to(device, non_blocking=True)
+        return Ragged(self.values.to(device, non_blocking=True), self.offsets, marks)
 
     @classmethod
     def pack(cls, rows: Sequence[Tensor]) -> Self:
@@ -191,7 +194,7 @@ class Batch:
     def pinned(self) -> Batch:
         """Copy packed inputs to page-locked memory, from which a CUDA GPU fetches them while it computes."""
         inputs = {
-            name: Ragged(value.values.pin_memory(), value.offsets) if isinstance(value, Ragged) else value
+            name: Ragged(value.values.pin_memory(), value.offsets, value.marks) if isinstance(value, Ragged) else value
             for name, value in self.inputs.items()
         }
         return Batch(inputs, self.targets, self.rows)

@@ -54,6 +54,8 @@ class Subject:
 def validate(subject: Subject) -> Validated:
     """Learn from validation rows, at most 5,000."""
     rows = _few(subject.validation, VALIDATION_ROWS, subject.seed)
+    if not subject.predictor.spec.of_rows:  # no logits of a row to learn from
+        return Validated(rows=len(rows))
     logits = subject.predictor.logits(rows.dataset)
     return learn(subject.task, logits, rows.targets, subject.config, subject.seed)
 

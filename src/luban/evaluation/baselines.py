@@ -74,7 +74,8 @@ def fit_baselines(
 def _constant(found: Constant) -> Baseline:
     """The same answer for every row."""
     one = found.outputs
-    return Baseline(found.name, found.note, lambda table, images: np.tile(one, (len(table), *[1] * one.ndim)))
+    width = [] if one.dtype == object else [1] * one.ndim  # of an answer of parts, which has a row of its own already
+    return Baseline(found.name, found.note, lambda table, images: np.tile(one, (len(table), *width)))
 
 
 def _in_chunks(features: SimpleFeatures, predict: Predict) -> Callable[[Table, Images], Floats]:

@@ -34,7 +34,7 @@ class Rows:
 
     @property
     def targets(self) -> Array:
-        return self.task.truth(self.dataset)
+        return self.task.truth(self.dataset.targets, self.dataset.index)
 
     @cached_property
     def table(self) -> Table:

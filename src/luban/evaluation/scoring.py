@@ -100,6 +100,8 @@ class _Rows:
     def with_pseudo_observations(self) -> tuple[Array, tuple[Floats, ...], npt.NDArray[np.float64]]:
         """Targets and outputs with pseudo-observations after the rows, and their masses: each model's in turn."""
         own, others, masses = pseudo_observations(self.targets, self.outputs[0], self.seed)
+        if not len(own):
+            return self.targets, self.outputs, masses
         count = len(self.outputs)
         targets = np.concatenate([self.targets, *[self.targets[own]] * count])
         outputs = []

@@ -11,6 +11,7 @@ from luban.features.labels import LabelsFeature
 from luban.features.number import NumberFeature
 from luban.features.sequence import SequenceFeature
 from luban.features.text.feature import TextFeature
+from luban.features.words import WordsFeature
 
 # The order decides between kinds that are equally sure of a column.
 FEATURES: tuple[type[Feature], ...] = (
@@ -22,4 +23,5 @@ FEATURES: tuple[type[Feature], ...] = (
     LabelsFeature,
     CategoryFeature,
     TextFeature,
+    WordsFeature,
 )

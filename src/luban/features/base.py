@@ -25,7 +25,8 @@ class ColumnProfile:
     """What inference sees of a column.
 
     sample: up to 10,000 non-missing cells, drawn evenly over the column. num_rows, num_missing, num_unique: of the
-    whole column; an empty string counts as missing. folder: where relative paths in cells start.
+    whole column; an empty string counts as missing. folder: where relative paths in cells start. companions: of a
+    target, the columns whose cells it answers part by part.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ColumnProfile:
     num_missing: int
     num_unique: int
     folder: Path | None = None
+    companions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Feature(ABC):
     kind: ClassVar[str]
     tensor_kind: ClassVar[TensorKind]
     config_type: ClassVar[type[FeatureConfig]]
+    settings: ClassVar[str] = ""  # of which kind it has the settings, where not of its own
 
     name: str
     columns: tuple[str, ...]

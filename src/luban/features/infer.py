@@ -20,6 +20,7 @@ from luban.features.glance import Glance, settle
 from luban.features.media import elsewhere, path_note
 from luban.features.number import PARSED_SHARE
 from luban.features.parsing.numbers import reads, several_units
+from luban.features.parsing.words import spaced
 
 SAMPLED_CELLS = 10_000
 IGNORE = "ignore"
@@ -123,7 +124,7 @@ def tensor_kinds(plans: Collection[ColumnPlan]) -> set[TensorKind]:
 
 def is_mostly_cjk(table: Table, columns: Collection[str]) -> bool:
     """Return whether columns of text are mostly Chinese or Japanese."""
-    samples = [strings(profile(table, column).sample) for column in columns]
+    samples = [spaced(profile(table, column).sample) for column in columns]
     return bool(samples) and cjk_share(pl.concat([sample.alias("cell") for sample in samples])) >= MOSTLY_CJK
 
 

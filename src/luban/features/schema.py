@@ -199,7 +199,7 @@ def fit(
         if is_text and column.name != texts[0]:
             continue
         name, columns = (TEXT, texts) if is_text else (_input_name(column.name, table, bool(texts)), (column.name,))
-        config: FeatureConfig = getattr(configs, column.kind)
+        config: FeatureConfig = getattr(configs, KINDS[column.kind].settings or column.kind)
         features.append(KINDS[column.kind].fit(name, columns, table.frame, config, context))
     planned = {column.name for column in plans}
     targets = [name for name in table.columns if name not in planned]  # a plan covers every column but the target

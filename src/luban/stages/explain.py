@@ -13,7 +13,11 @@ from luban.stages.prepared import Prepared
 
 def explain(run: Run, predictor: Predictor, prepared: Prepared, evaluation: Evaluation) -> None:
     """Write how much the score depends on each column, and why the model says what it says of a few test rows."""
+    from luban.explain.answers import EXPLAINED
     from luban.explain.examples import explain_examples
+
+    if predictor.task.answer not in EXPLAINED:
+        return
 
     table = prepared.parts.test.table.take(prepared.parts.test.rows)
     metric = {metric.name: metric for metric in predictor.task.metrics}[evaluation.decider]

@@ -43,8 +43,9 @@ def fit(run: Run, inferred: Inferred, parts: Parts) -> Fitted:
     trained_on = table.frame[inferred.target][parts.train.rows]
     task, positive, notes = with_positive(inferred.task.fit(trained_on), config.task.positive)
     run.note("fit", *notes, *task.remarks())
+    task = task.bound({plan.name: plan.kind for plan in inferred.plans if plan.is_input})
     deciding_metric(task, config.train.metric)
-    check_loss(task, fitting.frame[inferred.target], config.train.loss)
+    check_loss(task, fitting.frame, config.train.loss)
     require_test_rows(parts)
     model, checkpoint = choose_model(run, inferred.plans, fitting)
     context = fit_context(config, table, model, checkpoint)
@@ -56,7 +57,7 @@ def fit(run: Run, inferred: Inferred, parts: Parts) -> Fitted:
 def choose_model(run: Run, plans: list[ColumnPlan], fitting: Table) -> tuple[NetworkConfig, Path | None]:
     """Complete the model's configuration; return it with the folder of the pretrained checkpoint, if it has one."""
     kinds = schema.tensor_kinds(plans)
-    texts = [plan.name for plan in plans if plan.kind == "text"]
+    texts = [plan.name for plan in plans if plan.kind in ("text", "words")]
     config, notes = complete(run.config.model, kinds, chinese=schema.is_mostly_cjk(fitting, texts))
     run.note("model", *notes)
     if not isinstance(config.tokens, pretrained.PretrainedConfig) or not texts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from luban.audit import Subject, audit
@@ -52,7 +53,7 @@ def infer(run: Run, tables: dict[str, Table]) -> Inferred:
         doubts.append(integers_note(profile))
     run.note("infer", *filter(None, doubts))
     check_judgement(run, tables.get("test", table), task)
-    plans = plan_columns(run, table, target)
+    plans = plan_columns(run, table, target, task.kinds(profile, table.columns))
     run.note("infer", *(plan.note for plan in plans if plan.note))
     schema.require_inputs(table, plans)
     check_data(
@@ -122,9 +123,10 @@ def check_judgement(run: Run, test: Table, task: type[Task]) -> None:
         )
 
 
-def plan_columns(run: Run, table: Table, target: str) -> list[ColumnPlan]:
-    """Decide what kind of column each is; a column that only says how to split is not an input."""
-    overrides = dict(run.config.data.columns)
+def plan_columns(run: Run, table: Table, target: str, asked: Mapping[str, str]) -> list[ColumnPlan]:
+    """Decide what kind of column each is; a column that only says how to split is not an input. asked: kinds that the
+    task asks for, where the user has not said another."""
+    overrides = {**asked, **run.config.data.columns}
     splitting = run.config.data.split
     if splitting.column and splitting.method in ("column", "group"):
         table.require(splitting.column, "data.split.column")

@@ -41,6 +41,6 @@ def judge(run: Run, predictor: Predictor, prepared: Prepared) -> Evaluation:
     target, test = prepared.task.target, rows["test"]
     known = pl.DataFrame({"row": test.table.row_numbers, f"actual_{target}": test.table.frame[target]})
     with artifact.atomic(run.directory / artifact.PREDICTIONS) as path:
-        known.hstack(predictor.task.decode(outputs)).write_parquet(path)
+        known.hstack(predictor.task.decode(outputs, test.table.frame)).write_parquet(path)
     run.tell(events.Evaluated(evaluation.to_json()))
     return evaluation

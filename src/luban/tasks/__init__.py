@@ -9,8 +9,9 @@ from luban.tasks.base import Task
 from luban.tasks.classification import Binary, Multiclass
 from luban.tasks.multi_label import MultiLabel
 from luban.tasks.regression import Regression
+from luban.tasks.tags import Tags
 
-TASKS: tuple[type[Task], ...] = (Binary, Multiclass, MultiLabel, Regression)
+TASKS: tuple[type[Task], ...] = (Binary, Multiclass, Tags, MultiLabel, Regression)
 
 
 def infer_task(profile: ColumnProfile, override: str | None = None) -> type[Task]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -21,7 +21,6 @@ from luban.core.settings import LARGEST, Settings
 from luban.core.strict import arguments
 from luban.core.tensors import Batch, Columns, EncodedColumn, OutputKind, OutputSpec, TensorKind
 from luban.features.base import ColumnProfile
-from luban.features.dataset import Dataset
 
 Floats = npt.NDArray[np.floating[Any]]
 Array = npt.NDArray[np.generic]
@@ -109,13 +108,23 @@ class Task(ABC):
         """Return how surely (0 to 1) a target column like this one asks for this task."""
 
     @classmethod
+    def kinds(cls, profile: ColumnProfile, columns: list[str]) -> dict[str, str]:
+        """Return which kinds columns must have for a target like this one. Raises DataError where none can."""
+        return {}
+
+    @classmethod
     @abstractmethod
     def fit(cls, target: pl.Series) -> Self:
         """Learn labels or scale from training rows. Raises DataError where the target cannot be learned."""
 
     @property
-    @abstractmethod
-    def output_dim(self) -> int: ...
+    def output_dim(self) -> int:
+        """The size of the one vector of logits."""
+        raise NotImplementedError
+
+    def bound(self, kinds: Mapping[str, str]) -> Self:
+        """Return the task with what it must know of the inputs. kinds: of the columns that are such."""
+        return self
 
     def heads(self) -> tuple[OutputSpec, ...]:
         """Return what the network has to compute."""
@@ -131,9 +140,9 @@ class Task(ABC):
     def encode(self, target: pl.Series) -> tuple[Array, dict[int, str]]:
         """Return targets, rows first, and for each unreadable one its position and the reason."""
 
-    @abstractmethod
     def row_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss of each row, (B,)."""
+        """Return the loss of each row, (B,), of one vector of logits a row."""
+        raise NotImplementedError
 
     def loss(self, outputs: Columns, batch: Batch) -> Tensor:
         """Return the loss of each row, (B,): the sum over its units."""
@@ -161,9 +170,10 @@ class Task(ABC):
         size = sum(spec.size for spec in self.heads())
         return self.loss(self.constant(torch.zeros(1, size, device=batch.device), batch), batch)
 
-    def truth(self, data: Dataset) -> Array:
-        """Return what the answers are held against, rows first."""
-        return data.target(self.target)
+    def truth(self, targets: Mapping[str, EncodedColumn], index: npt.NDArray[np.int64]) -> Array:
+        """Return what the answers are held against, rows first. index: of the rows in the columns of targets."""
+        found: Array = np.asarray(targets[self.target].values)[index]
+        return found
 
     def keep(self, outputs: Columns, batch: Batch) -> Columns:
         """Return what is kept of the outputs of a batch: never all logits of all tokens."""
@@ -178,14 +188,14 @@ class Task(ABC):
         answers: Floats = self.outputs(logits).numpy()
         return answers
 
-    @abstractmethod
     def outputs(self, logits: Tensor) -> Tensor:
-        """Return probabilities (B, C), or values (B,) in the target's own unit."""
+        """Return probabilities (B, C), or values (B,) in the target's own unit, of one vector of logits a row."""
+        raise NotImplementedError
 
     @abstractmethod
-    def decode(self, outputs: Floats) -> pl.DataFrame:
+    def decode(self, outputs: Floats, frame: pl.DataFrame | None = None) -> pl.DataFrame:
         """Return the columns of a prediction file: `predicted_TARGET`, and where there are labels `probability_LABEL`
-        of each, or one `probability` beyond 100 labels."""
+        of each, or one `probability` beyond 100 labels. frame: the rows, for an answer that names parts of them."""
 
     @property
     def positive(self) -> str | None:

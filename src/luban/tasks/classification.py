@@ -146,7 +146,7 @@ class Classification(Task):
         best: npt.NDArray[np.int64] = outputs.argmax(axis=1)
         return best
 
-    def decode(self, outputs: Floats) -> pl.DataFrame:
+    def decode(self, outputs: Floats, frame: pl.DataFrame | None = None) -> pl.DataFrame:
         """Return the label as `predicted_TARGET`, and `probability_LABEL` for each of up to 100 labels, or
         `probability` of the label where there are more."""
         best = self.decide(outputs)

@@ -139,7 +139,7 @@ class MultiLabel(Task):
         task.metrics = metrics.of_answers(type(self).metrics, lambda outputs: task.decide(outputs).astype(np.float64))
         return task
 
-    def decode(self, outputs: Floats) -> pl.DataFrame:
+    def decode(self, outputs: Floats, frame: pl.DataFrame | None = None) -> pl.DataFrame:
         """Return the labels as `predicted_TARGET`, joined with the separator of the training rows, and
         `probability_LABEL` for each of up to 100 labels, or `probability` of the most probable one where
         there are more."""

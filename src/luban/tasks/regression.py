@@ -91,7 +91,7 @@ class Regression(Task):
         """Return values in the target's unit, (B,) float64: float32 has too few digits for dates and large sums."""
         return logits.squeeze(-1).double() * self.std + self.mean
 
-    def decode(self, outputs: Floats) -> pl.DataFrame:
+    def decode(self, outputs: Floats, frame: pl.DataFrame | None = None) -> pl.DataFrame:
         """Return the value as `predicted_TARGET`."""
         return pl.DataFrame({f"predicted_{self.target}": pl.Series(outputs, dtype=pl.Float64)})
 

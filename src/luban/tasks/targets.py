@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
 import polars as pl
-import torch
 
 from luban.core.errors import ConfigError, DataError, listed, nearest
 from luban.core.sentence import Sentence, sentence
+from luban.core.tensors import Batch
 from luban.data.table import REJECTED_LIMIT, Table
 from luban.features.base import ColumnProfile
 from luban.features.cells import quoted, shortened
@@ -23,6 +24,7 @@ from luban.tasks.base import Floats, LossConfig, Task
 
 MISSING = "the target is missing"
 INFINITE = "the target is infinite"
+ALIKE = 0.9  # of the rows, from which on two columns of lists are words and their tags
 NUMERIC_SHARE = 0.95  # of the cells must read as numbers for a target of strings to be one of numbers
 MAX_INTEGER_CLASSES = 20  # integers with more distinct values are quantities
 MOST_INTEGER_CLASSES = 1000  # beyond, nobody means classes
@@ -87,7 +89,30 @@ def unseen_labels(
 
 def profiled(table: Table, target: str) -> ColumnProfile:
     """Look at a target as its values are meant: several spellings of one are one."""
-    return profile(in_one_writing(table, (), (target,)).table, target)
+    found = profile(in_one_writing(table, (), (target,)).table, target)
+    return replace(found, companions=companions(table, target))
+
+
+def companions(table: Table, target: str) -> tuple[str, ...]:
+    """Return the columns of words that a target has as many tags for, or of texts that it has spans of.
+
+    Lists that have one length in all rows are no words: any two such columns would be companions.
+    """
+    cells = table.frame[target]
+    if cells.dtype == pl.List(pl.String):
+        lengths = cells.list.len()
+        if lengths.n_unique() < 2:
+            return ()
+        others = [name for name in table.columns if name != target and table.frame[name].dtype == pl.List(pl.String)]
+        return tuple(
+            name
+            for name in others
+            if (table.frame[name].list.len() == lengths).fill_null(value=True).mean() >= ALIKE  # type: ignore[operator]
+        )
+    inner = cells.dtype.inner if isinstance(cells.dtype, pl.List) else None
+    if isinstance(inner, pl.Struct) and {"start", "end", "label"} <= {field.name for field in inner.fields}:
+        return tuple(name for name in table.columns if name != target and table.frame[name].dtype == pl.String)
+    return ()
 
 
 def is_scalar(dtype: pl.DataType) -> bool:
@@ -170,10 +195,11 @@ def refuse(config: LossConfig, task: str, *settings: str) -> None:
             )
 
 
-def check_loss(task: Task, targets: pl.Series, config: LossConfig) -> None:
+def check_loss(task: Task, frame: pl.DataFrame, config: LossConfig) -> None:
     """Raise ConfigError where the settings of the loss are not for this task or these labels."""
-    encoded, _ = task.encode(targets.head(1))
-    task.configured(config).row_loss(torch.zeros(len(encoded), task.output_dim), torch.from_numpy(encoded))
+    columns, _ = task.encode_targets(frame.head(1))
+    rows = np.arange(min(1, len(frame)))
+    task.configured(config).chance_loss(Batch({}, {name: column.take(rows) for name, column in columns.items()}, rows))
 
 
 def label_weights(config: LossConfig, labels: list[str], balanced: Floats) -> Floats | None:

@@ -9,12 +9,14 @@ from luban.evaluation.answers.base import Answer
 from luban.evaluation.answers.classes import Classes
 from luban.evaluation.answers.labels import Labels
 from luban.evaluation.answers.numbers import Numbers
+from luban.evaluation.answers.tags import OfWords
 from luban.tasks.base import Task
 
 ANSWERS: dict[AnswerKind, Answer[Any]] = {
     AnswerKind.CLASS: Classes(),
     AnswerKind.LABELS: Labels(),
     AnswerKind.NUMBER: Numbers(),
+    AnswerKind.TAGS: OfWords(),
 }
 
 

@@ -33,6 +33,9 @@ def check_inputs(trial: Trial, network: Network) -> Check:
     """
     places = np.arange(len(trial.sample)) if trial.is_flat else trial.small
     batch = trial.batch(places)
+    if any(output.of for output in network.outputs):  # vectors of whole inputs do not tell what such outputs are
+        looked_at, unused = _without_effect(trial, network, places)
+        return _inputs_found(looked_at, unused)
     with torch.no_grad():
         vectors: Inputs = {vector_name(name): _vector(network, name, batch.inputs) for name in network.names}
     doubtful = _without_slope(network, vectors)
@@ -47,8 +50,12 @@ def check_inputs(trial: Trial, network: Network) -> Check:
             logits = (_beside(network({**vectors, vector_name(name): vector})) for vector in changed)
             if changed and all(torch.equal(found, expected) for found in logits):
                 unused.append(name)
+    return _inputs_found(num_looked_at, unused)
+
+
+def _inputs_found(looked_at: int, unused: list[str]) -> Check:
     if not unused:
-        found = sentence("preflight.inputs.passed", "that it does, {inputs} in all", inputs=num_looked_at)
+        found = sentence("preflight.inputs.passed", "that it does, {inputs} in all", inputs=looked_at)
         return Check(INPUTS, "passed", "that it changes with each", found)
     return Check(
         INPUTS,
@@ -134,6 +141,20 @@ def check_causal(module: nn.Module | Callable[[Ragged], Tensor], tokens: Ragged,
     if worst <= tolerance:
         return Check(name, "passed", goal, f"a difference of {worst:.1e}")
     return Check(name, "failed", goal, f"a difference of {worst:.1e} where only later tokens changed", "Mend the mask")
+
+
+def _without_effect(trial: Trial, network: Network, places: Rows) -> tuple[int, list[str]]:
+    """Return how many inputs were exchanged between rows, and which of them changed no output."""
+    batch, turned = trial.batch(places), trial.batch(np.roll(places, 1))
+    with torch.inference_mode():
+        expected = of_rows(network(batch.inputs))
+        names = [name for name in network.names if len(np.unique(trial.cells[name][places])) > 1]
+        unused = []
+        for name in names:
+            found = of_rows(network({**batch.inputs, name: turned.inputs[name]}))
+            if all(torch.equal(one, other) for one, other in zip(expected, found, strict=True)):
+                unused.append(name)
+    return len(names), unused
 
 
 def _beside(outputs: Columns) -> Tensor:

@@ -157,7 +157,7 @@ def _learn(trial: Trial, rows: Batch, gradients: Gradients, enough: float = math
 
 def _constant_loss(trial: Trial, rows: Batch) -> float:
     """Return the lowest loss on the rows of logits that are the same for each of them."""
-    batch = Batch({}, rows.to(torch.device("cpu")).targets, rows.rows)
+    batch = rows.to(torch.device("cpu"))
     logits = torch.zeros(1, sum(spec.size for spec in trial.task.heads()), requires_grad=True)
     optimizer = torch.optim.LBFGS([logits], max_iter=50, line_search_fn="strong_wolfe")
 
