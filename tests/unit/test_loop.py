@@ -254,11 +254,18 @@ def test_checkpoints_are_as_often_as_asked_as_long_as_they_cost_little(
 
 
 def test_epochs_rank_by_score_then_by_loss_and_undefined_scores_last() -> None:
-    accuracy = Binary.metrics[0]
-    assert ranked({"accuracy": 0.8, "log_loss": 0.3}, accuracy) > ranked({"accuracy": 0.8, "log_loss": 0.4}, accuracy)
-    assert ranked({"accuracy": 0.9, "log_loss": 0.9}, accuracy) > ranked({"accuracy": 0.8, "log_loss": 0.1}, accuracy)
-    assert ranked({"accuracy": 0.0, "log_loss": math.nan}, accuracy) == (0.0, -1e300)
-    assert ranked({"accuracy": math.nan}, accuracy) < ranked({"accuracy": 0.0, "log_loss": 9e9}, accuracy)
+    accuracy, loss = Binary.metrics[0], Binary.metrics[-1]
+    assert loss.breaks_ties
+    assert ranked({"accuracy": 0.8, "log_loss": 0.3}, accuracy, loss) > ranked(
+        {"accuracy": 0.8, "log_loss": 0.4}, accuracy, loss
+    )
+    assert ranked({"accuracy": 0.9, "log_loss": 0.9}, accuracy, loss) > ranked(
+        {"accuracy": 0.8, "log_loss": 0.1}, accuracy, loss
+    )
+    assert ranked({"accuracy": 0.0, "log_loss": math.nan}, accuracy, loss) == (0.0, -1e300)
+    assert ranked({"accuracy": math.nan, "log_loss": 0.1}, accuracy, loss) < ranked(
+        {"accuracy": 0.0, "log_loss": 9e9}, accuracy, loss
+    )
 
 
 def test_unknown_metric_is_refused_with_the_nearest_name() -> None:

@@ -49,7 +49,8 @@ class LossConfig(Settings):
 class Metric:
     """One score. compute(targets, outputs, weights) -> (R,): targets and outputs are rows-first as the task makes them,
     weights is (R, rows): how often each row counts in each of R bootstrap resamples. of_answers: whether it depends on
-    the labels that are said alone, and not on how probable they are.
+    the labels that are said alone, and not on how probable they are. breaks_ties: whether it ranks epochs whose deciding
+    scores are equal.
 
     interval: how sure it is follows from what it is made of: a `share` of rows, or what ascends with one, a score
     `bounded` by 0 and 1, or `means`: a function of means over rows. Of a share, counts(targets, outputs) is how many
@@ -61,6 +62,7 @@ class Metric:
     compute: Callable[[Array, Floats, Floats], Floats]
     higher_is_better: bool = True
     of_answers: bool = True
+    breaks_ties: bool = False
     interval: Literal["share", "bounded", "means"] = "bounded"
     counts: Callable[[Array, Floats], tuple[int, int]] | None = None
     parts: Callable[[Array, Floats], Floats] | None = None

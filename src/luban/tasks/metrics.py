@@ -257,6 +257,7 @@ LOG_LOSS = Metric(
     log_loss,
     higher_is_better=False,
     of_answers=False,
+    breaks_ties=True,
     interval="means",
     parts=lambda targets, outputs: log_losses(targets, outputs)[:, None],
     formula=_first,

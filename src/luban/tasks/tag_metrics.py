@@ -68,6 +68,7 @@ def metrics_of(names: Sequence[str], *, spans: bool) -> tuple[Metric, ...]:
     words = Metric(
         "token_accuracy",
         lambda targets, outputs, weights: _share(weights @ right_words(targets, outputs)),
+        breaks_ties=True,
         interval="means",
         parts=right_words,
         formula=_share,

@@ -255,7 +255,7 @@ class Loop:
             return
         with self.average.applied() if self.average else nullcontext():
             scores = self.validate()
-            score = ranked(scores, self.decider)
+            score = ranked(scores, self.decider, next((each for each in self.task.metrics if each.breaks_ties), None))
             is_best = progress.best_score is None or score > progress.best_score
             if is_best:
                 progress.best_score, progress.best_epoch, progress.best_step = score, progress.epoch, progress.step
@@ -364,11 +364,14 @@ def _gave_up(metric: str, patience: int, *, between: bool) -> Sentence:
     return sentence("ended.patience", "no better {metric} for {epochs:count epoch}", metric=metric, epochs=patience)
 
 
-def ranked(scores: dict[str, float], decider: Metric) -> tuple[float, float]:
-    """Return what epochs are ranked by: the deciding score, then the loss; a score that is not defined ranks last."""
-    score = scores[decider.name] if decider.higher_is_better else -scores[decider.name]
-    loss = scores.get("log_loss", math.inf)
-    return _rank(round(score, 6)), _rank(-loss)
+def ranked(scores: dict[str, float], decider: Metric, second: Metric | None = None) -> tuple[float, float]:
+    """Return what epochs are ranked by: the deciding score, then a second one, if there is one; a score that is not
+    defined ranks last."""
+
+    def of(metric: Metric) -> float:
+        return scores[metric.name] if metric.higher_is_better else -scores[metric.name]
+
+    return _rank(round(of(decider), 6)), UNDEFINED if second is None else _rank(of(second))
 
 
 def _rank(value: float) -> float:
