@@ -49,8 +49,8 @@ class LossConfig(Settings):
 class Metric:
     """One score. compute(targets, outputs, weights) -> (R,): targets and outputs are rows-first as the task makes them,
     weights is (R, rows): how often each row counts in each of R bootstrap resamples. of_answers: whether it depends on
-    the labels that are said alone, and not on how probable they are. breaks_ties: whether it ranks epochs whose deciding
-    scores are equal.
+    the labels that are said alone, and not on how probable they are. breaks_ties: whether it ranks epochs of equal
+    deciding scores.
 
     interval: how sure it is follows from what it is made of: a `share` of rows, or what ascends with one, a score
     `bounded` by 0 and 1, or `means`: a function of means over rows. Of a share, counts(targets, outputs) is how many
