@@ -217,6 +217,8 @@ def _of_means(metric: Metric, value: float, rows: _Rows, resamples: int, seed: i
             distance: Floats = np.log(np.abs(best - formula(means)))
         return distance
 
+    if metric.extremes is not None and value in (0.0, best):
+        return _of_extreme(metric, value, rows)
     if value == best or math.isnan(value):
         return Score(value, value, value)
     targets, outputs, masses = rows.with_pseudo_observations
@@ -233,6 +235,20 @@ def _of_means(metric: Metric, value: float, rows: _Rows, resamples: int, seed: i
         far = best + sign * math.exp(furthest)
         ends = [max(ends[0], far), min(ends[1], best)] if sign < 0 else [max(ends[0], best), min(ends[1], far)]
     return Score(value, float(ends[0]), float(ends[1]))
+
+
+def _of_extreme(metric: Metric, value: float, rows: _Rows) -> Score:
+    """Return the interval of a score whose rows are all wrong, or all right: as many others may there be as of a share
+    of none among so many rows."""
+    assert metric.parts is not None
+    assert metric.formula is not None
+    assert metric.extremes is not None
+    parts = metric.parts(rows.targets, rows.outputs[0])
+    means, share = parts.mean(axis=0), proportion(0, len(parts)).high
+    wrong, right = metric.extremes(means)
+    other = right if value == 0 else wrong
+    end = float(metric.formula(((1 - share) * means + share * other)[None])[0])
+    return Score(value, min(value, end), max(value, end))
 
 
 def _log_of_worst(parts: Floats, rows: int, share: float, logged: Callable[[Floats], Floats]) -> float:

@@ -55,7 +55,9 @@ class Metric:
     interval: how sure it is follows from what it is made of: a `share` of rows, or what ascends with one, a score
     `bounded` by 0 and 1, or `means`: a function of means over rows. Of a share, counts(targets, outputs) is how many
     rows have it, and of how many. Of means, parts(targets, outputs) -> (rows, K) is what is averaged, best the score
-    that nothing can pass. formula: from shares or means, (R, K), to scores, (R,).
+    that nothing can pass. formula: from shares or means, (R, K), to scores, (R,). extremes: from the means of rows,
+    (K,), what they would be if all of it were wrong, and right: where no row differs from one of these, rows not met so
+    far may.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Metric:
     counts: Callable[[Array, Floats], tuple[int, int]] | None = None
     parts: Callable[[Array, Floats], Floats] | None = None
     formula: Callable[[Floats], Floats] | None = None
+    extremes: Callable[[Floats], tuple[Floats, Floats]] | None = None
     best: float = 0.0
 
     @property

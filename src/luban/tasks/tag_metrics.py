@@ -63,6 +63,14 @@ def _f1(sums: Floats) -> Floats:
     return found
 
 
+def _extreme_words(means: Floats) -> tuple[Floats, Floats]:
+    return np.array([0.0, means[1]]), np.array([means[1], means[1]])
+
+
+def _extreme_spans(means: Floats) -> tuple[Floats, Floats]:
+    return np.array([0.0, means[1], means[2]]), np.array([means[1], means[1], means[1]])
+
+
 def metrics_of(names: Sequence[str], *, spans: bool) -> tuple[Metric, ...]:
     """Return the scores of tags; of spans first where they mark such, exact as CoNLL-2003 counts."""
     words = Metric(
@@ -72,6 +80,7 @@ def metrics_of(names: Sequence[str], *, spans: bool) -> tuple[Metric, ...]:
         interval="means",
         parts=right_words,
         formula=_share,
+        extremes=_extreme_words,
         best=1.0,
     )
     if not spans:
@@ -86,6 +95,7 @@ def metrics_of(names: Sequence[str], *, spans: bool) -> tuple[Metric, ...]:
         interval="means",
         parts=parts,
         formula=_f1,
+        extremes=_extreme_spans,
         best=1.0,
     )
     return (entities, words)
