@@ -115,3 +115,22 @@ def test_any_json_is_a_table_or_one_clear_error(
     content = "\n".join(json.dumps(value, indent=indent) for value in values)
     with contextlib.suppress(DataError, SchemaError):
         assert len(read(write(tmp_path_factory.mktemp("json"), content))) > 0
+
+
+@pytest.mark.parametrize("as_triples", [False, True])
+def test_spans_of_characters_are_lists_of_objects(tmp_path: Path, as_triples: bool) -> None:
+    span: Any = [0, 4, "LOC"] if as_triples else {"start": 0, "end": 4, "label": "LOC"}
+    rows = [{"text": "Wien ist", "spans": [span]}, {"text": "Ja", "spans": []}, {"text": "Nein", "spans": None}]
+    content = "\n".join(map(json.dumps, rows))
+    table = read(write(tmp_path, content, "a.jsonl"))
+    assert table.columns == ["text", "spans"]
+    assert table.frame["spans"].to_list() == [[{"start": 0, "end": 4, "label": "LOC"}], [], None]
+    assert read(rows).frame["spans"].to_list() == table.frame["spans"].to_list()
+
+
+@pytest.mark.parametrize(
+    "cells", [[["1", "2", "3"]], [["a", "b", "c"]], [["0", "4"]], [["4", "0", "x"]], [[0, 4, None]]]
+)
+def test_other_lists_of_lists_stay_as_they_are(tmp_path: Path, cells: list[Any]) -> None:
+    table = read(write(tmp_path, json.dumps({"text": "Wien", "cells": cells}), "a.jsonl"))
+    assert table.frame["cells"].dtype.inner.__class__.__name__ == "List"  # type: ignore[attr-defined]

@@ -13,6 +13,8 @@ from luban.core.errors import DataError, SchemaError, listed
 from luban.core.sentence import sentence, several
 from luban.data.batches import clashing_columns
 
+TRIPLES = pl.List(pl.List(pl.String))
+
 
 def from_memory(source: Any) -> tuple[pl.DataFrame, str, list[str]]:
     """Return the frame, the name for messages, and notes; raises DataError where it is no table of plain cells."""
@@ -76,6 +78,30 @@ def without_file_structs(frame: pl.LazyFrame) -> pl.LazyFrame:
 def _is_file(dtype: pl.Struct) -> bool:
     fields = {field.name: field.dtype for field in dtype.fields}
     return fields.keys() == {"bytes", "path"} and fields["bytes"] == pl.Binary
+
+
+def with_spans(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return lists of `[start, end, label]`, a common way of writing spans of characters, as lists of objects."""
+    return frame.with_columns(
+        _objects(column) for column in frame.get_columns() if column.dtype == TRIPLES and _are_spans(column)
+    )
+
+
+def _are_spans(cells: pl.Series) -> bool:
+    triples = cells.drop_nulls().explode(empty_as_null=False)
+    if not len(triples) or triples.has_nulls() or not (triples.list.len() == 3).all():
+        return False
+    starts, ends = (triples.list.get(place).cast(pl.Int64, strict=False) for place in (0, 1))
+    labels = triples.list.get(2).cast(pl.Int64, strict=False)
+    return bool((starts < ends).fill_null(value=False).all()) and labels.null_count() == len(labels)
+
+
+def _objects(cells: pl.Series) -> pl.Series:
+    part = pl.element().list
+    span = pl.struct(
+        part.get(0).cast(pl.Int64).alias("start"), part.get(1).cast(pl.Int64).alias("end"), part.get(2).alias("label")
+    )
+    return cells.to_frame().select(pl.col(cells.name).list.eval(span)).to_series()
 
 
 def flattened(frame: pl.DataFrame, name: str) -> tuple[pl.DataFrame, list[str]]:

@@ -35,8 +35,8 @@ def read_text(path: Path, encoding: Encoding, reading: Reading) -> Iterator[pl.D
     else:
         note = sentence("read.lines", "{name}: read as plain text, one row a line that is not blank", name=reading.name)
     reading.notes.append(note)
-    lines = ((number, line, len(line), _unreadable(line, encoding)) for number, line in _lines(path, encoding))
-    for numbers, cells in _batches(lines, reading, TEXT_COLUMN):
+    lines = ((number, line, len(line), unreadable(line, encoding)) for number, line in text_lines(path, encoding))
+    for numbers, cells in batched(lines, reading, TEXT_COLUMN):
         reading.accept(numbers)
         yield pl.DataFrame({TEXT_COLUMN: cells}, schema={TEXT_COLUMN: pl.String})
 
@@ -56,7 +56,7 @@ def read_json(path: Path, encoding: Encoding, reading: Reading) -> Iterator[pl.D
             reading.notes.append(sentence("read.json", "{name}: read {how}", name=reading.name, how=layout))
     keys: set[str] = set()
     num_rows = num_cells = 0
-    for numbers, rows in _batches(objects, reading, ""):
+    for numbers, rows in batched(objects, reading, ""):
         keys.update(*rows)
         num_rows, num_cells = num_rows + len(rows), num_cells + sum(map(len, rows))
         _check_keys(len(keys), num_rows, num_cells, reading.name)
@@ -77,22 +77,24 @@ def _check_keys(num_keys: int, num_rows: int, num_cells: int, name: str) -> None
 
 def _first_lines(path: Path, encoding: Encoding) -> Iterator[str]:
     size = 0
-    for _, line in islice(_lines(path, encoding), LOOKED_LINES):
+    for _, line in islice(text_lines(path, encoding), LOOKED_LINES):
         yield line
         size += len(line)
         if size > LOOKED_CHARACTERS:
             return
 
 
-def _lines(path: Path, encoding: Encoding) -> Iterator[tuple[int, str]]:
+def text_lines(path: Path, encoding: Encoding, *, blank: bool = False) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a file without their ends, and their numbers. blank: also those with nothing on them."""
     with open_text(path, encoding) as stream:
         for number, line in enumerate(iter(partial(next_line, stream), ""), start=1):
             text = line.rstrip("\r\n").removeprefix("\ufeff")
-            if text.strip():
+            if blank or text.strip():
                 yield number, text
 
 
-def _unreadable(line: str, encoding: Encoding) -> str:
+def unreadable(line: str, encoding: Encoding) -> str:
+    """Return why a line cannot be read; nothing where it can."""
     if encoding.is_damaged and LONE_SURROGATE.search(line):
         return f"the line holds bytes that are not {encoding.label}"
     if "\0" in line:
@@ -100,7 +102,8 @@ def _unreadable(line: str, encoding: Encoding) -> str:
     return f"the line is longer than {MAX_LINE:,} characters" if len(line) >= MAX_LINE else ""
 
 
-def _batches(rows: Iterable[Row], reading: Reading, column: str) -> Iterator[tuple[list[int], list[Any]]]:
+def batched(rows: Iterable[Row], reading: Reading, column: str) -> Iterator[tuple[list[int], list[Any]]]:
+    """Yield the numbers and the contents of rows batch by batch; those that cannot be read go to `reading`."""
     numbers: list[int] = []
     batch: list[Any] = []
     characters = 0
@@ -119,8 +122,8 @@ def _batches(rows: Iterable[Row], reading: Reading, column: str) -> Iterator[tup
 
 
 def _object_lines(path: Path, encoding: Encoding) -> Iterator[Row]:
-    for number, line in _lines(path, encoding):
-        problem = _unreadable(line, encoding)
+    for number, line in text_lines(path, encoding):
+        problem = unreadable(line, encoding)
         row: Any = None
         if not problem:
             try:

@@ -18,7 +18,7 @@ from luban.core.paths import as_path
 from luban.core.regular import check_regular, open_regular
 from luban.core.sentence import sentence
 from luban.core.system_errors import read_errors, system_error
-from luban.data import batches, delimited, dialects, folders, frames, lines, workbooks
+from luban.data import batches, conll, delimited, dialects, folders, frames, lines, workbooks
 from luban.data.batches import Reading
 from luban.data.compressed import content_name, is_compressed, open_bytes
 from luban.data.decimals import Decimal
@@ -35,7 +35,8 @@ DELIMITED = frozenset({".csv", ".tsv", ".tab"})
 JSON = frozenset({".jsonl", ".ndjson", ".json"})
 PARQUET = frozenset({".parquet", ".pq"})
 PROSE = frozenset({".txt", ".md", ".text"})
-KINDS = sorted(DELIMITED | JSON | PARQUET | PROSE | workbooks.SUFFIXES)
+MAYBE_COLUMNS = frozenset({".tsv", ".tab", ".txt"})  # of words and tags, where the content plainly is so
+KINDS = sorted(DELIMITED | JSON | PARQUET | PROSE | conll.SUFFIXES | workbooks.SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ def read(
 ) -> Table:
     """Read a source into a table.
 
-    source: a path to a CSV, TSV, Parquet, JSON Lines, JSON or text file (also compressed), a workbook, an image or a
-    recording, or to a folder with a manifest or with class folders; or a DataFrame of pandas or Polars, an Arrow table,
-    a dict of columns, a list of dicts. separator, encoding, decimal: of tables in text, over what is recognised. sheet:
-    of a workbook; None reads the first that is not empty. cache: where a working copy of a large file is kept.
+    source: a path to a CSV, TSV, Parquet, JSON Lines, JSON, CoNLL or text file (also compressed), a workbook, an image
+    or a recording, or to a folder with a manifest or with class folders; or a DataFrame of pandas or Polars, an Arrow
+    table, a dict of columns, a list of dicts. separator, encoding, decimal: of tables in text, over what is recognised.
+    sheet: of a workbook; None reads the first that is not empty. cache: where a working copy of a large file is kept.
     Cells of text files stay strings, null where empty. Rows that cannot be read are in `Table.rejected`. Raises
     DataError where there is nothing to read or more than 1 % of the rows cannot be read, SchemaError where two columns
     have one name.
@@ -119,7 +120,7 @@ def _from_file(path: Path, text: Text, cache: Path | None, reading: Reading) -> 
 def _table(frame: pl.DataFrame, reading: Reading, folder: Path | None) -> Table:
     _check_names(frame, reading.name)
     numbers = reading.row_numbers(frame.height)
-    frame, notes = frames.flattened(frame, reading.name)
+    frame, notes = frames.flattened(frames.with_spans(frame), reading.name)
     reading.notes += notes
     table = Table(
         frame, reading.name, folder, numbers, reading.rejected_in_order(), tuple(reading.notes), reading.decimal
@@ -143,7 +144,7 @@ def _check_names(frame: pl.DataFrame, where: str) -> None:
 
 
 def _open(path: Path, text: Text, reading: Reading) -> Iterator[pl.DataFrame]:
-    """Yield the batches of a file, read as its suffix says; a .txt file may hold a table or prose."""
+    """Yield the batches of a file, read as its suffix says; a .txt file may hold a table, words with tags, or prose."""
     with _readable(path):
         if workbooks.is_workbook(path):
             yield workbooks.read(path, text.sheet, reading)
@@ -159,6 +160,10 @@ def _open(path: Path, text: Text, reading: Reading) -> Iterator[pl.DataFrame]:
         found = detect(path, reading.name, text.encoding)
         if suffix in JSON:
             yield from lines.read_json(path, found, reading)
+        elif suffix in conll.SUFFIXES or (
+            suffix in MAYBE_COLUMNS and text.separator is None and conll.is_columns(path, found)
+        ):
+            yield from conll.read(path, found, reading)
         elif suffix in DELIMITED or text.separator is not None or dialects.is_table(path, found):
             yield from delimited.read(path, found, text.separator, reading, text.decimal)
         elif suffix in PROSE:

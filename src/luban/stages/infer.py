@@ -21,9 +21,11 @@ from luban.features.schema import ColumnPlan
 from luban.run import Run
 from luban.tasks import infer_task
 from luban.tasks.base import Task
-from luban.tasks.targets import integers_note, profiled
+from luban.tasks.targets import companions, integers_note, profiled
 
 TARGET_NAMES = ("target", "label", "labels", "class", "category", "y", "标签", "类别", "目标")
+
+OF_WORDS = ("tags", "ner_tags", "pos_tags", "labels", "entities", "spans")  # beside the words, or the text, of each row
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def guess_target(table: Table) -> tuple[str, str]:
     """Return a column that is called like a target, or the last one, and a sentence that says so."""
     by_lower = {name.lower(): name for name in reversed(table.columns)}
     named = [by_lower[name] for name in TARGET_NAMES if name in by_lower]
+    named += [by_lower[name] for name in OF_WORDS if name in by_lower and companions(table, by_lower[name])]
     target = named[0] if named else table.columns[-1]
     if named:
         return target, sentence("target.named", "target: '{target}', by its name (set it with --target)", target=target)

@@ -96,23 +96,30 @@ def profiled(table: Table, target: str) -> ColumnProfile:
 def companions(table: Table, target: str) -> tuple[str, ...]:
     """Return the columns of words that a target has as many tags for, or of texts that it has spans of.
 
-    Lists that have one length in all rows are no words: any two such columns would be companions.
+    Of several texts the longest come first. Lists that have one length in all rows are no words: any two such columns
+    would be companions.
     """
     cells = table.frame[target]
-    if cells.dtype == pl.List(pl.String):
+    inner = cells.dtype.inner if isinstance(cells.dtype, pl.List) else None
+    if inner is not None and (inner == pl.String or inner.is_integer()):
         lengths = cells.list.len()
         if lengths.n_unique() < 2:
             return ()
         others = [name for name in table.columns if name != target and table.frame[name].dtype == pl.List(pl.String)]
-        return tuple(
-            name
-            for name in others
-            if (table.frame[name].list.len() == lengths).fill_null(value=True).mean() >= ALIKE  # type: ignore[operator]
-        )
-    inner = cells.dtype.inner if isinstance(cells.dtype, pl.List) else None
+        return tuple(name for name in others if _mostly(table.frame[name].list.len() == lengths))
     if isinstance(inner, pl.Struct) and {"start", "end", "label"} <= {field.name for field in inner.fields}:
-        return tuple(name for name in table.columns if name != target and table.frame[name].dtype == pl.String)
+        ends = cells.list.eval(pl.element().struct.field("end").cast(pl.Int64, strict=False)).list.max().fill_null(0)
+        texts = {
+            name: table.frame[name].str.len_chars() for name in table.columns if table.frame[name].dtype == pl.String
+        }
+        held = {name: lengths for name, lengths in texts.items() if name != target and _mostly(lengths >= ends)}
+        return tuple(sorted(held, key=lambda name: -float(held[name].mean() or 0)))  # type: ignore[arg-type]
     return ()
+
+
+def _mostly(holds: pl.Series) -> bool:
+    """Tell whether something holds in nearly all rows, of those that have cells."""
+    return float(holds.fill_null(value=True).mean()) >= ALIKE  # type: ignore[arg-type]
 
 
 def is_scalar(dtype: pl.DataType) -> bool:
