@@ -157,10 +157,13 @@ def _sealed(run: Path) -> Collection[str]:
     return ()
 
 
-def flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Turn cells that a text file cannot hold into text: labels joined, other lists as JSON, bytes as base64."""
+def flat(frame: pl.DataFrame, *, lists: bool = False) -> pl.DataFrame:
+    """Turn cells that a text file cannot hold into text: labels joined, other lists as JSON, bytes as base64. lists:
+    the file holds lists and objects as they are."""
     cells = {}
     for name, dtype in frame.schema.items():
+        if lists and dtype.is_nested() and _is_json(dtype):
+            continue
         if dtype == pl.Binary:
             cells[name] = frame[name].bin.encode("base64")
         elif isinstance(dtype, pl.Duration):
@@ -171,6 +174,15 @@ def flat(frame: pl.DataFrame) -> pl.DataFrame:
             texts = [None if cell is None else json.dumps(cell, default=str) for cell in frame[name].to_list()]
             cells[name] = pl.Series(name, texts, dtype=pl.String)
     return frame.with_columns(**cells)
+
+
+def _is_json(dtype: Any) -> bool:
+    """Tell whether JSON holds cells of a type, and what is in them, without a change."""
+    if isinstance(dtype, pl.List | pl.Array):
+        return _is_json(dtype.inner)
+    if isinstance(dtype, pl.Struct):
+        return all(_is_json(field.dtype) for field in dtype.fields)
+    return dtype.is_numeric() or dtype in (pl.String, pl.Boolean, pl.Null)
 
 
 def formulas_of(escape: bool | None) -> Formulas:
@@ -221,7 +233,7 @@ def write_table(frame: pl.DataFrame, output: Path, added: Collection[str] = (), 
     if output.suffix in FOR_SPREADSHEETS:
         frame, notes = for_text_file(frame, added, which)
     elif output.suffix != ".parquet":
-        frame = flat(frame)
+        frame = flat(frame, lists=True)
     with artifact.atomic(output) as temporary:
         WRITERS[output.suffix](frame, temporary)
     return notes

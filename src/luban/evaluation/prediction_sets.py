@@ -10,6 +10,7 @@ import polars as pl
 
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError
+from luban.core.tensors import OutputKind
 from luban.evaluation.conformal import limit_of, rows_needed, sets_of
 from luban.tasks.base import Floats, SetMethod, Task
 from luban.tasks.validated import Validated
@@ -24,8 +25,15 @@ class PredictionSets:
 
     @classmethod
     def load(cls, run: RunDirectory, task: Task, level: float) -> Self:
-        """Raises ConfigError where the run stored no scores, or too few for the level."""
+        """Raises ConfigError where the run stored no scores, or too few for the level, or the task has no sets."""
         check_level(level)
+        if any(head.kind != OutputKind.ROW for head in task.heads()):
+            raise ConfigError(
+                f"{run.path}, --sets",
+                expected="a task of one answer a row, which sets are made of",
+                found=f"the task {task.name}",
+                action="Leave --sets out",
+            )
         scores = Validated.load(run, task).conformal
         if scores is None:
             raise ConfigError(

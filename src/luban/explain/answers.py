@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from torch import Tensor
 
 from luban.core.answers import AnswerKind
+from luban.core.errors import ConfigError
 from luban.tasks.base import Task
 from luban.tasks.classification import Classification
 from luban.tasks.multi_label import MultiLabel
@@ -110,7 +111,14 @@ EXPLAINED: dict[AnswerKind, Explained[Any]] = {
 
 
 def explained(task: Task) -> Explained[Any]:
-    """Return how the answers of a task are explained."""
+    """Return how the answers of a task are explained. Raises ConfigError where they are not."""
+    if task.answer not in EXPLAINED:
+        raise ConfigError(
+            f"task {task.name}",
+            expected="one answer a row, to say which parts of the row speak for it",
+            found="answers of several parts",
+            action="Explain a model of another task; the predictions themselves say how probable each part is",
+        )
     return EXPLAINED[task.answer]
 
 

@@ -13,6 +13,7 @@ from luban.explain.number import number_view
 from luban.explain.sequence import sequence_view
 from luban.explain.text import text_view
 from luban.explain.view import RowInput, View
+from luban.explain.words import words_view
 
 ATTRIBUTIONS: dict[str, Callable[[RowInput], View]] = {
     "image": image_view,
@@ -23,4 +24,5 @@ ATTRIBUTIONS: dict[str, Callable[[RowInput], View]] = {
     "labels": labels_view,
     "category": category_view,
     "text": text_view,
+    "words": words_view,
 }

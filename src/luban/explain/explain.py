@@ -50,8 +50,10 @@ def explain_table(
     how much each column matters.
 
     metric: the task's first if None. source: the training rows, which `neighbours` of are shown for each row.
-    Raises ConfigError for rows that are not there or a method that does not fit, SchemaError for missing columns.
+    Raises ConfigError for rows that are not there or a method that does not fit, or where the answers of the task are
+    not explained, SchemaError for missing columns.
     """
+    explained(predictor.task)
     predictor.schema.check(table)
     positions = _positions(table, rows)
     chosen = choose(method, {feature.kind for feature in predictor.schema.features})

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from luban.core.tensors import Ragged
 from luban.explain.view import Inputs, Part, RowInput, View
 from luban.features.cells import strings
-from luban.features.text.feature import texts_of
+from luban.features.text.feature import TextFeature, texts_of
 from luban.models.network import vector_name
 
 WORDS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|[^\w\s]")
@@ -28,15 +28,19 @@ Span = tuple[int, int]
 def text_view(row: RowInput) -> View:
     """A deleted word is taken out, tokens and all. The path of integrated gradients starts at the embedding of the mask
     token, which a pretrained model knows as an empty place, or at zeros where the model never saw one."""
+    return view_of(row, row.feature, *words_of(row))
+
+
+def view_of(row: RowInput, text: TextFeature, groups_T: Tensor, parts: tuple[Part, ...]) -> View:
+    """Return the view of tokens whose words are known. text: has their tokenizer. groups_T: the word of each or -1."""
     assert isinstance(row.value, Ragged)
     ids = row.value.values
-    groups_T, parts = words_of(row)
     table = row.encoder.token_embedding
     with torch.no_grad():
         first = ids[:, 0] if ids.ndim == 2 else ids
         point = table(first)[None]
         baseline = point.clone()
-        baseline[0, groups_T >= 0] = _neutral(row, table, point)
+        baseline[0, groups_T >= 0] = _neutral(text, table, point)
 
     def lift(values: Tensor) -> Inputs:
         copies = len(values)
@@ -113,10 +117,10 @@ def _starts(row: RowInput, columns: tuple[str, ...]) -> list[tuple[str, int]]:
     return found
 
 
-def _neutral(row: RowInput, table: nn.Module, point: Tensor) -> Tensor:
+def _neutral(text: TextFeature, table: nn.Module, point: Tensor) -> Tensor:
     """Return the embedding of an empty place, (D,)."""
-    tokenizer = row.feature.encoder.tokenizer
-    if row.feature.tokenizer == "pretrained":
+    tokenizer = text.encoder.tokenizer
+    if text.tokenizer == "pretrained":
         for name in MASKS:
             if (token := tokenizer.token_to_id(name)) is not None:
                 embedded: Tensor = table(torch.tensor([token], device=point.device))[0]

@@ -91,15 +91,18 @@ def prepare_subject(
     table.require(target, "target")
     data = data.model_copy(update={"decimal": table.decimal})
     tables = {role: _read(path, data) for role, path in others.items() if path is not None}
-    plans = schema.plan(table, target=target, overrides=data.columns, missing_values=data.missing_values)
     profile = profiled(table, target)
-    answer = infer_task(profile, data.task).answer if len(profile.sample) else None
+    task = infer_task(profile, data.task) if len(profile.sample) else None
+    asked = {} if task is None else task.kinds(profile, table.columns)
+    plans = schema.plan(table, target=target, overrides={**asked, **data.columns}, missing_values=data.missing_values)
     inputs = [plan.name for plan in plans if plan.is_input]
     for other in tables.values():
         for name in inputs:
             other.require(name)
     kinds = {plan.name: plan.kind for plan in plans}
-    return Subject(table, target, answer, kinds, tables, data.missing_values, data.split), notes
+    return Subject(
+        table, target, None if task is None else task.answer, kinds, tables, data.missing_values, data.split
+    ), notes
 
 
 def _read(source: str, data: DataConfig) -> Table:

@@ -118,7 +118,7 @@ class Tags(Task):
             reason: str | None = None
             tags: list[str] = []
             try:
-                tags = _tags(cell, None if texts is None else texts[position])
+                tags = _tags(cell, None if texts is None else texts[position], words[position] or [])
             except ValueError as error:
                 reason = str(error)
             count = len(words[position] or [])
@@ -241,7 +241,7 @@ class Tags(Task):
         return pl.DataFrame(columns)
 
     def _spans(self, tags: list[str | None], answer: Array, words: list[str], text: str | None) -> str:
-        places = None if text is None else places_of(text)
+        places = None if text is None else places_of(text, words)
         found = []
         for span in spans_of([tag or OUTSIDE for tag in tags]):
             start, end = (span.start, span.end) if places is None else (places[span.start][0], places[span.end - 1][1])
@@ -293,8 +293,9 @@ def _names(cell: Any) -> list[str]:
     return [] if cell is None else [str(tag) for tag in (cell.split() if isinstance(cell, str) else cell)]
 
 
-def _tags(cell: Any, text: str | None) -> list[str]:
-    """Return the tags of a cell. text: that it has spans of characters of. Raises ValueError where they do not fit."""
+def _tags(cell: Any, text: str | None, words: Sequence[str]) -> list[str]:
+    """Return the tags of a cell. text: that it has spans of characters of. words: of the text. Raises ValueError where
+    they do not fit."""
     if text is not None and isinstance(cell, list) and all(isinstance(item, dict) for item in cell):
-        return tags_of(cell, places_of(text))
+        return tags_of(cell, places_of(text, words))
     return _names(cell)

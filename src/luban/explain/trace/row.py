@@ -102,6 +102,13 @@ def trace_row(
         check_optimizer(own, f"{run}, its optimizer", "Add --optimizer adamw, or another of these")
     name = optimizer or own
     predictor = Predictor.load(run, "cpu")
+    if not predictor.spec.of_rows:
+        raise ConfigError(
+            str(run),
+            expected="a model of one answer a row, whose loss is computed by hand, too",
+            found=f"the task {predictor.task.name}",
+            action="Trace a model of another task",
+        )
     table, notes = _one_row(predictor, str(run), reading, data, row)
     task = predictor.task
     table.require(task.target, "target")

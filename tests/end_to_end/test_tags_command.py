@@ -1,0 +1,89 @@
+"""Tags through the command line: words in columns or in lists, to a model, to spans, to scores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+TINY = (
+    *("--model", "lstm", "--set", "model.tokens.hidden=16", "--set", "model.tokens.dim=16"),
+    *("--set", "train.epochs=6", "--set", "train.optim.learning_rate=0.02", "--set", "train.batch_size=8"),
+)
+NAMES = {"PER": ["Anna", "Bo", "Carl"], "LOC": ["Wien", "Rom", "New York"]}
+名字 = {"人名": ["小明", "小红", "王伟"], "地名": ["北京", "上海", "广州"]}
+
+
+def sentences(names: dict[str, list[str]], joined: list[str], count: int = 240) -> list[tuple[list[str], list[str]]]:
+    """A name of a person, a word, and the name of a place, in BIO."""
+    draw = np.random.default_rng(0)
+    found = []
+    for _ in range(count):
+        words, tags = list[str](), list[str]()
+        for kind in names:
+            name = str(draw.choice(names[kind])).split()
+            words += [*name, *[str(draw.choice(joined))] * int(draw.integers(1, 4))]
+            tags += [f"B-{kind}", *[f"I-{kind}"] * (len(name) - 1)]
+            tags += ["O"] * (len(words) - len(tags))
+        found.append((words, tags))
+    return found
+
+
+def test_a_conll_file_to_a_model_to_spans(luban, tmp_path: Path) -> None:
+    rows = sentences(NAMES, ["saw", "likes", "and"])
+    content = "\n\n".join("\n".join(f"{word} {tag}" for word, tag in zip(*row, strict=True)) for row in rows)
+    (tmp_path / "names.conll").write_text(f"-DOCSTART- O\n\n{content}\n", "utf-8")
+    trained = luban("train", "names.conll", *TINY)
+    assert trained.code == 0, trained.err
+    assert "target: 'tags', by its name" in trained.out
+    metrics = json.loads((tmp_path / "runs" / "names" / "metrics.json").read_text("utf-8"))
+    assert metrics["scores"]["entity_f1"]["value"] > 0.9
+    assert metrics["scores"]["entity_f1"]["low"] <= metrics["scores"]["entity_f1"]["value"]
+    assert metrics["scores"]["token_accuracy"]["value"] > 0.9
+
+    new = [
+        {"tokens": ["New", "York", "likes", "Anna"], "note": 1},
+        {"tokens": ["and"]},
+        {"tokens": []},
+        {"tokens": None},
+    ]
+    (tmp_path / "new.jsonl").write_text("\n".join(map(json.dumps, new)), "utf-8")
+    predicted = luban("predict", "runs/names", "new.jsonl", "-o", "out.jsonl")
+    assert predicted.code == 0, predicted.err
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
+    assert [len(line["predicted_tags"]) for line in lines] == [4, 1, 0, 0]
+    assert [line["tokens"] for line in lines[:3]] == [row["tokens"] for row in new[:3]]
+    spans = json.loads(lines[0]["spans_tags"])
+    assert {key: spans[0][key] for key in ("label", "text", "start", "end")} == {
+        "label": "LOC",
+        "text": "New York",
+        "start": 0,
+        "end": 2,
+    }
+    assert all(0 <= span["probability"] <= 1 for span in spans)
+
+    scored = luban("evaluate", "runs/names", "names.conll")
+    assert scored.code == 0, scored.err
+    assert "entity_f1" in scored.out
+    assert "token_accuracy" in scored.out
+
+
+def test_lists_with_chinese_names_and_texts_with_spans(luban, tmp_path: Path) -> None:
+    rows = sentences(名字, ["去", "爱", "和"])
+    as_lists = [{"句子": words, "标签": tags} for words, tags in rows]
+    (tmp_path / "名字.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in as_lists), "utf-8")
+    trained = luban("train", "名字.jsonl", "--target", "标签", *TINY)
+    assert trained.code == 0, trained.err
+    predicted = luban("predict", "runs/名字", "名字.jsonl", "-o", "out.parquet")
+    assert predicted.code == 0, predicted.err
+    found = pl.read_parquet(tmp_path / "out.parquet")
+    right = sum(
+        one == other
+        for row in found.iter_rows(named=True)
+        for one, other in zip(row["标签"], row["predicted_标签"], strict=True)
+    )
+    assert right > 0.9 * sum(len(tags) for _, tags in rows)
+    assert json.loads(found["spans_标签"][0])[0]["text"] == rows[0][0][0]
+    assert luban("evaluate", "runs/名字", "名字.jsonl").code == 0
