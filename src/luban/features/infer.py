@@ -86,15 +86,16 @@ def plan(
     *,
     target: str | None,
     overrides: Mapping[str, str] | None = None,
+    asked: Mapping[str, str] | None = None,
     exclude: Collection[str] = (),
     missing_values: Collection[str] = (),
 ) -> list[ColumnPlan]:
     """Decide on the kind of every column but the target, in the table's order.
 
-    overrides: kind by column. exclude: columns that are used otherwise. Raises SchemaError for a column that is not
-    there, ConfigError for a kind that there is not.
+    overrides: kind by column. asked: likewise, by the task, where overrides say nothing. exclude: columns that are used
+    otherwise. Raises SchemaError for a column that is not there, ConfigError for a kind that there is not.
     """
-    overrides = overrides or {}
+    overrides, asked = overrides or {}, asked or {}
     if target is not None:
         table.require(target, "target")
     for column, kind in overrides.items():
@@ -102,7 +103,8 @@ def plan(
         _check_kind(column, kind)
     for column in exclude:
         table.require(column)
-    inferred = [name for name in table.columns if name != target and name not in exclude and name not in overrides]
+    said = {*overrides, *asked, *exclude}
+    inferred = [name for name in table.columns if name != target and name not in said]
     settled = settle(table, inferred, missing_values)
     plans = []
     for column in table.columns:
@@ -110,6 +112,8 @@ def plan(
             plans.append(ColumnPlan(column, IGNORE, sentence("why.used", "used otherwise")))
         elif column in overrides and column != target:
             plans.append(ColumnPlan(column, overrides[column], sentence("why.chosen", "chosen by the user")))
+        elif column in asked and column != target:
+            plans.append(ColumnPlan(column, asked[column], sentence("why.asked", "asked for by the task")))
         elif column in settled:
             plans.append(_settled(table, column, settled[column]))
         elif column != target:

@@ -129,12 +129,13 @@ def check_judgement(run: Run, test: Table, task: type[Task]) -> None:
 def plan_columns(run: Run, table: Table, target: str, asked: Mapping[str, str]) -> list[ColumnPlan]:
     """Decide what kind of column each is; a column that only says how to split is not an input. asked: kinds that the
     task asks for, where the user has not said another."""
-    overrides = {**asked, **run.config.data.columns}
+    overrides = dict(run.config.data.columns)
     splitting = run.config.data.split
     if splitting.column and splitting.method in ("column", "group"):
         table.require(splitting.column, "data.split.column")
         overrides.setdefault(splitting.column, "ignore")
-    return schema.plan(table, target=target, overrides=overrides, missing_values=run.config.data.missing_values)
+    missing = run.config.data.missing_values
+    return schema.plan(table, target=target, overrides=overrides, asked=asked, missing_values=missing)
 
 
 def write_alike(
