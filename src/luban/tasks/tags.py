@@ -39,6 +39,7 @@ class Tags(Task):
 
     name: ClassVar[str] = "tags"
     answer: ClassVar[AnswerKind] = AnswerKind.TAGS
+    metrics: tuple[Metric, ...] = metrics_of((), spans=True)  # of a fitted task those that its tags have
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class Tags(Task):
         self.target, self.labels, self.counts = target, labels, counts
         self.words, self.lenient = words, lenient
         self.names = labels
-        self.metrics: tuple[Metric, ...] = metrics_of(labels, spans=self.marks_spans)
+        self.metrics = metrics_of(labels, spans=self.marks_spans)
 
     @cached_property
     def marks_spans(self) -> bool:
