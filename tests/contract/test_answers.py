@@ -9,51 +9,60 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from tests.contract.task_rows import TARGET, answers_of, batch_of, fitted, is_of_rows, outputs_of, table_of, truth_of
 
 from luban.core.answers import AnswerKind
+from luban.core.errors import ConfigError
 from luban.evaluation.answers import ANSWERS, answer_of
+from luban.evaluation.baselines import fit_baselines
 from luban.explain.answers import EXPLAINED, explained
 from luban.tasks import TASKS
 from luban.tasks.base import Task
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "luban"
 OUTSIDE = sorted(path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts[0] != "tasks")
-TARGETS = {
-    "binary": ["no", "yes"],
-    "multiclass": ["a", "b", "c"],
-    "multi_label": ["a;b", "b", "c"],
-    "regression": [1, 2],
-}
 
 
 @pytest.fixture(params=TASKS, ids=lambda task: task.name)
 def task(request: pytest.FixtureRequest) -> Task:
-    name = request.param.name
-    assert name in TARGETS, "a new task brings an example of its target"
-    found: Task = request.param.fit(pl.Series("y", TARGETS[name]))
-    return found
+    return fitted(request.param)
+
+
+@pytest.fixture
+def frame(task: Task) -> pl.DataFrame:
+    return table_of(task.name).frame
+
+
+@pytest.fixture
+def row_task(task: Task) -> Task:
+    """A task of one vector of logits a row."""
+    if not is_of_rows(task):
+        pytest.skip("the answers are of parts of rows")
+    return task
 
 
 def test_every_kind_of_answer_stands_in_the_tables() -> None:
     kinds = {task.answer for task in TASKS}
     assert kinds <= set(AnswerKind)
     assert kinds <= set(ANSWERS)
-    assert kinds <= set(EXPLAINED)
+    assert {task.answer for task in TASKS if is_of_rows(fitted(task))} == set(EXPLAINED)
 
 
-def test_a_model_that_is_certain_of_the_truth_is_never_wrong(task: Task) -> None:
-    targets, _ = task.encode(pl.Series("y", TARGETS[task.name]))
+def test_a_model_that_is_certain_of_the_truth_is_never_wrong(task: Task, frame: pl.DataFrame) -> None:
+    targets = truth_of(task, frame)
     answer = answer_of(task)
     outputs = answer.certain(task, targets)
     assert answer.wrongness(task, targets, outputs).tolist() == [0.0] * len(targets)
     quality = answer.quality(task, targets, outputs)
     assert quality.values.tolist() == [1.0 if quality.higher_is_better else 0.0] * len(targets)
     assert answer.confusions(task, targets, outputs, 10) == []
-    assert answer.texts(task, targets) == [str(cell) for cell in TARGETS[task.name]]
+    cells = frame[TARGET].to_list()
+    texts = [" ".join(cell) if isinstance(cell, list) else cell for cell in cells]
+    assert answer.texts(task, targets) == texts
 
 
-def test_probabilities_are_what_a_capability_says(task: Task) -> None:
-    targets, _ = task.encode(pl.Series("y", TARGETS[task.name]))
+def test_probabilities_are_what_a_capability_says(row_task: Task, frame: pl.DataFrame) -> None:
+    task, targets = row_task, truth_of(row_task, frame)
     answer, logits = answer_of(task), torch.randn(len(targets), task.output_dim)
     outputs = task.outputs(logits).numpy()
     assert (answer.events(targets, outputs) is not None) == answer.has_probabilities
@@ -65,13 +74,47 @@ def test_probabilities_are_what_a_capability_says(task: Task) -> None:
     np.testing.assert_allclose(cooled, outputs if answer.has_probabilities else cooled, rtol=1e-4)
 
 
-def test_the_constant_baseline_answers_as_the_task_does(task: Task) -> None:
-    targets, _ = task.encode(pl.Series("y", TARGETS[task.name]))
-    found = answer_of(task).constant(task, targets)
-    assert found.outputs.shape == task.outputs(torch.zeros(1, task.output_dim)).numpy()[0].shape
+def test_what_does_not_apply_to_parts_of_rows_is_said(task: Task, frame: pl.DataFrame) -> None:
+    if is_of_rows(task):
+        pytest.skip("the answers are of whole rows")
+    targets, answer = truth_of(task, frame), answer_of(task)
+    outputs = answer.certain(task, targets)
+    assert not answer.has_probabilities
+    assert answer.events(targets, outputs) is None
+    assert answer.decisions(task, targets, outputs) is None
+    assert answer.confusion(task, targets, outputs) is None
+    with pytest.raises(ConfigError, match=f"task {task.name}: expected one answer a row"):
+        explained(task)
 
 
-def test_what_is_explained_is_what_is_predicted(task: Task) -> None:
+def test_the_constant_baseline_answers_as_the_task_does(task: Task, frame: pl.DataFrame) -> None:
+    table, targets = table_of(task.name), truth_of(task, frame)
+    (baseline,) = fit_baselines(task, table, targets, {})
+    outputs = baseline.predict(table)
+    batch = batch_of(task, frame)
+    expected = answers_of(task, outputs_of(task, batch), batch)
+    assert (outputs.shape, outputs.dtype == object) == (expected.shape, expected.dtype == object)
+    for metric in task.metrics:
+        assert metric.compute(targets, outputs, np.ones((1, len(targets)))).shape == (1,)
+
+
+def test_tags_that_are_taken_for_others_are_counted() -> None:
+    task = fitted(next(task for task in TASKS if task.name == "tags"))
+    names = list(task.names)
+    targets = truth_of(task, table_of("tags").frame)[:2]  # B-X I-X O; O
+    outputs = answer_of(task).certain(task, targets)
+    outputs[0] = outputs[0][:2]  # the row was cut before its last word
+    outputs[0][1, 0] = names.index("O")
+    assert answer_of(task).wrongness(task, targets, outputs).tolist() == [2.0, 0.0]
+    quality = answer_of(task).quality(task, targets, outputs)
+    assert (quality.metric, quality.values.tolist()) == ("token_accuracy", [pytest.approx(1 / 3), 1.0])
+    assert answer_of(task).confusions(task, targets, outputs, 10) == [
+        {"actual": "I-X", "predicted": "O", "rows": 1, "share": 1.0}
+    ]
+
+
+def test_what_is_explained_is_what_is_predicted(row_task: Task) -> None:
+    task = row_task
     logits = torch.linspace(-1, 1, 3 * task.output_dim).reshape(3, -1)
     outputs = task.outputs(logits)
     words = explained(task)

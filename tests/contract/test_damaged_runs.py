@@ -59,13 +59,16 @@ TARGETS = {
     "multiclass": [("red", "green", "blue")[row % 3] for row in range(ROWS)],
     "multi_label": [("a;b", "b", "c;a")[row % 3] for row in range(ROWS)],
     "regression": [row / 7 for row in range(ROWS)],
+    "tags": [[("O", "B-X")[place % 2] for place in range(3 + row % 4)] for row in range(ROWS)],
 }
+INPUTS = {"tags": ("words",)}  # of each task that does not take columns of every kind
 # Which network each task comes with; every architecture stands here.
 NETWORKS = {
     "binary": {"tokens": "lstm", "grid": "resnet", "frames": "gru"},
     "multiclass": {"tokens": "textcnn", "grid": "lenet", "frames": "lstm"},
     "multi_label": {"tokens": "transformer", "grid": "flatten", "frames": "gru"},
     "regression": {"tokens": "pretrained", "grid": "flatten", "frames": "gru"},
+    "tags": {"tokens": "lstm", "grid": "flatten", "frames": "gru"},
 }
 
 
@@ -84,9 +87,11 @@ def table_of() -> Table:
 
 def made(folder: Path, name: str) -> Made:
     table = table_of()
-    features = [kind.fit(kind.kind, (kind.kind,), table.frame, kind.config_type(), FitContext()) for kind in FEATURES]
-    schema = Schema(tuple(features), {"id": "an identifier"}, "target")
     task = {task.name: task for task in TASKS}[name].fit(pl.Series("target", TARGETS[name]))
+    kinds = [kind for kind in FEATURES if kind.kind in INPUTS.get(name, EXAMPLES)]
+    features = [kind.fit(kind.kind, (kind.kind,), table.frame, kind.config_type(), FitContext()) for kind in kinds]
+    schema = Schema(tuple(features), {"id": "an identifier"}, "target")
+    task = task.bound({feature.name: feature.kind for feature in features})
     chosen = {slot: {"architecture": each, **SMALL.get(each, {})} for slot, each in NETWORKS[name].items()}
     config, _ = complete(NetworkConfig.model_validate(chosen | {"hidden": [8]}), set(TensorKind), chinese=False)
     spec = specify(config, schema.specs(), task.heads())
@@ -218,7 +223,10 @@ def test_sizes_that_the_weights_cannot_fill_take_no_memory(damaged: Path) -> Non
             edit(damaged / artifact.NETWORK, "encoders", name, setting, value=huge)
             refuse(damaged, r"(network.json|model.safetensors): expected the (network of a run|weights of the network)")
     (damaged / artifact.NETWORK).write_text(sound, "utf-8")
-    place = next(number for number, kind in enumerate(FEATURES) if kind.kind == "image")
+    kinds = [feature["kind"] for feature in json.loads((damaged / artifact.FEATURES).read_text("utf-8"))["features"]]
+    if "image" not in kinds:
+        return
+    place = kinds.index("image")
     edit(damaged / artifact.FEATURES, "features", place, "state", "size", value=30_000)
     refuse(damaged, "features.json: expected the fitted columns of a run, found .*size: input should be less than")
 

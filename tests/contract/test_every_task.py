@@ -4,29 +4,46 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from tests.contract.task_rows import (
+    TARGET,
+    answers_of,
+    assert_same,
+    batch_of,
+    fitted,
+    is_of_rows,
+    outputs_of,
+    table_of,
+    truth_of,
+    values_of,
+)
 
 from luban.core.errors import DataError
-from luban.core.tensors import Batch
+from luban.core.tensors import Columns, Ragged
 from luban.data.table import Table
+from luban.evaluation.answers import answer_of
 from luban.evaluation.config import EvaluateConfig
 from luban.evaluation.judgement import judge
 from luban.evaluation.validation import learn
-from luban.features.base import ColumnProfile
+from luban.outputs import write_table
 from luban.tasks import TASKS, infer_task
 from luban.tasks.base import LossConfig, Task
+from luban.tasks.targets import profiled
+from luban.tasks.validated import Validated
 
 CLASSES = {"binary": ["no", "yes"], "multiclass": ["a", "b", "c"]}
 LABELS = {**CLASSES, "multi_label": ["a", "b", "c"], "regression": []}
-TARGETS = {
-    "binary": ["no", "yes", "no", "no", "yes", "no"] * 4,
-    "multiclass": ["a", "b", "c"] * 8,
-    "multi_label": ["a;b", "b", "a;c", "c", "b;c", "a"] * 4,
-    "regression": ["0.5", "-1.25", "3", "7.75"] * 6,
+CHANCE = {
+    "binary": math.log(2),
+    "multiclass": math.log(3),
+    "multi_label": math.log(2),
+    "regression": 1.0,
+    "tags": math.log(5),
 }
 
 
@@ -37,130 +54,155 @@ def task_type(request: pytest.FixtureRequest) -> type[Task]:
 
 
 @pytest.fixture
-def target(task_type: type[Task]) -> pl.Series:
-    assert task_type.name in TARGETS, "a new task brings an example of its target"
-    return pl.Series("answer", TARGETS[task_type.name])
+def frame(task_type: type[Task]) -> pl.DataFrame:
+    return table_of(task_type.name).frame
 
 
 @pytest.fixture
-def task(task_type: type[Task], target: pl.Series) -> Task:
-    return task_type.fit(target)
+def target(frame: pl.DataFrame) -> pl.Series:
+    return frame[TARGET]
+
+
+@pytest.fixture
+def task(task_type: type[Task]) -> Task:
+    return fitted(task_type)
+
+
+@pytest.fixture
+def row_task(task: Task) -> Task:
+    """A task of one vector of logits a row."""
+    if not is_of_rows(task):
+        pytest.skip("the answers are of parts of rows")
+    return task
 
 
 def test_names_are_unique() -> None:
     assert len({task.name for task in TASKS}) == len(TASKS)
 
 
-def test_the_task_is_inferred_from_its_example(task_type: type[Task], target: pl.Series) -> None:
-    profile = ColumnProfile("answer", target, len(target), 0, target.n_unique())
+def test_the_task_is_inferred_from_its_example(task_type: type[Task]) -> None:
+    profile = profiled(table_of(task_type.name), TARGET)
     assert infer_task(profile) is task_type
     assert 0 <= task_type.match(profile) <= 1
 
 
-def test_targets_and_logits_flow_to_a_loss_that_has_a_gradient(task: Task, target: pl.Series) -> None:
-    encoded, bad = task.encode(target)
-    assert len(encoded) == len(target)
-    assert not bad
-    logits = torch.randn(len(target), task.output_dim, requires_grad=True)
-    loss = task.configured(LossConfig()).row_loss(logits, torch.from_numpy(encoded))
-    assert loss.shape == (len(target),)
+def test_outputs_and_targets_flow_to_a_loss_that_has_a_gradient(task: Task, frame: pl.DataFrame) -> None:
+    batch = batch_of(task, frame)
+    outputs = outputs_of(task, batch)
+    loss = task.configured(LossConfig()).loss(outputs, batch)
+    assert loss.shape == task.num_units(batch).shape == (len(frame),)
     assert loss.dtype == torch.float32
     loss.mean().backward()  # type: ignore[no-untyped-call]
-    assert logits.grad is not None
-    assert torch.isfinite(logits.grad).all()
-    assert logits.grad.abs().sum() > 0
+    for values in values_of(outputs):
+        assert values.grad is not None
+        assert torch.isfinite(values.grad).all()
+        assert values.grad.abs().sum() > 0
 
 
-def test_the_loss_by_chance_is_that_of_knowing_nothing(task: Task, target: pl.Series) -> None:
-    columns, _ = task.encode_targets(target.to_frame())
-    rows = np.arange(len(target))
-    loss = task.chance_loss(Batch({}, {name: column.take(rows) for name, column in columns.items()}, rows))
-    assert loss.shape == (len(target),)
-    known = {"binary": math.log(2), "multiclass": math.log(3), "multi_label": math.log(2), "regression": 1.0}
-    assert float(loss.mean()) == pytest.approx(known[task.name], rel=1e-5)
+def test_the_loss_by_chance_is_that_of_knowing_nothing(task: Task, frame: pl.DataFrame) -> None:
+    batch = batch_of(task, frame)
+    loss = task.chance_loss(batch)
+    assert loss.shape == (len(frame),)
+    assert float(loss.sum() / task.num_units(batch).sum()) == pytest.approx(CHANCE[task.name], rel=1e-5)
 
 
-def test_the_loss_falls_to_the_right_answer(task: Task, target: pl.Series) -> None:
-    encoded, _ = task.encode(target)
-    targets = torch.from_numpy(encoded)
-    logits = torch.zeros(len(target), task.output_dim, requires_grad=True)
-    optimizer = torch.optim.Adam([logits], lr=0.5)
+def test_the_loss_falls_to_the_right_answer(task: Task, frame: pl.DataFrame) -> None:
+    batch = batch_of(task, frame)
+    outputs = outputs_of(task, batch, draw=False)
+    optimizer = torch.optim.Adam(values_of(outputs), lr=0.5)
     for _ in range(150):
         optimizer.zero_grad()
-        task.configured(LossConfig()).row_loss(logits, targets).sum().backward()  # type: ignore[no-untyped-call]
+        task.configured(LossConfig()).loss(outputs, batch).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+    answers = answers_of(task, outputs, batch)
     decided = task.metrics[0]
-    outputs = task.outputs(logits.detach()).numpy()
-    best = float(decided.compute(encoded, outputs, np.ones((1, len(target))))[0])
+    best = float(decided.compute(truth_of(task, frame), answers, np.ones((1, len(frame))))[0])
     assert best == pytest.approx(1.0 if decided.higher_is_better else 0.0, abs=1e-3)
 
 
-def test_outputs_are_a_probability_of_each_label_or_a_value(task: Task) -> None:
-    outputs = task.outputs(torch.randn(6, task.output_dim))
-    labels = LABELS[task.name]
+def test_outputs_are_a_probability_of_each_label_or_a_value(row_task: Task) -> None:
+    outputs = row_task.outputs(torch.randn(6, row_task.output_dim))
+    labels = LABELS[row_task.name]
     assert outputs.shape == ((6, len(labels)) if labels else (6,))
     if labels:
         assert ((outputs >= 0) & (outputs <= 1)).all()
-    if task.name in CLASSES:
+    if row_task.name in CLASSES:
         torch.testing.assert_close(outputs.sum(dim=1), torch.ones(6))
 
 
-def test_outputs_do_not_depend_on_the_other_rows(task: Task) -> None:
-    logits = torch.randn(6, task.output_dim)
-    torch.testing.assert_close(task.outputs(logits)[2:4], task.outputs(logits[2:4]))
+def test_answers_do_not_depend_on_the_other_rows(task: Task, frame: pl.DataFrame) -> None:
+    batch, part = batch_of(task, frame), batch_of(task, frame[2:4])
+    outputs = outputs_of(task, batch)
+    alone: Columns = {
+        name: Ragged(value.values[value.offsets[2] : value.offsets[4]], value.offsets[2:5] - value.offsets[2])
+        if isinstance(value, Ragged)
+        else value[2:4]
+        for name, value in outputs.items()
+    }
+    assert_same(answers_of(task, alone, part), answers_of(task, outputs, batch)[2:4])
 
 
-def test_every_metric_scores_every_weighting(task: Task, target: pl.Series) -> None:
-    encoded, _ = task.encode(target)
-    outputs = task.outputs(torch.randn(len(target), task.output_dim)).numpy()
-    weights = np.random.default_rng(0).integers(0, 3, (5, len(target))).astype(float)
+def test_every_metric_scores_every_weighting(task: Task, frame: pl.DataFrame) -> None:
+    batch, truth = batch_of(task, frame), truth_of(task, frame)
+    outputs = answers_of(task, outputs_of(task, batch), batch)
+    weights = np.random.default_rng(0).integers(0, 3, (5, len(frame))).astype(float)
     for metric in task.metrics:
-        together = metric.compute(encoded, outputs, weights)
+        together = metric.compute(truth, outputs, weights)
         assert together.shape == (5,)
-        alone = [metric.compute(encoded, outputs, row[None])[0] for row in weights]
+        alone = [metric.compute(truth, outputs, row[None])[0] for row in weights]
         np.testing.assert_allclose(together, alone, atol=1e-12)
     assert len({metric.name for metric in task.metrics}) == len(task.metrics)
 
 
-def test_predictions_have_the_name_of_the_target_and_write_to_csv(task: Task) -> None:
-    outputs = task.outputs(torch.randn(7, task.output_dim)).numpy()
-    frame = task.decode(outputs)
-    assert frame.columns == ["predicted_answer", *(f"probability_{label}" for label in LABELS[task.name])]
-    numbers = frame.drop("predicted_answer") if LABELS[task.name] else frame
+def test_predictions_have_the_name_of_the_target(task: Task, frame: pl.DataFrame, tmp_path: Path) -> None:
+    batch = batch_of(task, frame)
+    found = task.decode(answers_of(task, outputs_of(task, batch), batch), frame)
+    assert found.columns[0] == f"predicted_{TARGET}"
+    assert len(found) == len(frame)
+    assert not set(found.columns) & set(frame.columns)
+    write_table(found, tmp_path / "found.csv")
+    assert pl.read_csv(tmp_path / "found.csv").columns == found.columns
+
+
+def test_predictions_of_rows_have_a_probability_of_each_label(row_task: Task) -> None:
+    outputs = row_task.outputs(torch.randn(7, row_task.output_dim)).numpy()
+    frame = row_task.decode(outputs)
+    assert frame.columns == ["predicted_answer", *(f"probability_{label}" for label in LABELS[row_task.name])]
+    numbers = frame.drop("predicted_answer") if LABELS[row_task.name] else frame
     np.testing.assert_array_equal(numbers.to_numpy(), outputs.reshape(7, -1))
     assert len(frame) == 7
     assert pl.read_csv(frame.write_csv().encode()).columns == frame.columns
 
 
-def test_predictions_read_as_targets(task: Task, target: pl.Series) -> None:
-    encoded, _ = task.encode(target)
-    outputs = encoded.astype(float)
-    if task.name in CLASSES:
-        outputs = np.eye(len(CLASSES[task.name]))[encoded.astype(int)]
-    again, bad = task.encode(task.decode(outputs)["predicted_answer"])
+def test_predictions_read_as_targets(task: Task, frame: pl.DataFrame) -> None:
+    truth = truth_of(task, frame)
+    said = task.decode(answer_of(task).certain(task, truth), frame)[f"predicted_{TARGET}"]
+    again, bad = task.encode_targets(frame.with_columns(said.alias(TARGET)))
     assert not bad
-    np.testing.assert_array_equal(again, encoded)
+    assert_same(task.truth(again, np.arange(len(frame))), truth)
 
 
-def test_state_survives_json(task: Task, target: pl.Series) -> None:
+def test_state_survives_json(task: Task, frame: pl.DataFrame) -> None:
     state = json.loads(json.dumps(task.state()))
     again = type(task).from_state(state)
     assert again.state() == task.state()
-    assert again.output_dim == task.output_dim
-    np.testing.assert_array_equal(again.encode(target)[0], task.encode(target)[0])
-    logits = torch.randn(3, task.output_dim)
-    assert again.decode(again.outputs(logits).numpy()).equals(task.decode(task.outputs(logits).numpy()))
+    assert again.heads() == task.heads()
+    assert_same(truth_of(again, frame), truth_of(task, frame))
+    batch = batch_of(task, frame)
+    outputs = outputs_of(task, batch)
+    found = again.decode(answers_of(again, outputs, batch), frame)
+    assert found.equals(task.decode(answers_of(task, outputs, batch), frame))
 
 
-def test_missing_targets_are_named_and_never_raise(task: Task) -> None:
-    encoded, bad = task.encode(pl.Series("answer", [None, "", " "], dtype=pl.String))
-    assert len(encoded) == 3
-    assert bad == dict.fromkeys(range(3), "the target is missing")
+def test_missing_targets_are_named_and_never_raise(task: Task, frame: pl.DataFrame) -> None:
+    cells = frame[:3].with_columns(pl.Series(TARGET, [None, "", " "], dtype=pl.String))
+    _, bad = task.encode_targets(cells)
+    assert bad == dict.fromkeys(range(3), (TARGET, "the target is missing"))
 
 
-def test_no_rows_encode_to_no_targets(task: Task) -> None:
-    encoded, bad = task.encode(pl.Series("answer", [], dtype=pl.String))
-    assert len(encoded) == 0
+def test_no_rows_encode_to_no_targets(task: Task, frame: pl.DataFrame) -> None:
+    encoded, bad = task.encode_targets(frame.clear())
+    assert [len(column) for column in encoded.values()] == [0]
     assert not bad
 
 
@@ -169,21 +211,24 @@ def test_a_target_without_cells_is_refused(task_type: type[Task]) -> None:
         task_type.fit(pl.Series("answer", [None] * 20, dtype=pl.String))
 
 
-def test_every_task_is_judged(task: Task) -> None:
-    rows = 120
-    target = pl.Series("answer", (TARGETS[task.name] * 30)[:rows])
-    encoded, _ = task.encode(target)
+def test_every_task_is_judged(task: Task, frame: pl.DataFrame) -> None:
+    rows = 5 * len(frame)
+    frame = pl.concat([frame] * 5).with_columns(size=pl.Series(place % 5 for place in range(rows)))
+    batch, truth = batch_of(task, frame), truth_of(task, frame)
     torch.manual_seed(0)
-    logits = torch.randn(rows, task.output_dim)
-    validated = learn(task, logits, encoded, EvaluateConfig())
-    frame = pl.DataFrame({"size": [place % 5 for place in range(rows)], "answer": target})
+    outputs, validated = outputs_of(task, batch), Validated(rows=rows)
+    answers = answers_of(task, outputs, batch)
+    if is_of_rows(task):
+        logits = values_of(outputs)[0].detach()
+        validated = learn(task, logits, truth, EvaluateConfig())
+        answers = task.outputs(logits / validated.temperature).numpy()
     table = Table(frame, "rows", None, np.arange(1, rows + 1))
-    outputs = task.outputs(logits / validated.temperature).numpy()
-    found = judge(task, table, encoded, outputs, {"size": "number"}, validated, by="size").to_json()
+    found = judge(task, table, truth, answers, {"size": "number"}, validated, by="size").to_json()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["mistakes"]
     assert found["slices"]["looked_at"] >= 2
     assert found["fairness"]["gaps"]
-    assert (found["calibration"] is None) == (not LABELS[task.name])
-    assert found["conformal"]["fitted_rows"] == rows
-    assert (found["threshold"] is None) == (task.name not in ("binary", "multi_label"))
+    assert (found["calibration"] is None) == (not answer_of(task).has_probabilities)
+    assert (found["conformal"] is None) == (not is_of_rows(task))
+    assert not is_of_rows(task) or found["conformal"]["fitted_rows"] == rows
+    assert (found["threshold"] is None) == (not task.has_threshold)

@@ -172,6 +172,7 @@ def test_spans_of_characters_become_tags(spans: list[dict[str, object]], tags: l
         ([span(4, 5)], "the span 4 to 5 of 'X' cuts a word, or holds none"),
         ([span(5, 4)], "the span 5 to 4 of 'X' cuts a word, or holds none"),
         ([span(0, 8), span(5, 9, "Y")], "the span 5 to 9 of 'Y' overlaps another one"),
+        ([span(0, 4), {"start": 5, "end": None, "label": "X"}], "a span lacks its start, its end or its label"),
         ([span(0, 4), span(0, 4)], "the span 0 to 4 of 'X' overlaps another one"),
     ],
 )

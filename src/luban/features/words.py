@@ -121,11 +121,14 @@ class WordsFeature(Feature):
         return self.text.state()
 
     def files(self) -> dict[str, bytes]:
-        return self.text.files()
+        return {f"{self.kind}_{name}": content for name, content in self.text.files().items()}
 
     @classmethod
     def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
-        text = TextFeature.from_state(state, files)
+        own = f"{cls.kind}_"  # beside the tokenizer of a table's texts
+        text = TextFeature.from_state(
+            state, {name.removeprefix(own): each for name, each in files.items() if name.startswith(own)}
+        )
         return cls(text.name, text.columns, text)
 
     def describe(self) -> Sentence:

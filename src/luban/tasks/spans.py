@@ -57,8 +57,10 @@ def orphan(tags: Sequence[str]) -> int | None:
 def tags_of(spans: Sequence[Mapping[str, Any]], places: Sequence[tuple[int, int]]) -> list[str]:
     """Return BIO tags of words from spans of characters. places: where each word starts and ends.
 
-    spans: with `start`, `end` and `label`. Raises ValueError where spans overlap, cut a word or hold none.
+    spans: with `start`, `end` and `label`. Raises ValueError where spans overlap, cut a word, hold none or lack a part.
     """
+    if any(span[part] is None for span in spans for part in ("start", "end", "label")):
+        raise ValueError("a span lacks its start, its end or its label")
     tags = [OUTSIDE] * len(places)
     starts, ends = {start: i for i, (start, _) in enumerate(places)}, {end: i for i, (_, end) in enumerate(places)}
     for span in sorted(spans, key=lambda item: (item["start"], item["end"])):
