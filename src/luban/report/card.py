@@ -19,12 +19,19 @@ from luban.report.sections import usage, verdict
 from luban.report.sections.cost import total
 from luban.report.worries import worries
 
-MODALITIES = {"text": "text", "image": "image", "audio": "audio", "sequence": "time-series"}  # others: tabular
+MODALITIES = {
+    "text": "text",
+    "words": "text",
+    "image": "image",
+    "audio": "audio",
+    "sequence": "time-series",
+}  # others: tabular
 CLASSIFICATION = {name: f"{name}-classification" for name in ("text", "image", "audio", "tabular")}
 TYPES: dict[AnswerKind | None, dict[str, str]] = {  # the tasks of Hugging Face, by kind of answer and modality
     AnswerKind.CLASS: CLASSIFICATION,
     AnswerKind.LABELS: CLASSIFICATION,
     AnswerKind.NUMBER: {"tabular": "tabular-regression"},
+    AnswerKind.TAGS: {"text": "token-classification"},
 }
 KINDS = {feature.kind for feature in FEATURES}  # a column of no such kind was set aside
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~>&<$-])")

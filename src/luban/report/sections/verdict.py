@@ -19,7 +19,10 @@ from luban.report.worries import Worry, worries
 MAX_WORRIES = 3
 BLOCKS = ("calibration", "slices", "robustness", "conformal")
 # Blocks that a kind of answer has no results of.
-NOT_OF: dict[AnswerKind | None, tuple[str, ...]] = {AnswerKind.NUMBER: ("calibration",)}
+NOT_OF: dict[AnswerKind | None, tuple[str, ...]] = {
+    AnswerKind.NUMBER: ("calibration",),
+    AnswerKind.TAGS: ("calibration", "conformal"),
+}
 SENTENCES = ("message", "found", "check")  # values of worries that are English in the run's files
 
 
