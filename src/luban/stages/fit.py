@@ -21,7 +21,7 @@ from luban.stages.read import announce_download
 from luban.stages.split import require_test_rows
 from luban.tasks.base import Task
 from luban.tasks.deciding import deciding_metric
-from luban.tasks.positive import with_positive
+from luban.tasks.fitting import fit_task
 from luban.tasks.targets import check_loss
 
 
@@ -40,11 +40,11 @@ def fit(run: Run, inferred: Inferred, parts: Parts) -> Fitted:
     """Fit the task and the features, and choose the model."""
     config, table = run.config, inferred.tables["train"]
     fitting = parts.train.materialize(FIT_ROWS, config.seed)
-    trained_on = table.frame[inferred.target][parts.train.rows]
-    task, positive, notes = with_positive(inferred.task.fit(trained_on), config.task.positive)
+    trained_on = table.frame.select(list(inferred.tasks))[parts.train.rows]
+    task, positive, notes = fit_task(inferred.tasks, trained_on, config.task, config.train.loss)
     run.note("fit", *notes, *task.remarks())
     deciding_metric(task, config.train.metric)
-    check_loss(task, fitting.frame[inferred.target], config.train.loss)
+    check_loss(task, fitting.frame, config.train.loss)
     require_test_rows(parts)
     model, checkpoint = choose_model(run, inferred.plans, fitting)
     context = fit_context(config, table, model, checkpoint)

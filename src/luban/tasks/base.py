@@ -79,14 +79,15 @@ class Task(ABC):
 
     set_methods: how prediction sets of it can be made, the usual one first. has_threshold: whether it decides by one.
     couples_rows: whether the loss is over the batch, so that a step may not cut it. settings: of the loss. names: what
-    its labels are called, one an output; none of a number.
+    its labels are called, one an output; none of a number. takes: the settings of the loss that it honours.
     """
 
     name: ClassVar[str]
     answer: ClassVar[AnswerKind]  # what evaluation, explanation and the report hold on to
-    couples_rows: ClassVar[bool] = False
+    couples_rows: bool = False
     set_methods: ClassVar[tuple[SetMethod, ...]] = ()
     has_threshold: ClassVar[bool] = False
+    takes: ClassVar[tuple[str, ...]] = ()
     metrics: tuple[Metric, ...]  # the first is the one that decides: best weights, baselines, verdict
     target: str  # the name of the target column
     names: Sequence[str] = ()
@@ -102,6 +103,11 @@ class Task(ABC):
     def targets(self) -> tuple[str, ...]:
         """The names of the target columns."""
         return (self.target,)
+
+    @property
+    def parts(self) -> tuple[Task, ...]:
+        """The tasks of one target each that it is made of: itself alone, unless it has several targets."""
+        return (self,)
 
     @classmethod
     @abstractmethod
@@ -161,6 +167,10 @@ class Task(ABC):
         size = sum(spec.size for spec in self.heads())
         return self.loss(self.constant(torch.zeros(1, size, device=batch.device), batch), batch)
 
+    def present(self, data: Dataset) -> tuple[npt.NDArray[np.bool_], ...]:
+        """Return for each of its parts which rows have the target, (rows,)."""
+        return (np.ones(len(data), np.bool_),)
+
     def truth(self, data: Dataset) -> Array:
         """Return what the answers are held against, rows first."""
         return data.target(self.target)
@@ -186,6 +196,11 @@ class Task(ABC):
     def decode(self, outputs: Floats) -> pl.DataFrame:
         """Return the columns of a prediction file: `predicted_TARGET`, and where there are labels `probability_LABEL`
         of each, or one `probability` beyond 100 labels."""
+
+    def beside(self, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Return the columns of a prediction file, from those of each of its parts."""
+        (frame,) = frames
+        return frame
 
     @property
     def positive(self) -> str | None:

@@ -170,10 +170,11 @@ def refuse(config: LossConfig, task: str, *settings: str) -> None:
             )
 
 
-def check_loss(task: Task, targets: pl.Series, config: LossConfig) -> None:
+def check_loss(task: Task, frame: pl.DataFrame, config: LossConfig) -> None:
     """Raise ConfigError where the settings of the loss are not for this task or these labels."""
-    encoded, _ = task.encode(targets.head(1))
-    task.configured(config).row_loss(torch.zeros(len(encoded), task.output_dim), torch.from_numpy(encoded))
+    for part in task.configured(config).parts:
+        encoded, _ = part.encode(frame[part.target].head(1))
+        part.row_loss(torch.zeros(len(encoded), part.output_dim), torch.from_numpy(encoded))
 
 
 def label_weights(config: LossConfig, labels: list[str], balanced: Floats) -> Floats | None:
