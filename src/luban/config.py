@@ -19,7 +19,7 @@ from luban.evaluation.config import EvaluateConfig
 from luban.features.schema import FeaturesConfig
 from luban.models.choice import NetworkConfig, expand_name
 from luban.report.trackers.tracking import TrackerName
-from luban.tasks.positive import TaskConfig
+from luban.tasks.config import TaskConfig
 from luban.training.recipe import TrainConfig
 
 

@@ -15,7 +15,6 @@ from luban.predictor import check_finite, known
 
 if TYPE_CHECKING:
     from luban.evaluation.compare import RunComparison
-    from luban.evaluation.prediction_sets import PredictionSets
 
 
 def predict_file(
@@ -33,19 +32,21 @@ def predict_file(
     would run them. Returns the rows, as a text file has them where there is no output, and what was unusual or chosen.
     Raises ConfigError where the output exists, or the run has no sets of that level.
     """
+    from luban.evaluation.prediction_sets import PredictionSets
+
     if output is not None:
         output = check_output(output, [data, *read_by(run)], overwrite=overwrite)
     model = Model.load(run)
-    sets = None if level is None else stored_sets(model, level)
+    parts = model.predictor.parts
+    sets = [] if level is None else [PredictionSets.load(model.directory, part.task, level) for part in parts]
     table = model.read(str(data))
     prediction = model.prediction(table)
     added = prediction.frame
-    if sets is not None:
-        added = added.hstack(known(sets.columns(model.predictor.task, prediction.outputs), prediction.outputs))
+    for part, outputs, own in zip(parts, prediction.parts, sets, strict=False):
+        added = added.hstack(known(own.columns(part.task, outputs), outputs))
     added = added.rename(free_names(added.columns, table.columns))
     frame = table.frame.hstack(added)
-    decision = model.predictor.decision
-    notes = [*prediction.notes, *([] if decision is None else [decision])]
+    notes = [*prediction.notes, *(part.decision for part in parts if part.decision is not None)]
     if output is not None:
         return frame, [*notes, *write_table(frame, output, added.columns, which)]
     frame, told = for_text_file(frame, added.columns, which)
@@ -61,19 +62,13 @@ def compare_runs(run_a: Path, run_b: Path, data: Path | None) -> RunComparison:
 
     def judged(path: Path) -> compare.Judged:
         model = Model.load(path)
+        compare.require_one_target(model.directory, model.predictor.task)
         table, targets = model.labelled(str(data))
         outputs = model.predictor.predict(table).outputs
         check_finite(outputs, table)
         return compare.Judged(model.directory, model.predictor.task, table.row_numbers, targets, outputs, is_named=True)
 
     return compare.compare(judged(run_a), judged(run_b))
-
-
-def stored_sets(model: Model, level: float) -> PredictionSets:
-    """Return what a run knows of prediction sets of a level."""
-    from luban.evaluation.prediction_sets import PredictionSets
-
-    return PredictionSets.load(model.directory, model.predictor.task, level)
 
 
 def positions_of(text: str, count: int) -> list[int]:

@@ -82,9 +82,10 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         (train, validation, test), parts, checksums = encode(run, fitted.schema, fitted.task, parts)
         run.tell(events.SplitMade(len(parts.train.rows), len(parts.validation.rows), len(parts.test.rows)))
     kinds = {plan.name: plan.kind for plan in inferred.plans}
+    targets, names = fitted.task.targets, {part.target: part.name for part in fitted.task.parts}
     decided: dict[str, object] = {
-        "target": inferred.target,
-        "task": fitted.task.name,
+        "target": targets if len(targets) > 1 else targets[0],
+        "task": names if len(names) > 1 else fitted.task.name,
         "columns": kinds,
         "decimal": inferred.tables["train"].decimal,
     }

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.errors import ArtifactError, DataError, LubanError
+from luban.core.errors import ArtifactError, ConfigError, DataError, LubanError, listed, nearest
 from luban.core.runtime import autocast, choose_device, emulates_bfloat16, is_out_of_memory
 from luban.core.sentence import sentence
 from luban.core.strict import checked
-from luban.core.tensors import Batch, Columns, InputSpec, OutputSpec, Ragged, only
+from luban.core.tensors import Batch, Columns, InputSpec, OutputKind, OutputSpec, Ragged, only
 from luban.core.weights_file import at_most, check_same
 from luban.data.table import Table
 from luban.features import cache
@@ -45,14 +45,21 @@ MAX_ROWS = 512  # rows in one forward pass
 
 @dataclass(frozen=True)
 class Prediction:
-    """frame: one row for each row of the table, in its order. outputs: the same as the task's numbers, rows first.
+    """frame: one row for each row of the table, in its order. parts: the same as the numbers of each of the task's
+    parts, rows first.
 
     notes: what was unusual in the table, a sentence each.
     """
 
     frame: pl.DataFrame
-    outputs: Floats
+    parts: tuple[Floats, ...]
     notes: list[str]
+
+    @property
+    def outputs(self) -> Floats:
+        """The numbers of a task of one target."""
+        (found,) = self.parts
+        return found
 
 
 class Predictor:
@@ -99,49 +106,97 @@ class Predictor:
                 f"(the first: row {table.row_numbers[position]}, column '{column}', {reason})"
             )
         dataset = Dataset.of(self.schema, inputs, {})
-        outputs = self.outputs(dataset)
-        frame, lost = self.task.decode(outputs, table.frame), not_finite(outputs)
-        if len(lost):
-            if len(lost) == len(outputs):
-                check_finite(outputs, table)
-            notes.append(
-                sentence(
-                    "predict.not_finite",
-                    "{name}: {lost} of {rows} rows have no prediction, since the outputs of the network are not finite "
-                    "(the first: row {first})",
-                    name=table.name,
-                    lost=len(lost),
-                    rows=len(table),
-                    first=int(table.row_numbers[lost[0]]),
+        found = self.all_outputs(dataset)
+        frames = []
+        for part, outputs in zip(self.parts, found, strict=True):
+            frame, lost = part.task.decode(outputs, table.frame), not_finite(outputs)
+            if len(lost):
+                if len(lost) == len(outputs):
+                    check_finite(outputs, table)
+                notes.append(
+                    sentence(
+                        "predict.not_finite",
+                        "{name}: {lost} of {rows} rows have no prediction, since the outputs of the network are not "
+                        "finite (the first: row {first})",
+                        name=table.name,
+                        lost=len(lost),
+                        rows=len(table),
+                        first=int(table.row_numbers[lost[0]]),
+                    )
                 )
-            )
-        return Prediction(known(frame, outputs), outputs, notes)
+            frames.append(known(frame, outputs))
+        return Prediction(self.task.beside(frames), found, notes)
 
     def as_trained(self, table: Table) -> tuple[Table, tuple[str, ...]]:
         """Return rows with their cells written as those of the training were, and what was read otherwise than it
         stands, a sentence each."""
-        return self.schema.as_trained(table, self.task.spellings())
+        return self.schema.as_trained(table, {part.target: part.spellings() for part in self.task.parts})
+
+    @cached_property
+    def parts(self) -> tuple[Predictor, ...]:
+        """A predictor of each target alone, with a temperature and a threshold of its own; the weights are shared."""
+        if self.task.parts == (self.task,):
+            return (self,)
+        return tuple(self._of(part) for part in self.task.parts)
+
+    def part(self, target: str | None) -> Predictor:
+        """Return the predictor of a target, of the first if None. Raises ConfigError for one that there is not."""
+        by_target = {part.task.target: part for part in self.parts}
+        if target is not None and target not in by_target:
+            raise ConfigError(
+                "target",
+                expected=f"a target of the run: {listed(by_target)}",
+                found=f"'{target}'",
+                action=f"{nearest(target, by_target)}Choose one of these",
+            )
+        return by_target[target] if target is not None else self.parts[0]
+
+    def _of(self, part: Task) -> Predictor:
+        names = {spec.name for spec in part.heads()}
+        return Predictor(self.schema, part, self.spec.narrowed(names), self.network.narrowed(names), self.device)
+
+    def all_outputs(self, dataset: Dataset) -> tuple[Floats, ...]:
+        """Return the outputs of each part for every row, as `outputs` does, of one pass through the network."""
+        if self.parts == (self,):
+            return (self.outputs(dataset),)
+
+        def logits_of(batch: Batch) -> Columns:
+            outputs = self._forward(batch.inputs)
+            return {
+                part.task.target: only({spec.name: outputs[spec.name] for spec in part.task.heads()}).float()
+                for part in self.parts
+            }
+
+        kept = gathered(self.network, dataset, self.device, self.dtype, logits_of)
+        return tuple(part.of_logits(only({"": kept[part.task.target]})) for part in self.parts)
 
     def outputs(self, dataset: Dataset) -> Floats:
         """Return the task's outputs for every row, in order: probabilities (rows, C), or values (rows,); NaN where the
         network's own are infinite, too, which a sigmoid would make a certain answer of."""
-        if not self.spec.of_rows:
-            return self.task.answers(self.kept(dataset))
-        logits = self.logits(dataset)
+        if any(spec.kind is not OutputKind.ROW for spec in self.task.heads()):
+            return self.kept(dataset)
+        return self.of_logits(self.logits(dataset))
+
+    def of_logits(self, logits: Tensor) -> Floats:
+        """Return the task's outputs, as `outputs` does, from the head's, (rows, output_dim)."""
         logits = torch.where(logits.isfinite(), logits, torch.nan)
         found: Floats = self.task.outputs(logits / self.temperature).numpy()
         return found
 
-    def kept(self, dataset: Dataset) -> Columns:
-        """Return what the task keeps of the outputs of every row, in order."""
-        task, network = self.task, self._forward
-        return gathered(
-            self.network, dataset, self.device, self.dtype, lambda batch: task.keep(network(batch.inputs), batch)
-        )
-
     def logits(self, dataset: Dataset) -> Tensor:
         """Return the head's outputs for every row, in order, (rows, output_dim), before the temperature."""
         return forward_all(self.network, dataset, self.device, self.dtype, lambda inputs: only(self._forward(inputs)))
+
+    def kept(self, dataset: Dataset) -> Floats:
+        """Return the answers that the task makes of what it keeps of labelled rows, as a training validates them."""
+        found = gathered(
+            self.network,
+            dataset,
+            self.device,
+            self.dtype,
+            lambda batch: self.task.keep(self._forward(batch.inputs), batch),
+        )
+        return self.task.answers(found)
 
     def vectors(self, dataset: Dataset) -> Tensor:
         """Return the encoders' joined vectors of every row, in order, (rows, D)."""
@@ -185,7 +240,8 @@ class Predictor:
             if isinstance(module, torch.nn.Conv2d):
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         predictor = cls(schema, task, spec, network, choose_device(device))
-        predictor.use(Validated.load(run, task))
+        for part in predictor.parts:
+            part.use(Validated.load(run, part.task))
         return predictor
 
 

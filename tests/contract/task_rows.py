@@ -11,6 +11,7 @@ import torch
 
 from luban.core.tensors import Batch, Columns, OutputKind, Ragged
 from luban.data.table import Table
+from luban.features.dataset import Dataset
 from luban.tasks.base import Floats, Task
 
 TARGET, WORDS = "answer", "words"
@@ -81,7 +82,7 @@ def answers_of(task: Task, outputs: Columns, batch: Batch) -> Floats:
 
 def truth_of(task: Task, frame: pl.DataFrame) -> npt.NDArray[Any]:
     columns, _ = task.encode_targets(frame)
-    return task.truth(columns, np.arange(len(frame)))
+    return task.truth(Dataset.of_targets(columns))
 
 
 def assert_same(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> None:

@@ -30,6 +30,7 @@ from luban.evaluation.answers import answer_of
 from luban.evaluation.config import EvaluateConfig
 from luban.evaluation.judgement import judge
 from luban.evaluation.validation import learn
+from luban.features.dataset import Dataset
 from luban.outputs import write_table
 from luban.tasks import TASKS, infer_task
 from luban.tasks.base import LossConfig, Task
@@ -179,7 +180,7 @@ def test_predictions_read_as_targets(task: Task, frame: pl.DataFrame) -> None:
     said = task.decode(answer_of(task).certain(task, truth), frame)[f"predicted_{TARGET}"]
     again, bad = task.encode_targets(frame.with_columns(said.alias(TARGET)))
     assert not bad
-    assert_same(task.truth(again, np.arange(len(frame))), truth)
+    assert_same(task.truth(Dataset.of_targets(again)), truth)
 
 
 def test_state_survives_json(task: Task, frame: pl.DataFrame) -> None:

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from luban.core.runtime import seeded
 from luban.models import attention as attention_module
-from luban.models.attention import BUCKET_RATIO, SHORT_ROWS, Packing, attention
+from luban.models.attention import SHORT_ROWS, attention
 from luban.models.dropout import add_dropped, dropout
+from luban.models.packing import BUCKET_RATIO, Packing
 
 CPU = torch.device("cpu")
 HEADS, WIDTH = 3, 8
@@ -79,7 +80,7 @@ def test_a_packing_gives_every_token_a_place_of_its_own(lengths: list[int]) -> N
 def test_rows_of_one_length_are_neither_moved_nor_padded() -> None:
     packing = Packing(offsets_of([5, 5, 5]), CPU)
     assert packing.token_places is None
-    assert [(bucket.rows, bucket.longest, bucket.padding) for bucket in packing.buckets] == [(3, 5, None)]
+    assert [(bucket.rows, bucket.longest, bucket.mask) for bucket in packing.buckets] == [(3, 5, None)]
 
 
 def test_a_causal_token_does_not_see_the_future() -> None:

@@ -9,7 +9,8 @@ import torch
 from small_loop import small_loop, weights_after
 
 from luban.core.events import StepDone
-from luban.models.attention import Packing, attention
+from luban.models.attention import attention
+from luban.models.packing import Packing
 from luban.training.loop import Loop
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from luban.core.errors import TrainingError
 from luban.core.events import Event
 from luban.core.tensors import Columns, EncodedColumn, Ragged, TensorKind, only
-from luban.models.attention import Packing, attention
+from luban.models.attention import attention
 from luban.models.network import Network, NetworkSpec
+from luban.models.packing import Packing
 from luban.tasks.classification import Binary
 from luban.training.preflight import independence, learnability
 from luban.training.preflight.gradients import GRADIENTS

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from luban.core.runtime import seeded
 from luban.core.tensors import InputSpec, Ragged, TensorKind
-from luban.models.attention import Packing
+from luban.models.packing import Packing
 from luban.models.pretrained import (
     PretrainedConfig,
     build_pretrained,

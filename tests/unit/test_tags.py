@@ -16,6 +16,7 @@ from luban.core.errors import ConfigError, DataError
 from luban.core.tensors import Batch, OutputKind, Ragged
 from luban.data.table import Table
 from luban.features.base import FitContext
+from luban.features.dataset import Dataset
 from luban.features.parsing.words import places_of, words_of
 from luban.features.text.feature import TextConfig
 from luban.features.words import INSIDE, WordsFeature
@@ -363,10 +364,8 @@ def test_of_each_word_its_tag_and_probability_are_kept() -> None:
     probabilities = F.softmax(logits[places], dim=1)
     np.testing.assert_allclose(np.concatenate(answers)[:, 1], probabilities.max(dim=1).values, rtol=1e-6)
     np.testing.assert_array_equal(np.concatenate(answers)[:, 0], probabilities.argmax(dim=1))
-    targets = found.truth(
-        {"tags": found.encode_targets(pl.DataFrame({"tokens": SENTENCES[:4], "tags": TAGS[:4]}))[0]["tags"]},
-        np.arange(4),
-    )
+    columns, _ = found.encode_targets(pl.DataFrame({"tokens": SENTENCES[:4], "tags": TAGS[:4]}))
+    targets = found.truth(Dataset.of_targets(columns))
     assert [row.tolist().count(-1) for row in said(answers, targets)] == [3, 2, 0, 1]
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from luban.core.errors import ConfigError
 from luban.core.runtime import seeded
 from luban.core.tensors import InputSpec, Ragged, TensorKind
-from luban.models.attention import Packing
+from luban.models.packing import Packing
 from luban.models.transformer import Transformer, TransformerConfig, TransformerEncoder, build_transformer
 
 SMALL = TransformerConfig(layers=2, width=32, heads=4, ffn=48, vocab_size=50, max_positions=20)

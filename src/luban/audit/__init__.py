@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from luban.audit.columns import audit_constant, audit_identifiers, audit_inputs, audit_unique
 from luban.audit.cost import (
@@ -93,6 +93,25 @@ def audit(subject: Subject) -> AuditReport:
     names = tuple(check.name for check in ran)
     seconds, left_out = time.monotonic() - start, sum(skipped.values())
     return AuditReport(subject.table.name, len(subject), tuple(findings), names, tuple(skipped), seconds, left_out)
+
+
+def audit_all(subjects: Sequence[Subject]) -> AuditReport:
+    """Audit the same rows for each of their targets; what concerns no target is found once."""
+    reports = [audit(subject) for subject in subjects]
+    if len(reports) == 1:
+        return reports[0]
+    found = dict[tuple[str, str | None, str], Finding]()
+    for item in (item for report in reports for item in report.findings):
+        found.setdefault((item.check, item.column, item.message), item)
+    findings = sorted(found.values(), key=lambda item: SEVERITIES.index(item.severity))
+    return replace(
+        reports[0],
+        findings=tuple(findings),
+        checks=tuple(dict.fromkeys(name for report in reports for name in report.checks)),
+        skipped=tuple(dict.fromkeys(name for report in reports for name in report.skipped)),
+        seconds=sum(report.seconds for report in reports),
+        skipped_seconds=sum(report.skipped_seconds for report in reports),
+    )
 
 
 def too_slow(subject: Subject, checks: Iterable[Check], budget: float) -> dict[str, float]:

@@ -31,7 +31,8 @@ def audit_duplicates(subject: Subject) -> list[Finding]:
         return []
     keys = subject.keys
     if subject.target is not None:
-        keys = group_ids(pl.DataFrame({"inputs": keys, "answer": _answers(subject)}))
+        others = {f"beside {i}": group_ids(subject.frame.select(name)) for i, name in enumerate(subject.beside)}
+        keys = group_ids(pl.DataFrame({"inputs": keys, "answer": _answers(subject), **others}))
     rows = later(keys)
     if not len(rows):
         return []
@@ -71,9 +72,14 @@ def audit_conflicting(subject: Subject) -> list[Finding]:
         return []
     answers = _answers(subject)
     pairs = pl.DataFrame({"key": subject.keys, "answer": answers})
+    if subject.beside:
+        pairs = pairs.filter(subject.frame[subject.target].is_not_null())
     counts = pairs.group_by("key").agg(pl.col("answer").n_unique().alias("answers"))
     torn = counts.filter(pl.col("answers") > 1)["key"].to_numpy()
-    rows = np.flatnonzero(np.isin(subject.keys, torn))
+    is_torn = np.isin(subject.keys, torn)
+    if subject.beside:
+        is_torn &= subject.frame[subject.target].is_not_null().to_numpy()
+    rows = np.flatnonzero(is_torn)
     if not len(rows):
         return []
     rows = rows[np.argsort(subject.keys[rows], kind="stable")]
@@ -94,7 +100,7 @@ def audit_conflicting(subject: Subject) -> list[Finding]:
                 "audit.conflicting.action",
                 "No model can get all of them right: correct the answers, or remove the rows",
             ),
-            None,
+            subject.target if subject.beside else None,
             len(rows),
             subject.examples(rows),
             "--fix conflicting",

@@ -33,7 +33,8 @@ class Subject:
     """target: None where nothing is to be predicted. answer: the kind that it asks for. kinds: of each column but the
     target, as planned. others: tables beside the audited one, by role: `validation`, `test`, `against`.
     missing_values: cells that mean 'missing' in columns of numbers and dates. split: how the rows will be divided.
-    budget: seconds that a training waits for the audit, by estimate; None where all of it is wanted."""
+    budget: seconds that a training waits for the audit, by estimate; None where all of it is wanted. beside: other
+    targets, for which a row counts that lacks this one."""
 
     table: Table
     target: str | None
@@ -44,6 +45,7 @@ class Subject:
     split: SplitConfig = field(default_factory=SplitConfig)
     budget: float | None = None
     seed: int = 0
+    beside: tuple[str, ...] = ()
     cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:

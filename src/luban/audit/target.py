@@ -33,7 +33,13 @@ def audit_missing(subject: Subject) -> list[Finding]:
         action = sentence("audit.missing-target.action_all", "Check the name of the target")
         return [Finding("error", name, message, action, column, len(rows))]
     severity: Severity = "error" if len(rows) > REJECTED_LIMIT * len(target) else "warning"
-    if subject.answer == AnswerKind.LABELS and is_text:
+    if subject.beside:
+        severity = "note"
+        action = sentence(
+            "audit.missing-target.action_several",
+            "These rows are trained on and scored for the other targets alone; fill them in if they have this one",
+        )
+    elif subject.answer == AnswerKind.LABELS and is_text:
         action = sentence(
             "audit.missing-target.action_labels",
             "If an empty cell says that the row has no label, write [] there; else fill these rows in or remove them",
@@ -54,7 +60,7 @@ def audit_missing(subject: Subject) -> list[Finding]:
             column,
             len(rows),
             subject.examples(rows),
-            "--fix missing-target",
+            None if subject.beside else "--fix missing-target",
             rows,
         )
     ]

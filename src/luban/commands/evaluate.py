@@ -21,8 +21,8 @@ def evaluate(
     from luban.core.artifact import write_json
     from luban.model import Model
     from luban.outputs import check_output, read_by
-    from luban.report.judgement_table import judgement_lines
-    from luban.report.terminal import score_table
+    from luban.report.judgement_table import judgement_lines, told_of_each
+    from luban.report.terminal import score_tables
     from luban.report.wrapping import open_console, say, show_table, tell, wrapped
 
     if output is not None:
@@ -31,8 +31,9 @@ def evaluate(
     evaluation = judged.to_json()
     for note in notes:
         tell(note)
-    show_table(open_console(), score_table(evaluation))
-    for label, text in judgement_lines(evaluation):
+    for table in score_tables(evaluation):
+        show_table(open_console(), table)
+    for label, text in told_of_each(evaluation, judgement_lines):
         say(wrapped(f"{label:<12} {text}", indent=13))
     if output is not None:
         write_json(output, evaluation)

@@ -16,6 +16,7 @@ def explain(
     rows: Annotated[str | None, typer.Option(help="Which rows, from 1: 1,6,10; else the first three.")] = None,
     method: Annotated[str, typer.Option(help="auto, integrated-gradients, occlusion, lime or kernel-shap.")] = "auto",
     nearest: Annotated[int, typer.Option(min=0, help="Show so many like rows of the training source.")] = 0,
+    target: Annotated[str | None, typer.Option(help="Which of several targets; the first.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the explanations here, as JSON.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
 ) -> None:
@@ -33,7 +34,7 @@ def explain(
     model = Model.load(run)
     table = model.read(str(data))
     which = range(min(DEFAULT_ROWS, len(table))) if rows is None else positions_of(rows, len(table))
-    found = model.explain(table, which, method=method, nearest=nearest)
+    found = model.explain(table, which, method=method, nearest=nearest, target=target)
     show_explanations(open_console(), found)
     if json is not None:
         write_json(json, found.to_json())

@@ -34,6 +34,7 @@ class OutputKind(StrEnum):
     ROW = "row"  # (B, D) from the joined inputs: classes, numbers, horizons of a forecast
     VECTOR = "vector"  # (B, D) of one input: matching, retrieval
     PLACE = "place"  # a vector for each token, frame or cell of one input: tags, language models, boxes
+    CONSTANT = "constant"  # (B, D), the same learned vector for every row: how uncertain each of several targets is
     DECODED = "decoded"  # tokens of a decoder that attends to places: translation, captions
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -15,6 +15,7 @@ from luban.data.split.config import SplitConfig
 
 MISSING_VALUES = ("?", "NA", "N/A", "n/a", "null", "NULL", "None", "-")
 MOST_MISSING = 1_000
+MOST_TARGETS = 100
 
 
 class DataConfig(Settings):
@@ -23,7 +24,8 @@ class DataConfig(Settings):
     train, validation, test: a path, or `sample:NAME/FILE`; relative paths start at the configuration file.
     decimal: what stands before the decimals of numbers in text; recognised, as separator and encoding are, if None.
     sheet: of a workbook of several; the first that is not empty if None.
-    columns: kind by column, over what would be inferred; `ignore` leaves a column out. task: likewise.
+    target: a column, or several that are learned together. columns: kind by column, over what would be inferred;
+    `ignore` leaves a column out. task: likewise, of all targets, or by target.
     missing_values: cells that mean 'missing' in columns of numbers and dates, beside the empty cell and those that
     usually do, which are always among them.
     audit_seconds: that a training may wait for the audit, by estimate; at 0 only the checks that take no time run.
@@ -33,8 +35,8 @@ class DataConfig(Settings):
     train: str | None = None
     validation: str | None = None
     test: str | None = None
-    target: Word | None = None
-    task: str | None = None
+    target: Word | Annotated[tuple[Word, ...], Field(min_length=1, max_length=MOST_TARGETS)] | None = None
+    task: str | dict[str, str] | None = None
     columns: dict[str, str] = Field(default_factory=dict)
     missing_values: tuple[str, ...] = Field(MISSING_VALUES, max_length=MOST_MISSING)
     separator: str | None = None

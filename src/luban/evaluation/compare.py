@@ -180,6 +180,7 @@ def check_question(a: RunDirectory, one: Task, b: RunDirectory, other: Task) -> 
         raise ConfigError(
             where, expected="two runs", found="the same one twice", action="Name another run to compare it with"
         )
+    require_one_target(a, one)
     if (one.name, one.target) != (other.name, other.target):
         raise ConfigError(
             where,
@@ -202,6 +203,17 @@ def check_question(a: RunDirectory, one: Task, b: RunDirectory, other: Task) -> 
             expected="two runs with the same labels",
             found=f"labels that only one of them knows, {listed(alone)}",
             action="Train both on rows of all labels",
+        )
+
+
+def require_one_target(run: RunDirectory, task: Task) -> None:
+    """Raise ConfigError where a run has several targets, of which one may be better and another worse."""
+    if len(task.parts) > 1:
+        raise ConfigError(
+            str(run.path),
+            expected="a run of one target, to compare it with another",
+            found=f"one of {listed(task.targets)}",
+            action="Compare the scores of each target in the reports",
         )
 
 

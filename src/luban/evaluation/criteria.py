@@ -25,18 +25,21 @@ class Criteria:
 
     @classmethod
     def of(cls, task: Task, metric: str | None, config: EvaluateConfig, seed: int) -> Self:
-        """metric: the setting `train.metric`. Raises ConfigError where it is none of the task's."""
+        """metric: the setting `train.metric`. A goal is for tasks that decide by a threshold alone. Raises ConfigError
+        where the metric is none of the task's."""
+        if not task.has_threshold:
+            config = config.model_copy(update={"goal": None})
         return cls(deciding_metric(task, metric), config, seed)
 
     @classmethod
-    def load(cls, run: RunDirectory, task: Task) -> Self:
-        """Read the configuration of a finished run; what an older run does not set has its default. Raises
-        ArtifactError."""
+    def load(cls, run: RunDirectory, task: Task, *, is_part: bool = False) -> Self:
+        """Read the configuration of a finished run; what an older run does not set has its default. is_part: whether
+        the task is one of several, so that the first of its own metrics decides. Raises ArtifactError."""
         path = run / artifact.CONFIG
         try:
             settings = run.read_settings()
             config = EvaluateConfig.model_validate(settings.get("evaluate") or {})
-            metric = (settings.get("train") or {}).get("metric")
+            metric = None if is_part else (settings.get("train") or {}).get("metric")
             return cls.of(task, metric, config, int(settings.get("seed") or 0))
         except (OSError, ValueError, AttributeError, TypeError, ValidationError, ConfigError) as error:
             raise ArtifactError(

@@ -72,7 +72,8 @@ class Evaluation:
     scores: by metric. baselines: by baseline and metric. decider: the metric that decides. comparisons: one a baseline,
     the strongest first, and verdict is about that one. labels, confusion: of classification with up to 100 classes;
     confusion[i][j] counts the rows of class i that are taken for class j. judgement: what more is known, if it was
-    judged. directions: by metric, whether the higher or the lower score is the better one.
+    judged. directions: by metric, whether the higher or the lower score is the better one. targets: of a task of
+    several targets, what is known of each.
     """
 
     rows: int
@@ -86,10 +87,13 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...] | None = None
     judgement: Judgement | None = None
     directions: Mapping[str, Direction] = field(default_factory=dict)
+    targets: Mapping[str, Evaluation] = field(default_factory=dict)
 
     @property
     def beats_baselines(self) -> bool:
-        """Whether the model beats every baseline by more than chance; false where there is none."""
+        """Whether the model beats every baseline by more than chance, of each target; false where there is none."""
+        if self.targets:
+            return all(found.beats_baselines for found in self.targets.values())
         return bool(self.comparisons) and all(comparison.beats for comparison in self.comparisons)
 
     def to_json(self) -> dict[str, Any]:
@@ -106,6 +110,7 @@ class Evaluation:
             "labels": list(self.labels),
             "confusion": None if self.confusion is None else [list(counts) for counts in self.confusion],
             **({} if self.judgement is None else self.judgement.to_json()),
+            **({"targets": {name: found.to_json() for name, found in self.targets.items()}} if self.targets else {}),
         }
 
 

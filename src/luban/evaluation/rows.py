@@ -34,7 +34,7 @@ class Rows:
 
     @property
     def targets(self) -> Array:
-        return self.task.truth(self.dataset.targets, self.dataset.index)
+        return self.task.truth(self.dataset)
 
     @cached_property
     def table(self) -> Table:

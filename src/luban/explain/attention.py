@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from luban.core.runtime import autocast
 from luban.core.tensors import Ragged
-from luban.models.attention import Packing, attention_weights
+from luban.models.attention import attention_weights
 from luban.models.base import Encoder
+from luban.models.packing import Packing
 from luban.models.transformer import Attention, TransformerEncoder
 
 

@@ -84,9 +84,7 @@ def _right_answers(predictor: Predictor, dataset: Dataset, seed: int) -> list[in
     looked_at = np.random.default_rng(seed).permutation(len(dataset))[:LOOKED_AT]
     tried = dataset.select(looked_at)
     outputs = predictor.outputs(tried)
-    quality = answer_of(predictor.task).quality(
-        predictor.task, predictor.task.truth(tried.targets, tried.index), outputs
-    )
+    quality = answer_of(predictor.task).quality(predictor.task, predictor.task.truth(tried), outputs)
     if not quality.higher_is_better:
         return [int(place) for place in looked_at[np.argsort(quality.values, kind="stable")]]
     right = np.flatnonzero(quality.values == 1.0)

@@ -55,7 +55,7 @@ def permutation_importance(
     Each input is encoded once: changing the places of its cells is changing the places of its vectors.
     """
     draw = np.random.default_rng(seed)
-    network, targets = predictor.network, predictor.task.truth(dataset.targets, dataset.index)
+    network, targets = predictor.network, predictor.task.truth(dataset)
     joined_BD = predictor.vectors(dataset)
     names = sorted(network.names, key=lambda name: isinstance(network.encoder(name), CategoryEmbedding))
     ends = np.cumsum([network.encoder(name).output_dim for name in names]).tolist()

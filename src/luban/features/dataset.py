@@ -44,6 +44,12 @@ class Dataset:
         prepare = {feature.name: feature.prepare for feature in schema.features}
         return cls(inputs, targets, rows, rows, prepare)
 
+    @classmethod
+    def of_targets(cls, targets: dict[str, EncodedColumn]) -> Self:
+        """Take all rows of columns of targets, whose inputs are not asked for."""
+        rows = np.arange(len(next(iter(targets.values()))), dtype=np.int64)
+        return cls({}, targets, rows, rows, {})
+
     def __len__(self) -> int:
         return len(self.index)
 

@@ -84,39 +84,40 @@ def _is_one_of(cells: pl.Series, values: Collection[str]) -> pl.Series:
 def plan(
     table: Table,
     *,
-    target: str | None,
+    target: str | Collection[str] | None,
     overrides: Mapping[str, str] | None = None,
     asked: Mapping[str, str] | None = None,
     exclude: Collection[str] = (),
     missing_values: Collection[str] = (),
 ) -> list[ColumnPlan]:
-    """Decide on the kind of every column but the target, in the table's order.
+    """Decide on the kind of every column but the target, or the targets, in the table's order.
 
     overrides: kind by column. asked: likewise, by the task, where overrides say nothing. exclude: columns that are used
     otherwise. Raises SchemaError for a column that is not there, ConfigError for a kind that there is not.
     """
     overrides, asked = overrides or {}, asked or {}
-    if target is not None:
-        table.require(target, "target")
+    targets = [target] if isinstance(target, str) else list(target or ())
+    for name in targets:
+        table.require(name, "target")
     for column, kind in overrides.items():
         table.require(column, "data.columns")
         _check_kind(column, kind)
     for column in exclude:
         table.require(column)
-    said = {*overrides, *asked, *exclude}
-    inferred = [name for name in table.columns if name != target and name not in said]
+    said = {*targets, *overrides, *asked, *exclude}
+    inferred = [name for name in table.columns if name not in said]
     settled = settle(table, inferred, missing_values)
     plans = []
     for column in table.columns:
-        if column in exclude and column != target:
+        if column in exclude and column not in targets:
             plans.append(ColumnPlan(column, IGNORE, sentence("why.used", "used otherwise")))
-        elif column in overrides and column != target:
+        elif column in overrides and column not in targets:
             plans.append(ColumnPlan(column, overrides[column], sentence("why.chosen", "chosen by the user")))
         elif column in asked and column != target:
             plans.append(ColumnPlan(column, asked[column], sentence("why.asked", "asked for by the task")))
         elif column in settled:
             plans.append(_settled(table, column, settled[column]))
-        elif column != target:
+        elif column not in targets:
             plans.append(_infer(table, column, missing_values))
     return plans
 

@@ -87,18 +87,18 @@ class StoredSchema(Strict):
 
     features: Annotated[list[StoredFeature], Field(min_length=1)]
     set_aside: dict[str, str]
-    target: str | None
+    target: str | list[str] | None
     writings: dict[str, StoredWriting] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Schema:
     """features: one an input of the network. set_aside: column -> reason. writings: how the numbers of each column
-    were written, those of the target among them."""
+    were written, those of the target among them. target: what the features are for, or a list of several."""
 
     features: tuple[Feature, ...]
     set_aside: dict[str, str]
-    target: str | None
+    target: str | list[str] | None
     writings: dict[str, Writing] = field(default_factory=dict)
 
     @property
@@ -145,14 +145,15 @@ class Schema:
         """Return the schema as it reads the cells of one table, those of a part of its rows too."""
         return replace(self, features=tuple(feature.suited(table.frame) for feature in self.features))
 
-    def as_trained(self, table: Table, labels: Sequence[str] = ()) -> tuple[Table, tuple[str, ...]]:
+    def as_trained(
+        self, table: Table, labels: Mapping[str, Sequence[str]] | None = None
+    ) -> tuple[Table, tuple[str, ...]]:
         """Return other rows with their cells written as those of the training were, and what was read otherwise than it
-        stands, a sentence each. labels: of the target, if it has any."""
+        stands, a sentence each. labels: by target, of those that have any."""
         numbers = [feature for feature in self.features if isinstance(feature, NumberFeature)]
         categories = [feature for feature in self.features if isinstance(feature, CategoryFeature)]
         values = {feature.columns[0]: feature.values for feature in categories}
-        if self.target is not None and labels:
-            values[self.target] = tuple(labels)
+        values |= {target: tuple(own) for target, own in (labels or {}).items() if own}
         found = written.as_trained(
             table,
             {feature.columns[0]: Writing() for feature in numbers} | self.writings,
@@ -204,7 +205,8 @@ def fit(
     planned = {column.name for column in plans}
     targets = [name for name in table.columns if name not in planned]  # a plan covers every column but the target
     set_aside: dict[str, str] = {column.name: column.reason for column in plans if not column.is_input}
-    return Schema(tuple(features), set_aside, targets[0] if targets else None, dict(writings or {}))
+    target = targets[0] if len(targets) == 1 else targets or None
+    return Schema(tuple(features), set_aside, target, dict(writings or {}))
 
 
 def _input_name(column: str, table: Table, has_text: bool) -> str:

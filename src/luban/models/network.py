@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import copy
+from collections.abc import Collection
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
@@ -18,6 +20,8 @@ from luban.models.heads.base import Places, States, Widths
 from luban.models.lookup import can_look_up_together, look_up
 from luban.models.mlp import MLP, Activation, CategoryEmbedding
 from luban.models.pretrained import PretrainedConfig
+
+OF_ROWS = frozenset({OutputKind.ROW, OutputKind.CONSTANT})  # outputs that joined vectors decide alone
 
 
 class NetworkSpec(BaseModel):
@@ -39,7 +43,11 @@ class NetworkSpec(BaseModel):
     @property
     def of_rows(self) -> bool:
         """Whether the joined vectors of a row decide all outputs."""
-        return all(output.kind is OutputKind.ROW for output in self.outputs)
+        return all(output.kind in OF_ROWS for output in self.outputs)
+
+    def narrowed(self, names: Collection[str]) -> Self:
+        """Return the specification with the outputs of these names alone."""
+        return self.model_copy(update={"outputs": tuple(item for item in self.outputs if item.name in names)})
 
     @property
     def backbones(self) -> list[str]:
@@ -112,6 +120,14 @@ class Network(nn.Module):
         widths = Widths(self.fusion.output_dim, vectors, places)
         self.heads = nn.ModuleList(HEADS[output.kind].build(output, widths) for output in spec.outputs)
 
+    def narrowed(self, names: Collection[str]) -> Network:
+        """Return the network with the outputs of these names alone; every weight is shared."""
+        part = copy.copy(self)
+        part._modules = dict(self._modules)
+        pairs = [pair for pair in zip(self.outputs, self.heads, strict=True) if pair[0].name in names]
+        part.outputs, part.heads = tuple(output for output, _ in pairs), nn.ModuleList(head for _, head in pairs)
+        return part
+
     def encoder(self, name: str) -> Encoder:
         encoder = self.encoders[self._places[name]]
         assert isinstance(encoder, Encoder)
@@ -155,7 +171,7 @@ class Network(nn.Module):
     def states(self, inputs: Columns) -> States:
         """Return what the heads read, each encoder run once."""
         kinds = {output.kind for output in self.outputs}
-        if kinds == {OutputKind.ROW}:
+        if kinds <= OF_ROWS:
             return States(self.dropped(self.fusion(self.join(inputs))))
         vectors, places = dict[str, Tensor](), dict[str, Places]()
         for name in dict.fromkeys(output.of for output in self.outputs if output.of):

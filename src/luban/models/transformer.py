@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from luban.core.errors import ConfigError
 from luban.core.settings import MOST_LAYERS, Width
 from luban.core.tensors import InputSpec, Ragged
-from luban.models.attention import Packing, attention
+from luban.models.attention import attention
 from luban.models.base import Encoder, EncoderConfig
 from luban.models.dropout import add_dropped, dropout
+from luban.models.packing import Packing
 
 Pooling = Literal["mean", "first", "pooler"]
 ActivationName = Literal["gelu", "gelu_tanh", "relu", "silu"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from luban.audit.subject import counted
@@ -12,7 +13,16 @@ from luban.report.language.words import words
 from luban.tasks import answer_named
 
 FEW_ROWS = 30  # below which resampling them again shows less than how far the scores may be off
+Lines = list[tuple[str, str]]
 LARGE_DROP = 0.05  # of the deciding metric, which is a share where it is not in the unit of the target
+
+
+def told_of_each(evaluation: dict[str, Any], told: Callable[[dict[str, Any]], Lines]) -> Lines:
+    """Return the lines of an evaluation, or those of each of several targets, which they name."""
+    targets = evaluation.get("targets")
+    if not targets:
+        return told(evaluation)
+    return [(label, f"{name}: {text}") for name, found in targets.items() for label, text in told(found)]
 
 
 def judgement_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:

@@ -35,7 +35,7 @@ from luban.core.events import (
 )
 from luban.core.shown import LONGEST, shown
 from luban.features.cells import quoted
-from luban.report.judgement_table import short_lines
+from luban.report.judgement_table import short_lines, told_of_each
 from luban.report.progress import LABEL_WIDTH, LiveLine, Pace, Piece, clock_time, fitted, short
 from luban.report.wrapping import is_terminal, open_console, safe, show_table, wrapped
 
@@ -210,11 +210,12 @@ class Terminal(Listener):
 
     def evaluated(self, event: Evaluated) -> None:
         self.console.print()
-        show_table(self.console, score_table(event.evaluation))
+        for table in score_tables(event.evaluation):
+            show_table(self.console, table)
         verdict = event.evaluation.get("verdict", {})
         if verdict:
             self.line("verdict", verdict["text"], "bold green" if verdict["beats_baselines"] else "bold yellow")
-        for label, text in short_lines(event.evaluation):
+        for label, text in told_of_each(event.evaluation, short_lines):
             self.line(label, text)
 
     def saved(self, event: RunSaved) -> None:
@@ -242,10 +243,19 @@ class Terminal(Listener):
     }
 
 
-def score_table(evaluation: dict[str, Any]) -> Table:
+def score_tables(evaluation: dict[str, Any]) -> list[Table]:
+    """Return the scores of an evaluation, and beside them those of each of several targets."""
+    targets = evaluation.get("targets", {})
+    return [score_table(evaluation), *(score_table(found, f"{name}: ") for name, found in targets.items())]
+
+
+def score_table(evaluation: dict[str, Any], title: str = "") -> Table:
     """Return the scores of an evaluation, with intervals, beside the baselines."""
     table = Table(
-        box=None, pad_edge=False, title_justify="left", title=f"{counted(evaluation['rows'])}, 95 % intervals"
+        box=None,
+        pad_edge=False,
+        title_justify="left",
+        title=f"{safe(title)}{counted(evaluation['rows'])}, 95 % intervals",
     )
     table.add_column("metric", style="bold cyan", overflow="fold")
     table.add_column("model", justify="right", no_wrap=True)

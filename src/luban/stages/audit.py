@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from luban import config as configuration
-from luban.audit import Subject, audit
+from luban.audit import Subject, audit_all
 from luban.audit.fixes import FIXES, apply_fixes
 from luban.core.artifact import write_json
 from luban.core.cache import cache_folder
@@ -19,7 +19,7 @@ from luban.outputs import Formulas, check_output, write_table
 from luban.report.audit_table import show_audit
 from luban.report.wrapping import open_console, safe
 from luban.settings import CONFIG_SUFFIXES, required_source, settings_of
-from luban.stages.infer import guess_target
+from luban.stages.infer import guess_target, named_targets
 from luban.tasks import infer_task
 from luban.tasks.targets import profiled
 
@@ -29,7 +29,7 @@ AS_IT_IS = DataConfig()
 
 def run_audit(
     source: str,
-    target: str | None,
+    target: str | Sequence[str] | None,
     others: Mapping[str, str | None],
     fixes: list[str],
     output: Path | None,
@@ -56,8 +56,8 @@ def run_audit(
     if json is not None:
         json = check_output(json, inputs, overwrite=overwrite, endings=(".json",))
     console = open_console()
-    subject, notes = prepare_subject(source, target, others, data)
-    report = audit(subject)
+    subjects, notes = prepare_subjects(source, target, others, data)
+    report, subject = audit_all(subjects), subjects[0]
     show_audit(console, report, notes)
     if json is not None:
         write_json(json, report.to_json())
@@ -79,30 +79,37 @@ def data_config(source: str, assignments: Sequence[str]) -> DataConfig:
     return config.data.model_copy(update={"train": required_source(config)})
 
 
-def prepare_subject(
-    source: str, target: str | None, others: Mapping[str, str | None], data: DataConfig = AS_IT_IS
-) -> tuple[Subject, list[str]]:
-    """Read the sources and infer the columns, as a training would; return what was chosen on the way, too."""
+def prepare_subjects(
+    source: str, target: str | Sequence[str] | None, others: Mapping[str, str | None], data: DataConfig = AS_IT_IS
+) -> tuple[list[Subject], list[str]]:
+    """Read the sources and infer the columns, as a training would, for each target; return what was chosen on the way,
+    too."""
     table = _read(source, data)
     notes = list(table.notes)
     if target is None:
         target, note = guess_target(table)
         notes.append(note)
-    table.require(target, "target")
+    targets = named_targets(target, table)
     data = data.model_copy(update={"decimal": table.decimal})
     tables = {role: _read(path, data) for role, path in others.items() if path is not None}
-    profile = profiled(table, target)
-    task = infer_task(profile, data.task) if len(profile.sample) else None
-    asked = {} if task is None else task.kinds(profile, table.columns)
-    plans = schema.plan(table, target=target, overrides={**asked, **data.columns}, missing_values=data.missing_values)
+    profiles = {name: profiled(table, name) for name in targets}
+    named = data.task if isinstance(data.task, dict) else dict.fromkeys(targets, data.task)
+    tasks = {name: infer_task(found, named.get(name)) for name, found in profiles.items() if len(found.sample)}
+    asked: dict[str, str] = {}
+    for name, task in tasks.items():
+        asked |= task.kinds(profiles[name], [column for column in table.columns if column not in targets])
+    plans = schema.plan(table, target=targets, overrides=data.columns, asked=asked, missing_values=data.missing_values)
     inputs = [plan.name for plan in plans if plan.is_input]
     for other in tables.values():
         for name in inputs:
             other.require(name)
     kinds = {plan.name: plan.kind for plan in plans}
-    return Subject(
-        table, target, None if task is None else task.answer, kinds, tables, data.missing_values, data.split
-    ), notes
+    subjects = []
+    for name in targets:
+        answer = tasks[name].answer if name in tasks else None
+        beside = tuple(other for other in targets if other != name)
+        subjects.append(Subject(table, name, answer, kinds, tables, data.missing_values, data.split, beside=beside))
+    return subjects, notes
 
 
 def _read(source: str, data: DataConfig) -> Table:

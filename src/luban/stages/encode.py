@@ -10,6 +10,7 @@ import polars as pl
 
 from luban.core import artifact
 from luban.core.cache import cache_folder
+from luban.core.errors import DataError
 from luban.core.sentence import sentence
 from luban.data import sources
 from luban.data.split.config import ROLES
@@ -38,9 +39,13 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
         inputs, bad = found.inputs, found.bad
         checksums.append(found.checksums)
         targets, bad_targets = task.encode_targets(table.frame)
-        reasons = {position: reason for position, (_, reason) in bad_targets.items()}
-        unseen, notes = unseen_labels(table, task.target, reasons, task.names)
-        run.note("encode", *notes, warning=True)
+        unseen = set[int]()
+        for part_task in task.parts:
+            target = part_task.target
+            reasons = {position: why for position, (column, why) in bad_targets.items() if column == target}
+            of_target, notes = unseen_labels(table, target, reasons, part_task.names)
+            unseen |= of_target
+            run.note("encode", *notes, warning=True)
         bad |= bad_targets
         checked = replace(table, rejected=())
         checked.without({position: why for position, why in bad.items() if position not in unseen}).check_rejected()
@@ -64,4 +69,18 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
         rows = part.rows[np.isin(part.rows, kept)]
         datasets.append(dataset.select(rows))
         kept_parts[role] = Part(part.table, rows)
+    require_targets(task, datasets)
     return datasets, Parts(**kept_parts), checksums
+
+
+def require_targets(task: Task, datasets: list[Dataset]) -> None:
+    """Raise DataError where a role of the rows has some, and none of them has one of several targets."""
+    for role, data in zip(ROLES, datasets, strict=True):
+        for part, present in zip(task.parts, task.present(data), strict=True):
+            if len(data) and not present.any():
+                raise DataError(
+                    f"target '{part.target}'",
+                    expected=f"a {role} row that has it",
+                    found=f"none of {len(data)}",
+                    action="Add rows with this target, or leave it out",
+                )

@@ -12,6 +12,7 @@ from luban.features import schema
 from luban.features.base import FitContext
 from luban.features.learned import clauses
 from luban.features.schema import ColumnPlan, Schema
+from luban.features.words import WordsFeature
 from luban.models import pretrained
 from luban.models.choice import NetworkConfig, complete
 from luban.run import Run
@@ -21,7 +22,7 @@ from luban.stages.read import announce_download
 from luban.stages.split import require_test_rows
 from luban.tasks.base import Task
 from luban.tasks.deciding import deciding_metric
-from luban.tasks.positive import with_positive
+from luban.tasks.fitting import fit_task
 from luban.tasks.targets import check_loss
 
 
@@ -40,10 +41,11 @@ def fit(run: Run, inferred: Inferred, parts: Parts) -> Fitted:
     """Fit the task and the features, and choose the model."""
     config, table = run.config, inferred.tables["train"]
     fitting = parts.train.materialize(FIT_ROWS, config.seed)
-    trained_on = table.frame[inferred.target][parts.train.rows]
-    task, positive, notes = with_positive(inferred.task.fit(trained_on), config.task.positive)
+    kinds = {plan.name: plan.kind for plan in inferred.plans if plan.is_input}
+    answered = [name for name, kind in kinds.items() if kind == WordsFeature.kind]
+    trained_on = table.frame.select([*inferred.tasks, *answered])[parts.train.rows]
+    task, positive, notes = fit_task(inferred.tasks, trained_on, config.task, config.train.loss, kinds)
     run.note("fit", *notes, *task.remarks())
-    task = task.bound({plan.name: plan.kind for plan in inferred.plans if plan.is_input})
     deciding_metric(task, config.train.metric)
     check_loss(task, fitting.frame, config.train.loss)
     require_test_rows(parts)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from luban.audit import Subject, audit
+from luban.audit import Subject, audit_all
 from luban.core import artifact
 from luban.core.answers import AnswerKind
-from luban.core.errors import ConfigError, typed
+from luban.core.errors import ConfigError, listed, nearest, typed
 from luban.core.sentence import sentence
 from luban.data.split import notes as split_notes
 from luban.data.table import Table
@@ -30,11 +30,11 @@ OF_WORDS = ("tags", "ner_tags", "pos_tags", "labels", "entities", "spans")  # be
 
 @dataclass(frozen=True)
 class Inferred:
-    """What was inferred of the tables. tables: with every value in one spelling. writings: how numbers were written."""
+    """What was inferred of the tables. tables: with every value in one spelling. tasks: of each target column.
+    writings: how numbers were written."""
 
     tables: dict[str, Table]
-    target: str
-    task: type[Task]
+    tasks: dict[str, type[Task]]
     plans: list[ColumnPlan]
     writings: dict[str, Writing]
 
@@ -44,59 +44,98 @@ class Inferred:
 
 
 def infer(run: Run, tables: dict[str, Table]) -> Inferred:
-    """Decide on the target, the task and the kind of each column, and check what was found."""
+    """Decide on the targets, their tasks and the kind of each column, and check what was found."""
     config, table = run.config, tables["train"]
-    target = choose_target(run, table)
+    targets = choose_targets(run, table)
     split_notes.require_rows_of_wide(table, config.data.split.method)
-    profile = profiled(table, target)
-    task = infer_task(profile, config.data.task)
-    doubts = [doubt(profile, task.name, "data.task=multi_label")]
-    if config.data.task is None and task.answer == AnswerKind.NUMBER:
-        doubts.append(integers_note(profile))
-    run.note("infer", *filter(None, doubts))
-    check_judgement(run, tables.get("test", table), task)
-    plans = plan_columns(run, table, target, task.kinds(profile, table.columns))
+    tasks, asked = infer_tasks(run, table, targets)
+    check_judgement(run, tables.get("test", table), tasks)
+    plans = plan_columns(run, table, targets, asked)
     run.note("infer", *(plan.note for plan in plans if plan.note))
     schema.require_inputs(table, plans)
-    check_data(
-        run,
+    kinds = {plan.name: plan.kind for plan in plans}
+    subjects = [
         Subject(
             table,
             target,
             task.answer,
-            {plan.name: plan.kind for plan in plans},
+            kinds,
             {},
             config.data.missing_values,
             config.data.split,
-            budget=config.data.audit_seconds,
+            budget=config.data.audit_seconds / len(tasks),
             seed=config.seed,
-        ),
-    )
-    alike, writings = write_alike(run, tables, plans, target, task)
-    return Inferred(alike, target, task, plans, writings)
+            beside=tuple(other for other in tasks if other != target),
+        )
+        for target, task in tasks.items()
+    ]
+    check_data(run, subjects)
+    alike, writings = write_alike(run, tables, plans, tasks)
+    return Inferred(alike, tasks, plans, writings)
 
 
-def check_data(run: Run, subject: Subject) -> None:
-    """Audit the data, as far as that is quick, and write what was found. Raises DataError for an error."""
-    report = audit(subject)
+def infer_tasks(run: Run, table: Table, targets: Sequence[str]) -> tuple[dict[str, type[Task]], dict[str, str]]:
+    """Return the task of each target, as it is set or as its cells ask for, and which kinds the tasks ask other columns
+    to have. Raises ConfigError where a task is set for a column that is no target."""
+    chosen = run.config.data.task
+    named = dict.fromkeys(targets, chosen) if chosen is None or isinstance(chosen, str) else dict(chosen)
+    for name in named:
+        if name not in targets:
+            raise ConfigError(
+                "data.task",
+                expected=f"tasks of the targets {listed(targets)}",
+                found=f"one of '{name}'",
+                action=f"{nearest(name, targets)}Name one of them",
+            )
+    tasks, asked = dict[str, type[Task]](), dict[str, str]()
+    for target in targets:
+        profile, wanted = profiled(table, target), named.get(target)
+        tasks[target] = task = infer_task(profile, wanted)
+        doubts = [doubt(profile, task.name, "data.task=multi_label")]
+        if wanted is None and task.answer == AnswerKind.NUMBER:
+            doubts.append(integers_note(profile))
+        run.note("infer", *filter(None, doubts))
+        asked |= task.kinds(profile, [name for name in table.columns if name not in targets])
+    return tasks, asked
+
+
+def check_data(run: Run, subjects: Sequence[Subject]) -> None:
+    """Audit the data for each target, as far as that is quick, and write what was found. Raises DataError for an
+    error."""
+    report = audit_all(subjects)
     report.check()
     artifact.write_json(run.directory / artifact.AUDIT, report.to_json())
     for finding in report.findings:
         run.note("audit", str(finding), warning=finding.severity != "note")
     if report.skipped:
-        command = f"luban audit {typed(run.config.data.train or 'DATA')} --target {typed(subject.target)}"
+        target = ",".join(str(subject.target) for subject in subjects)
+        command = f"luban audit {typed(run.config.data.train or 'DATA')} --target {typed(target)}"
         seconds = f"about {report.skipped_seconds:.0f} s"
         run.note("audit", f"left out, since they take {seconds}: {', '.join(report.skipped)}; `{command}` does them")
 
 
-def choose_target(run: Run, table: Table) -> str:
-    """Return the target: the one that is set, a column that is called like one, or the last column."""
-    target = run.config.data.target
-    if target is None:
+def choose_targets(run: Run, table: Table) -> tuple[str, ...]:
+    """Return the targets: those that are set, a column that is called like one, or the last column."""
+    if run.config.data.target is None:
         target, note = guess_target(table)
         run.note("infer", note)
-    table.require(target, "target")
-    return target
+        return (target,)
+    return named_targets(run.config.data.target, table)
+
+
+def named_targets(target: str | Sequence[str], table: Table) -> tuple[str, ...]:
+    """Return the target columns that are named: several in a list, or with commas where no column is called so.
+
+    Raises SchemaError for a column that is not there, ConfigError for one that is named twice.
+    """
+    if isinstance(target, str):
+        names = [name.strip() for name in target.split(",")]
+        target = names if target not in table.names and any(name in table.names for name in names) else [target]
+    for name in target:
+        table.require(name, "target")
+        if list(target).count(name) > 1:
+            raise ConfigError("data.target", expected="each target once", found=f"'{name}' twice", action="Remove one")
+    return tuple(target)
 
 
 def guess_target(table: Table) -> tuple[str, str]:
@@ -112,44 +151,42 @@ def guess_target(table: Table) -> tuple[str, str]:
     )
 
 
-def check_judgement(run: Run, test: Table, task: type[Task]) -> None:
+def check_judgement(run: Run, test: Table, tasks: Mapping[str, type[Task]]) -> None:
     """Raise SchemaError or ConfigError, before time is spent, where the model cannot be judged as set."""
     config = run.config.evaluate
     if config.fairness_column is not None:
         test.require(config.fairness_column, "evaluate.fairness_column")
-    if config.goal is not None and not task.has_threshold:
+    if config.goal is not None and not any(task.has_threshold for task in tasks.values()):
         raise ConfigError(
             "evaluate.goal",
             expected="a task that decides by a threshold, binary or multi_label",
-            found=f"the task {task.name}",
+            found=f"the task {listed(task.name for task in tasks.values())}",
             action="Remove the setting, or set data.task",
         )
 
 
-def plan_columns(run: Run, table: Table, target: str, asked: Mapping[str, str]) -> list[ColumnPlan]:
+def plan_columns(run: Run, table: Table, targets: Sequence[str], asked: Mapping[str, str]) -> list[ColumnPlan]:
     """Decide what kind of column each is; a column that only says how to split is not an input. asked: kinds that the
-    task asks for, where the user has not said another."""
+    tasks ask for, where the user has not said another."""
     overrides = dict(run.config.data.columns)
     splitting = run.config.data.split
     if splitting.column and splitting.method in ("column", "group"):
         table.require(splitting.column, "data.split.column")
         overrides.setdefault(splitting.column, "ignore")
     missing = run.config.data.missing_values
-    return schema.plan(table, target=target, overrides=overrides, asked=asked, missing_values=missing)
+    return schema.plan(table, target=targets, overrides=overrides, asked=asked, missing_values=missing)
 
 
 def write_alike(
-    run: Run, tables: dict[str, Table], plans: list[ColumnPlan], target: str, task: type[Task]
+    run: Run, tables: dict[str, Table], plans: list[ColumnPlan], tasks: Mapping[str, type[Task]]
 ) -> tuple[dict[str, Table], dict[str, Writing]]:
     """Write the numbers of all tables plainly and each value in one spelling, as the training rows have them most
     often; return how the numbers were written, too."""
     missing = run.config.data.missing_values
     numbers = [plan.name for plan in plans if plan.kind == "number"]
     values = [plan.name for plan in plans if plan.kind == "category"]
-    if task.answer == AnswerKind.NUMBER:
-        numbers.append(target)
-    elif task.answer == AnswerKind.CLASS:
-        values.append(target)
+    numbers += [target for target, task in tasks.items() if task.answer == AnswerKind.NUMBER]
+    values += [target for target, task in tasks.items() if task.answer == AnswerKind.CLASS]
     train = written.in_one_writing(tables["train"], numbers, values, missing)
     run.note("infer", *train.notes)
     known = {name: strings(train.table.frame[name]).drop_nulls().unique().to_list() for name in values}

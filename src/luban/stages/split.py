@@ -17,12 +17,13 @@ from luban.stages.prepared import Part, Parts
 
 def divide(run: Run, inferred: Inferred) -> Parts:
     """Split into training, validation and test rows; what is given as a file of its own is taken as it is."""
-    tables, target, inputs = inferred.tables, inferred.target, inferred.inputs
+    tables, targets, inputs = inferred.tables, list(inferred.tasks), inferred.inputs
+    of_classes = [target for target, task in inferred.tasks.items() if task.answer == AnswerKind.CLASS]
     table, config = tables["train"], run.config.data.split
     given = {role: tables[role] for role in ("validation", "test") if role in tables}
     kept = np.arange(len(table))
     for other in given.values():
-        for name in (target, *inputs):
+        for name in (*targets, *inputs):
             other.require(name)
         keep, notes = drop_overlap(table, other, inputs)
         run.note("split", *notes)
@@ -35,11 +36,11 @@ def divide(run: Run, inferred: Inferred) -> Parts:
     by_time = config.column if config.method == "time" else None
     found = split(
         in_time(rows_left, by_time, run.config.features.date.order),
-        target,
+        (of_classes or targets)[0],
         inputs,
         config,
         has_test="test" in given,
-        stratify=inferred.task.answer == AnswerKind.CLASS,
+        stratify=bool(of_classes),
         files=[plan.name for plan in inferred.plans if plan.kind in FILE_KINDS],
     )
     run.note("split", *found.notes)

@@ -9,6 +9,7 @@ from luban.tasks.base import Task
 from luban.tasks.classification import Binary, Multiclass
 from luban.tasks.multi_label import MultiLabel
 from luban.tasks.regression import Regression
+from luban.tasks.several import Several
 from luban.tasks.tags import Tags
 
 TASKS: tuple[type[Task], ...] = (Binary, Multiclass, Tags, MultiLabel, Regression)
@@ -44,4 +45,5 @@ def infer_task(profile: ColumnProfile, override: str | None = None) -> type[Task
 
 def answer_named(name: object) -> AnswerKind | None:
     """Return the kind of answer of the task that is called so, as files of a run call it; None where there is none."""
-    return next((task.answer for task in TASKS if task.name == name), None)
+    known: tuple[type[Task], ...] = (*TASKS, Several)
+    return next((task.answer for task in known if task.name == name), None)

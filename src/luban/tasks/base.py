@@ -21,6 +21,7 @@ from luban.core.settings import LARGEST, Settings
 from luban.core.strict import arguments
 from luban.core.tensors import Batch, Columns, EncodedColumn, OutputKind, OutputSpec, TensorKind
 from luban.features.base import ColumnProfile
+from luban.features.dataset import Dataset
 
 Floats = npt.NDArray[np.floating[Any]]
 Array = npt.NDArray[np.generic]
@@ -83,14 +84,15 @@ class Task(ABC):
 
     set_methods: how prediction sets of it can be made, the usual one first. has_threshold: whether it decides by one.
     couples_rows: whether the loss is over the batch, so that a step may not cut it. settings: of the loss. names: what
-    its labels are called, one an output; none of a number.
+    its labels are called, one an output; none of a number. takes: the settings of the loss that it honours.
     """
 
     name: ClassVar[str]
     answer: ClassVar[AnswerKind]  # what evaluation, explanation and the report hold on to
-    couples_rows: ClassVar[bool] = False
+    couples_rows: bool = False
     set_methods: ClassVar[tuple[SetMethod, ...]] = ()
     has_threshold: ClassVar[bool] = False
+    takes: ClassVar[tuple[str, ...]] = ()
     metrics: tuple[Metric, ...]  # the first is the one that decides: best weights, baselines, verdict
     target: str  # the name of the target column
     names: Sequence[str] = ()
@@ -106,6 +108,11 @@ class Task(ABC):
     def targets(self) -> tuple[str, ...]:
         """The names of the target columns."""
         return (self.target,)
+
+    @property
+    def parts(self) -> tuple[Task, ...]:
+        """The tasks of one target each that it is made of: itself alone, unless it has several targets."""
+        return (self,)
 
     @classmethod
     @abstractmethod
@@ -175,10 +182,13 @@ class Task(ABC):
         size = sum(spec.size for spec in self.heads())
         return self.loss(self.constant(torch.zeros(1, size, device=batch.device), batch), batch)
 
-    def truth(self, targets: Mapping[str, EncodedColumn], index: npt.NDArray[np.int64]) -> Array:
-        """Return what the answers are held against, rows first. index: of the rows in the columns of targets."""
-        found: Array = np.asarray(targets[self.target].values)[index]
-        return found
+    def present(self, data: Dataset) -> tuple[npt.NDArray[np.bool_], ...]:
+        """Return for each of its parts which rows have the target, (rows,)."""
+        return (np.ones(len(data), np.bool_),)
+
+    def truth(self, data: Dataset) -> Array:
+        """Return what the answers are held against, rows first."""
+        return data.target(self.target)
 
     def keep(self, outputs: Columns, batch: Batch) -> Columns:
         """Return what is kept of the outputs of a batch: never all logits of all tokens."""
@@ -201,6 +211,11 @@ class Task(ABC):
     def decode(self, outputs: Floats, frame: pl.DataFrame | None = None) -> pl.DataFrame:
         """Return the columns of a prediction file: `predicted_TARGET`, and where there are labels `probability_LABEL`
         of each, or one `probability` beyond 100 labels. frame: the rows, for an answer that names parts of them."""
+
+    def beside(self, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Return the columns of a prediction file, from those of each of its parts."""
+        (frame,) = frames
+        return frame
 
     @property
     def positive(self) -> str | None:

@@ -58,6 +58,7 @@ class Classification(Task):
     """
 
     answer: ClassVar[AnswerKind] = AnswerKind.CLASS
+    takes: ClassVar[tuple[str, ...]] = ("label_smoothing", "class_weights")
 
     def __init__(
         self, target: str, labels: Annotated[list[Label], AfterValidator(_of_one_type)], counts: list[Count]

@@ -43,6 +43,7 @@ class MultiLabel(Task):
     answer: ClassVar[AnswerKind] = AnswerKind.LABELS
     set_methods: ClassVar[tuple[SetMethod, ...]] = ("risk",)
     has_threshold: ClassVar[bool] = True
+    takes: ClassVar[tuple[str, ...]] = ("label_smoothing", "class_weights")
     metrics: tuple[Metric, ...] = metrics.MULTI_LABEL
     thresholds: npt.NDArray[np.float32] | float = LABEL_THRESHOLD
 

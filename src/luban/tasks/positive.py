@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
-
-from pydantic import field_validator
 
 from luban.core.errors import ConfigError, listed, nearest
 from luban.core.sentence import Sentence, sentence
-from luban.core.settings import Settings
 from luban.features.cells import quoted, shortened
 from luban.tasks.base import Task
 from luban.tasks.classification import Binary
@@ -29,21 +25,6 @@ _NEGATIVE = """
 """
 POSITIVE, NEGATIVE = frozenset(_POSITIVE.split()), frozenset(_NEGATIVE.split())
 DENIALS = ("not ", "not_", "not-", "no ", "no_", "no-", "non ", "non_", "non-", "non", "非", "不", "无", "未", "没")
-
-
-class TaskConfig(Settings):
-    """Settings of the task. positive: the positive class of two, which precision, recall, F1 and the goal of the
-    threshold are about; by the classes' names if None."""
-
-    positive: str | None = None
-
-    @field_validator("positive", mode="before")
-    @classmethod
-    def _as_text(cls, value: Any) -> Any:
-        """Take a label that YAML reads as a number or a truth value for what cells call it."""
-        if isinstance(value, bool):
-            return str(value).lower()
-        return str(value) if isinstance(value, int | float) else value
 
 
 def with_positive(task: Task, wanted: str | None) -> tuple[Task, str | None, list[Sentence]]:

@@ -33,6 +33,7 @@ class Regression(Task):
     name: ClassVar[str] = "regression"
     answer: ClassVar[AnswerKind] = AnswerKind.NUMBER
     set_methods: ClassVar[tuple[SetMethod, ...]] = ("residual",)
+    takes: ClassVar[tuple[str, ...]] = ("loss",)
     metrics: tuple[Metric, ...] = metrics.REGRESSION
 
     def __init__(self, target: str, mean: float, std: Positive) -> None:

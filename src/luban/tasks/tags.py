@@ -22,6 +22,7 @@ from luban.core.sentence import Sentence, sentence
 from luban.core.strict import Count, same_length
 from luban.core.tensors import Batch, Columns, EncodedColumn, OutputKind, OutputSpec, Ragged, TensorKind
 from luban.features.base import ColumnProfile
+from luban.features.dataset import Dataset
 from luban.features.parsing.words import places_of, words_of
 from luban.features.words import WordsFeature
 from luban.tasks.base import Array, Floats, Metric, Task
@@ -73,7 +74,7 @@ class Tags(Task):
                 action="Write the words of each row as a list, tokens, beside the list of their tags",
             )
         words = profile.companions[0]
-        return {name: "words" if name == words else "ignore" for name in columns if name != profile.name}
+        return {name: "words" if name == words else "ignore" for name in columns}
 
     @classmethod
     def fit(cls, target: pl.Series) -> Self:
@@ -194,11 +195,11 @@ class Tags(Task):
         truth = targets.values[targets.offsets[:-1].to(device)[rows] + words.marks[begun]]
         return places.values[begun], truth, rows
 
-    def truth(self, targets: Mapping[str, EncodedColumn], index: npt.NDArray[np.int64]) -> Array:
-        column = targets[self.target]
+    def truth(self, data: Dataset) -> Array:
+        column = data.targets[self.target]
         assert column.offsets is not None
         values, offsets = np.asarray(column.values), np.asarray(column.offsets)
-        return of_rows([values[offsets[row] : offsets[row + 1]] for row in index])
+        return of_rows([values[offsets[row] : offsets[row + 1]] for row in data.index])
 
     def keep(self, outputs: Columns, batch: Batch) -> Columns:
         """Of each word that has an answer the id of the most probable tag and its probability: Ragged (M, 2)."""

@@ -204,9 +204,10 @@ def refuse(config: LossConfig, task: str, *settings: str) -> None:
 
 def check_loss(task: Task, frame: pl.DataFrame, config: LossConfig) -> None:
     """Raise ConfigError where the settings of the loss are not for this task or these labels."""
-    columns, _ = task.encode_targets(frame.head(1))
     rows = np.arange(min(1, len(frame)))
-    task.configured(config).chance_loss(Batch({}, {name: column.take(rows) for name, column in columns.items()}, rows))
+    for part in task.configured(config).parts:
+        columns, _ = part.encode_targets(frame.head(1))
+        part.chance_loss(Batch({}, {name: column.take(rows) for name, column in columns.items()}, rows))
 
 
 def label_weights(config: LossConfig, labels: list[str], balanced: Floats) -> Floats | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Self
 
@@ -12,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import listed
-from luban.core.strict import Finite, Share, checked
+from luban.core.strict import Finite, Share, checked, parsed
 from luban.tasks.base import Floats, SetMethod, Task
 from luban.tasks.goal import Goal, parse_goal
+
+TARGETS = "targets"  # under which a run stores what it knows of each of several targets
 
 
 class Choice(BaseModel):
@@ -123,6 +126,12 @@ class Validated(BaseModel):
         """Say from which probability on a label is said; None where that is not for a stated goal."""
         return self.threshold.sentence(task) if self.threshold is not None and self.threshold.stated else None
 
+    @staticmethod
+    def stored(found: Mapping[str, Validated]) -> dict[str, Any]:
+        """Return what a run stores. found: by target."""
+        stored = {target: validated.model_dump(mode="json") for target, validated in found.items()}
+        return {TARGETS: stored} if len(stored) > 1 else next(iter(stored.values()))
+
     @classmethod
     def load(cls, run: RunDirectory, task: Task) -> Self:
         """Read what a run stored; nothing is known of a run that stored none. Raises ArtifactError where it is
@@ -130,7 +139,10 @@ class Validated(BaseModel):
         if not run.has(artifact.CALIBRATION):
             return cls()
         try:
-            found = checked(cls, run.read(artifact.CALIBRATION))
+            content = parsed(run.read(artifact.CALIBRATION))
+            if isinstance(content, dict) and isinstance(content.get(TARGETS), dict):
+                content = content[TARGETS].get(task.target)
+            found = checked(cls, content)
             found._check(task)
         except ValueError as error:
             path = run / artifact.CALIBRATION

@@ -273,7 +273,7 @@ class Loop:
         kept = gathered(
             network, self.validation, self.device, self.dtype, lambda batch: task.keep(network(batch.inputs), batch)
         )
-        outputs, targets = task.answers(kept), task.truth(self.validation.targets, self.validation.index)
+        outputs, targets = task.answers(kept), task.truth(self.validation)
         weights = np.ones((1, len(targets)))
         return {metric.name: float(metric.compute(targets, outputs, weights)[0]) for metric in self.task.metrics}
 

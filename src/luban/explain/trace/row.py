@@ -101,7 +101,8 @@ def trace_row(
     if optimizer is None:
         check_optimizer(own, f"{run}, its optimizer", "Add --optimizer adamw, or another of these")
     name = optimizer or own
-    predictor = Predictor.load(run, "cpu")
+    whole = Predictor.load(run, "cpu")
+    predictor = whole.part(None)
     if not predictor.spec.of_rows:
         raise ConfigError(
             str(run),
@@ -111,6 +112,12 @@ def trace_row(
         )
     table, notes = _one_row(predictor, str(run), reading, data, row)
     task = predictor.task
+    if predictor is not whole:
+        notes.append(
+            sentence(
+                "trace.first_target", "of several targets the first is traced alone: '{target}'", target=task.target
+            )
+        )
     table.require(task.target, "target")
     targets, bad = task.encode_targets(table.frame)
     if bad:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from luban.core.tensors import OutputKind
 from luban.models.heads.base import Head
+from luban.models.heads.constant import ConstantHead
 from luban.models.heads.place import PlaceHead
 from luban.models.heads.row import RowHead
 from luban.models.heads.vector import VectorHead
@@ -12,4 +13,5 @@ HEADS: dict[OutputKind, type[Head]] = {
     OutputKind.ROW: RowHead,
     OutputKind.VECTOR: VectorHead,
     OutputKind.PLACE: PlaceHead,
+    OutputKind.CONSTANT: ConstantHead,
 }

@@ -33,6 +33,11 @@ class States:
     vectors: dict[str, Tensor] = field(default_factory=dict)
     places: dict[str, Places] = field(default_factory=dict)
 
+    @property
+    def rows(self) -> int:
+        """How many rows they are of."""
+        return len(self.fused if self.fused is not None else next(iter(self.vectors.values())))
+
 
 class Head(nn.Module):
     """Turns states into one output; what it reads of them follows from its kind."""
