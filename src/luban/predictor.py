@@ -160,15 +160,20 @@ class Predictor:
         if self.parts == (self,):
             return (self.outputs(dataset),)
 
-        def logits_of(batch: Batch) -> Columns:
-            outputs = self._forward(batch.inputs)
-            return {
-                part.task.target: only({spec.name: outputs[spec.name] for spec in part.task.heads()}).float()
-                for part in self.parts
-            }
+        def keep(batch: Batch) -> Columns:
+            outputs, found = self._forward(batch.inputs), Columns()
+            for part in self.parts:
+                found |= part.task.keep(outputs, batch)
+            return found
 
-        kept = gathered(self.network, dataset, self.device, self.dtype, logits_of)
-        return tuple(part.of_logits(only({"": kept[part.task.target]})) for part in self.parts)
+        kept = gathered(self.network, dataset, self.device, self.dtype, keep)
+        return tuple(part.of_kept(kept) for part in self.parts)
+
+    def of_kept(self, kept: Columns) -> Floats:
+        """Return the outputs of a task of one target, from what is kept of rows."""
+        if any(spec.kind is not OutputKind.ROW for spec in self.task.heads()):
+            return self.task.answers(kept)
+        return self.of_logits(only({"": kept[self.task.target]}))
 
     def outputs(self, dataset: Dataset) -> Floats:
         """Return the task's outputs for every row, in order: probabilities (rows, C), or values (rows,); NaN where the
