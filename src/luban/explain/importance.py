@@ -19,7 +19,6 @@ from luban.data.draw import sample_rows
 from luban.evaluation.bootstrap import weights_of_resamples
 from luban.evaluation.intervals import Score
 from luban.features.dataset import Dataset
-from luban.models.mlp import CategoryEmbedding
 from luban.models.network import Network
 from luban.predictor import Predictor
 from luban.tasks.base import Floats, Metric
@@ -57,8 +56,8 @@ def permutation_importance(
     draw = np.random.default_rng(seed)
     network, targets = predictor.network, predictor.task.truth(dataset)
     joined_BD = predictor.vectors(dataset)
-    names = sorted(network.names, key=lambda name: isinstance(network.encoder(name), CategoryEmbedding))
-    ends = np.cumsum([network.encoder(name).output_dim for name in names]).tolist()
+    names, widths = network.joined_widths.keys(), network.joined_widths.values()
+    ends = np.cumsum(list(widths)).tolist()
     places = {name: slice(start, end) for name, start, end in zip(names, [0, *ends[:-1]], ends, strict=True)}
 
     def outputs(joined: Tensor) -> Floats:

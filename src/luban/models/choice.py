@@ -13,6 +13,7 @@ from luban.core.tensors import TensorKind
 from luban.models import MODELS
 from luban.models.base import EncoderConfig
 from luban.models.cnn import ResNetConfig
+from luban.models.fusion import PLAIN, FusionName
 from luban.models.mlp import Activation, FlattenConfig
 from luban.models.pretrained import PretrainedConfig
 from luban.models.rnn import RNNConfig
@@ -55,6 +56,7 @@ class NetworkConfig(Settings):
     tokens: TokensModel | None = None
     grid: GridModel | None = None
     frames: FramesModel | None = None
+    fusion: FusionName = PLAIN
     hidden: tuple[Width, ...] | None = Field(None, max_length=MOST_LAYERS)
     activation: Activation = "relu"
     dropout: float = Field(0.1, ge=0, lt=1)

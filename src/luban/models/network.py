@@ -10,11 +10,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
-from luban.core.errors import ConfigError
+from luban.core.errors import ConfigError, listed
 from luban.core.tensors import Columns, InputSpec, OutputKind, OutputSpec, Ragged
 from luban.models.base import Encoder
 from luban.models.choice import ARCHITECTURES, AnyModel, NetworkConfig
 from luban.models.dropout import Dropout
+from luban.models.fusion import FUSIONS, PLAIN, FusionName
 from luban.models.heads import HEADS
 from luban.models.heads.base import Places, States, Widths
 from luban.models.lookup import can_look_up_together, look_up
@@ -39,6 +40,12 @@ class NetworkSpec(BaseModel):
     dropout: float = Field(ge=0, lt=1)
     outputs: Annotated[tuple[OutputSpec, ...], Field(min_length=1)]
     precision: Literal["float32", "bfloat16"] = "float32"
+    fusion: FusionName = PLAIN
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether nothing stands between the joined vectors and the heads."""
+        return not self.hidden and self.fusion == PLAIN
 
     @property
     def of_rows(self) -> bool:
@@ -61,8 +68,18 @@ class NetworkSpec(BaseModel):
 
 
 def specify(config: NetworkConfig, specs: list[InputSpec], outputs: tuple[OutputSpec, ...]) -> NetworkSpec:
-    """Bind a completed configuration to the inputs of a schema and to what a task asks for."""
+    """Bind a completed configuration to the inputs of a schema and to what a task asks for.
+
+    Raises ConfigError where it would weigh inputs against each other and there is one alone.
+    """
     assert config.hidden is not None
+    if config.fusion != PLAIN and len(specs) < 2:
+        raise ConfigError(
+            "model.fusion",
+            expected=f"several inputs that '{config.fusion}' can weigh",
+            found=f"{len(specs)} ({listed([spec.name for spec in specs])})",
+            action="Leave it out",
+        )
     encoders = {spec.name: config.encoder(spec.kind) for spec in specs}
     return NetworkSpec.model_validate(
         {
@@ -72,6 +89,7 @@ def specify(config: NetworkConfig, specs: list[InputSpec], outputs: tuple[Output
             "activation": config.activation,
             "dropout": config.dropout,
             "outputs": outputs,
+            "fusion": config.fusion,
         }
     )
 
@@ -101,7 +119,7 @@ def vector_name(input_name: str) -> str:
 
 
 class Network(nn.Module):
-    """Inputs -> encoders -> joined vector (B, D) -> hidden layers -> heads, one for each output."""
+    """Inputs -> encoders -> joined vector (B, D) -> fusion -> hidden layers -> heads, one for each output."""
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
@@ -115,7 +133,10 @@ class Network(nn.Module):
         )
         vectors = {name: self.encoder(name).output_dim for name in self.names}
         places = {output.of: self.encoder(output.of).places_dim for output in spec.outputs if output.of}
-        self.fusion = MLP(sum(vectors.values()), spec.hidden, spec.activation, spec.dropout)
+        parts = list(self.joined_widths.values())
+        self.weighing = None if spec.fusion == PLAIN else FUSIONS[spec.fusion](parts)
+        joined = sum(parts) if self.weighing is None else self.weighing.output_dim
+        self.fusion = MLP(joined, spec.hidden, spec.activation, spec.dropout)
         self.dropout = Dropout(0.0 if spec.hidden else spec.dropout)
         widths = Widths(self.fusion.output_dim, vectors, places)
         self.heads = nn.ModuleList(HEADS[output.kind].build(output, widths) for output in spec.outputs)
@@ -132,6 +153,17 @@ class Network(nn.Module):
         encoder = self.encoders[self._places[name]]
         assert isinstance(encoder, Encoder)
         return encoder
+
+    @property
+    def joined_widths(self) -> dict[str, int]:
+        """The widths of the inputs' parts of a joined vector, by name, in their order: those of categories last."""
+        order = sorted(self.names, key=lambda name: isinstance(self.encoder(name), CategoryEmbedding))
+        return {name: self.encoder(name).output_dim for name in order}
+
+    def fused(self, joined: Tensor) -> Tensor:
+        """Return what the heads of whole rows read of joined vectors (B, D)."""
+        weighed = joined if self.weighing is None else self.weighing(joined)
+        return self.dropped(self.fusion(weighed))
 
     def encoder_prefix(self, name: str) -> str:
         """The prefix of the names of an encoder's parameters."""
@@ -172,15 +204,15 @@ class Network(nn.Module):
         """Return what the heads read, each encoder run once."""
         kinds = {output.kind for output in self.outputs}
         if kinds <= OF_ROWS:
-            return States(self.dropped(self.fusion(self.join(inputs))))
+            return States(self.fused(self.join(inputs)))
         vectors, places = dict[str, Tensor](), dict[str, Places]()
         for name in dict.fromkeys(output.of for output in self.outputs if output.of):
             encoder = self.encoder(name)
             states = encoder.places(inputs[name])
             vectors[name] = encoder.pool(states).float()
             places[name] = _dropped(states, self.dropout)
-        fused = self.fusion(self.join(inputs, vectors)) if OutputKind.ROW in kinds else None
-        return States(None if fused is None else self.dropped(fused), vectors, places)
+        fused = self.fused(self.join(inputs, vectors)) if OutputKind.ROW in kinds else None
+        return States(fused, vectors, places)
 
     def dropped(self, fused: Tensor) -> Tensor:
         """Return fused vectors (B, D) as the heads take them."""
@@ -193,7 +225,7 @@ class Network(nn.Module):
 
     def from_joined(self, joined: Tensor) -> Columns:
         """Return the outputs that joined vectors (B, D) decide alone: those of whole rows."""
-        return self.read(States(self.dropped(self.fusion(joined))))
+        return self.read(States(self.fused(joined)))
 
 
 def _dropped(places: Places, dropout: nn.Module) -> Places:

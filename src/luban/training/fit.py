@@ -144,7 +144,7 @@ def fit(job: Job, tell: Tell) -> None:
         kept = partial(with_vectors, network, names=spec.frozen, device=job.device, dtype=job.dtype, cache=job.cache)
         train, validation = (kept(part, note=lambda text: tell(Noted("train", text))) for part in (train, validation))
     is_one = spec.of_rows and len(spec.outputs) == 1
-    fits_head = config.probe and is_one and not spec.hidden and len(spec.backbones) == len(spec.inputs)
+    fits_head = config.probe and is_one and spec.is_linear and len(spec.backbones) == len(spec.inputs)
     loop = Loop(
         network=network,
         task=job.task,

@@ -153,7 +153,7 @@ def complete(config: TrainConfig, spec: NetworkSpec, rows: int, channels: int | 
     backbone_rate = optim.backbone_learning_rate or optim.learning_rate or recipe.backbone_learning_rate * rate_factor
     filled["backbone_learning_rate"] = backbone_rate if spec.backbones else None
     filled["momentum"] = momentum_of(str(filled["optimizer"]), optim.momentum)
-    can_probe = not spec.hidden and len(spec.backbones) == len(spec.inputs)
+    can_probe = spec.is_linear and len(spec.backbones) == len(spec.inputs)
     return config.model_copy(
         update={
             "epochs": None if config.steps else epochs,
@@ -170,7 +170,7 @@ def refuse_unusable(config: TrainConfig, spec: NetworkSpec, channels: int | None
     """Raise ConfigError for a setting that this network cannot honour."""
     unusable = {
         "train.augment": isinstance(config.augment, AugmentConfig) and channels is None,
-        "train.probe": bool(config.probe) and (bool(spec.hidden) or len(spec.backbones) != len(spec.inputs)),
+        "train.probe": bool(config.probe) and (not spec.is_linear or len(spec.backbones) != len(spec.inputs)),
         "train.optim.backbone_learning_rate": config.optim.backbone_learning_rate is not None and not spec.backbones,
     }
     for setting, is_unusable in unusable.items():

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from luban.explain.trace.formulas import Line, factor, number, total
 from luban.explain.trace.layers import PASSING, Call, Recording
@@ -106,11 +107,13 @@ def unit_layers(recording: Recording) -> tuple[tuple[float, ...], tuple[UnitLaye
 
 
 def _chain(calls: list[Call]) -> list[_Dense]:
-    """Return the dense layers, or nothing where there is any other layer or more than one row."""
+    """Return the dense layers, or nothing where there is any other layer, more than one row, or one that takes other
+    numbers than the layer before it made."""
     chain: list[_Dense] = []
     count = 0
+    made: Tensor | None = None
     for call in calls:
-        module = call.module
+        module, before, made = call.module, made, call.output
         if isinstance(module, PASSING) or type(module).__name__ == "Flatten":
             continue
         if isinstance(module, nn.Linear):
@@ -118,6 +121,8 @@ def _chain(calls: list[Call]) -> list[_Dense]:
             count += sum(parameter.numel() for parameter in module.parameters())
             wide = max(module.in_features, module.out_features) > MAX_WIDTH
             if rows != 1 or call.input is None or wide or count > MAX_WEIGHTS:
+                return []
+            if chain and (before is None or not torch.equal(call.input.flatten(), before.flatten())):
                 return []
             biases = None if module.bias is None else module.bias.detach().tolist()
             inputs = [float(value) for value in call.input.flatten().tolist()]
