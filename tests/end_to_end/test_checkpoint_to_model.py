@@ -60,6 +60,19 @@ def test_fine_tuned_and_frozen_predict_alike_without_the_checkpoint(luban, tmp_p
     assert (again["probability_1"] - stored["probability_1"]).abs().max() < 0.05
 
 
+def test_the_tokens_of_a_batch_are_those_of_the_text_though_its_encoder_is_frozen(luban, tmp_path: Path) -> None:
+    reviews().write_csv(tmp_path / "reviews.csv")
+    common = ("--model", checkpoint(tmp_path / "tiny"), "--set", "train.epochs=1", "--set", "train.batch_tokens=200")
+    rows = []
+    for name in ("false", "true"):
+        result = luban("train", "reviews.csv", *common, "--set", f"model.tokens.frozen={name}", "--name", name)
+        assert result.code == 0, result.err
+        lines = (tmp_path / "runs" / name / "history.jsonl").read_text("utf-8").splitlines()
+        rows.append([line["rows"] for line in map(json.loads, lines) if line["event"] == "StepDone"])
+    assert rows[0] == rows[1]
+    assert len(rows[0]) > 5
+
+
 def test_vectors_of_a_frozen_encoder_are_kept_for_the_next_training(luban, tmp_path: Path) -> None:
     reviews().write_csv(tmp_path / "reviews.csv")
     frozen = ("--model", checkpoint(tmp_path / "tiny"), "--set", "model.tokens.frozen=true", "--set", "train.epochs=1")

@@ -146,6 +146,14 @@ def test_a_run_without_validation_rows_has_no_sets(luban, tmp_path: Path) -> Non
     assert luban("predict", "runs/rows", "rows.csv", "-o", "out.csv").code == 0
 
 
+def test_validations_between_epochs_need_rows_for_them(luban, tmp_path: Path) -> None:
+    noisy(200).write_csv(tmp_path / "rows.csv")
+    settings = ("--set", "data.split.validation=0", "--set", "train.validate_every=5")
+    found = luban("train", "rows.csv", "--target", "sold", *settings)
+    assert found.code == 1
+    assert "train.validate_every: expected validation rows, found none. Leave it out, or set data.split." in found.err
+
+
 def test_labels_need_rows_enough_for_a_level_too(luban, tmp_path: Path) -> None:
     tagged(200).write_csv(tmp_path / "rows.csv")
     assert luban("train", "rows.csv", "--target", "tags", "--set", "train.epochs=1").code == 0

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from luban.core.errors import LubanError
+from luban.core.errors import ConfigError, LubanError
 from luban.core.events import Event, Noted
 from luban.core.resources import available_memory, device_memory, resident_memory
 from luban.core.runtime import faster_dtype, is_out_of_memory
@@ -109,7 +109,17 @@ class Job:
 
 
 def settle(job: Job, asked: TrainConfig, tell: Tell) -> None:
-    """Replace each `auto` of the settings by what is measured to be best: the written settings repeat the run."""
+    """Replace each `auto` of the settings by what is measured to be best: the written settings repeat the run.
+
+    Raises ConfigError where validations are asked for and there are no rows for them.
+    """
+    if asked.validate_every and not len(job.validation):
+        raise ConfigError(
+            "train.validate_every",
+            expected="validation rows",
+            found="none",
+            action="Leave it out, or set data.split.validation above 0",
+        )
     job.network.to(job.device)
     step_seconds = None
     if job.config.precision == "auto":
