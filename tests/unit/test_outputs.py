@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -207,3 +208,11 @@ def test_an_output_needs_a_folder_an_ending_and_a_free_name(data: Path) -> None:
             check_output(output, overwrite=False)
     (data.parent / "folder.csv").mkdir()
     refused(data.parent / "folder.csv", match="a folder that exists")
+
+
+def test_json_lines_keep_lists_and_objects(tmp_path: Path) -> None:
+    rows = [{"a": ["x;y", "z"], "b": [{"start": 0, "label": "é"}], "c": [[1.5]]}, {"a": [], "b": None, "c": [[]]}]
+    write_table(pl.DataFrame(rows), tmp_path / "rows.jsonl")
+    assert [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text("utf-8").splitlines()] == rows
+    write_table(pl.DataFrame({"a": [[b"\xff"], None]}), tmp_path / "bytes.jsonl")
+    assert (tmp_path / "bytes.jsonl").read_text("utf-8").splitlines()[1] == '{"a":null}'

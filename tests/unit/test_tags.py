@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from luban.core.errors import ConfigError, DataError
 from luban.core.tensors import Batch, OutputKind, Ragged
 from luban.data.table import Table
+from luban.evaluation.mistakes import find_mistakes
 from luban.features.base import FitContext
 from luban.features.dataset import Dataset
 from luban.features.parsing.words import places_of, words_of
@@ -419,3 +420,15 @@ def test_state_that_contradicts_itself_is_refused() -> None:
     for wrong in ({"labels": ["O", "O"], "counts": [1, 1]}, {"counts": [1]}, {"labels": ["O"], "counts": [1]}):
         with pytest.raises(ValueError, match="label"):
             Tags.from_state({**state, **wrong})
+
+
+def test_mistakes_are_shown_as_what_is_said() -> None:
+    cells = [spans((0, 4, "PER"), (9, 17, "LOC")), spans((9, 17, "LOC"))]
+    found = Tags.fit(pl.Series("tags", cells)).bound({"text": "words"})
+    rows = table({"text": [TEXT, TEXT], "tags": cells})
+    targets = found.truth(found.encode_targets(rows.frame)[0], np.arange(2))
+    outputs = rows_of([(1, 0.9), (4, 0.8), (0, 0.75), (2, 0.5)], [(1, 0.9), (4, 0.8), (0, 0.75), (4, 0.5)])
+    (mistake,) = find_mistakes(found, rows, targets, outputs, {"text": "words"})
+    assert (mistake["row"], mistake["confidence"]) == (2, None)
+    assert (mistake["actual"], mistake["predicted"]) == ("O;O;B-LOC;I-LOC", "B-PER;O;B-LOC;O")
+    assert mistake["cells"] == {"text": TEXT}

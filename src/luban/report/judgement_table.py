@@ -73,7 +73,8 @@ def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("worst slice", f"{text}, {readable(overall)} on all"))
     if confusions := evaluation.get("confusions"):
         first = confusions[0]
-        lines.append(("confusion", f"{_confused(first)} in {counted(first['rows'])}, {_share(first)}"))
+        noun = "word" if answer_named(evaluation.get("task")) == AnswerKind.TAGS else "row"
+        lines.append(("confusion", f"{_confused(first)} in {counted(first['rows'], noun)}, {_share(first)}"))
     losses = evaluation.get("robustness") or []
     if losses and losses[0]["score"]["value"] is not None and abs(losses[0]["difference"]) >= _large(evaluation):
         first = losses[0]

@@ -55,6 +55,7 @@ def build(content: Content, words: Words) -> dict[str, Any]:
         ],
         "default": at("threshold", "default"),
         "conformal": promised(content, words) if conformal else None,
+        "counted": words("words_of_rows" if content.answer == AnswerKind.TAGS else "rows"),
         "confusions": [
             (
                 labelled(content, words, index, "actual"),

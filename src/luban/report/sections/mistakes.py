@@ -16,6 +16,9 @@ MAX_MISTAKES = 12
 MAX_CELL = 300  # characters
 MAX_CELLS = 6  # of a row that are shown at once
 
+# How the rows were chosen, where it is not by the confidence in a wrong answer.
+TEXTS: dict[AnswerKind | None, str] = {AnswerKind.NUMBER: "mistakes_numbers", AnswerKind.TAGS: "mistakes_words"}
+
 
 def build(content: Content, words: Words) -> dict[str, Any] | None:
     found = (content.metrics.get("mistakes") or [])[:MAX_MISTAKES]
@@ -24,7 +27,7 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
     columns = [column for column in content.first("SchemaInferred").get("columns", []) if column[1] not in SET_ASIDE]
     at, media, kind = content.figures, Media.of(content), content.answer
     return {
-        "text": words("mistakes_numbers" if kind == AnswerKind.NUMBER else "mistakes_text"),
+        "text": words(TEXTS.get(kind, "mistakes_text")),
         "mistakes": [
             {
                 "row": at("mistakes", index, "row"),
