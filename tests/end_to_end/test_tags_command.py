@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 
 TINY = (
     *("--model", "lstm", "--set", "model.tokens.hidden=16", "--set", "model.tokens.dim=16"),
@@ -85,3 +88,48 @@ def test_lists_with_chinese_names_and_texts_with_spans(luban, tmp_path: Path) ->
     assert right > 0.9 * sum(len(tags) for _, tags in rows)
     assert json.loads(found["spans_标签"][0])[0]["text"] == rows[0][0][0]
     assert luban("evaluate", "runs/名字", "名字.jsonl").code == 0
+
+
+SEEN = {"tokens": ["Anna", "Bo", "saw", "Rom"], "tags": ["B-PER", "I-PER", "O", "B-LOC"]}
+SHORT = {"tokens": ["saw", "Anna"], "tags": ["O", "B-PER"]}
+TEXT = {"text": "Anna saw Rom", "spans": [[0, 4, "PER"], [9, 12, "LOC"]]}
+
+
+def another(row: dict[str, Any], place: int) -> dict[str, Any]:
+    """Return a row with one word more, which no other row has."""
+    if "text" in row:
+        return {**row, "text": f"{row['text']} w{place}"}
+    return {"tokens": [*row["tokens"], f"w{place}"], "tags": [*row["tags"], "O"]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "row", "words"),
+    [
+        ([SEEN, SHORT], {**SHORT, "tags": ["O"]}, r"found 3 of 63 \(the first: row 61, 3 words and 2 tags\)"),
+        (
+            [SEEN, SHORT],
+            {**SHORT, "tags": ["O", "I-PER"]},
+            "'I-PER' at word 2 goes on with a span that no word before it",
+        ),
+        ([TEXT], {**TEXT, "spans": [[0, 8, "PER"], [5, 12, "LOC"]]}, "the span 5 to 12 of 'LOC' overlaps another one"),
+        ([TEXT], {**TEXT, "spans": [[0, 3, "PER"]]}, "the span 0 to 3 of 'PER' cuts a word, or holds none"),
+    ],
+)
+def test_rows_that_fit_no_words_are_named(
+    luban, tmp_path: Path, rows: list[dict[str, Any]], row: dict[str, Any], words: str
+) -> None:
+    lines = [json.dumps(another(each, place)) for place, each in enumerate([*(rows * 60)[:60], *[row] * 3])]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines), "utf-8")
+    trained = luban("train", "rows.jsonl", *TINY)
+    assert trained.code == 1
+    assert re.search(words, trained.err)
+    assert len(trained.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("cell", [None, []])
+def test_a_table_where_no_target_is_ever_present_is_told(luban, tmp_path: Path, cell: list[str] | None) -> None:
+    lines = [json.dumps({**row, "tags": cell}) for row in [SEEN, SHORT] * 20]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines), "utf-8")
+    trained = luban("train", "rows.jsonl", "--target", "tags", "--set", "data.task=tags")
+    assert trained.code == 1
+    assert "target 'tags': expected tags in some row, found none in 40 rows" in trained.err

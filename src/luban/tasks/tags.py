@@ -30,6 +30,8 @@ from luban.tasks.spans import OUTSIDE, are_spans, orphan, spans_of, tags_of
 from luban.tasks.tag_metrics import metrics_of
 from luban.tasks.targets import MISSING, UnseenLabel, label_weights, no_targets, refuse, require_repeated
 
+TAGS_IN_SOME_ROW = "tags in some row"
+
 
 class Tags(Task):
     """A tag a word, by softmax and cross-entropy on the first piece of each word.
@@ -66,6 +68,8 @@ class Tags(Task):
 
     @classmethod
     def kinds(cls, profile: ColumnProfile, columns: list[str]) -> dict[str, str]:
+        if not any(_rows(profile.sample)):
+            raise no_targets(profile.sample.alias(profile.name), TAGS_IN_SOME_ROW, profile.num_rows)
         if not profile.companions:
             raise DataError(
                 f"target '{profile.name}'",
@@ -81,7 +85,7 @@ class Tags(Task):
         rows = [row for row in _rows(target) if row]
         counts = Counter(tag for row in rows for tag in row)
         if not counts:
-            raise no_targets(target, "tags in some row")
+            raise no_targets(target, TAGS_IN_SOME_ROW)
         labels = sorted(counts)
         require_repeated(target, len(labels), sum(counts.values()))
         if len(labels) < 2:

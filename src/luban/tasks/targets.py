@@ -179,12 +179,12 @@ def require_repeated(target: pl.Series, num_labels: int, num_rows: int) -> None:
         )
 
 
-def no_targets(target: pl.Series, expected: str) -> DataError:
-    """Return the error of a target that has no usable cell."""
+def no_targets(target: pl.Series, expected: str, num_rows: int | None = None) -> DataError:
+    """Return the error of a target that has no usable cell. num_rows: of the table, where cells alone are given."""
     return DataError(
         f"target '{target.name}'",
         expected=expected,
-        found=f"none in {len(target)} rows",
+        found=f"none in {len(target) if num_rows is None else num_rows} rows",
         action="Check the name of the target and its cells",
     )
 
