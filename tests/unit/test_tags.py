@@ -426,7 +426,7 @@ def test_mistakes_are_shown_as_what_is_said() -> None:
     cells = [spans((0, 4, "PER"), (9, 17, "LOC")), spans((9, 17, "LOC"))]
     found = Tags.fit(pl.Series("tags", cells)).bound({"text": "words"})
     rows = table({"text": [TEXT, TEXT], "tags": cells})
-    targets = found.truth(found.encode_targets(rows.frame)[0], np.arange(2))
+    targets = found.truth(Dataset.of_targets(found.encode_targets(rows.frame)[0]))
     outputs = rows_of([(1, 0.9), (4, 0.8), (0, 0.75), (2, 0.5)], [(1, 0.9), (4, 0.8), (0, 0.75), (4, 0.5)])
     (mistake,) = find_mistakes(found, rows, targets, outputs, {"text": "words"})
     assert (mistake["row"], mistake["confidence"]) == (2, None)
