@@ -236,11 +236,13 @@ class Grids:
 def _grouped(rows: Tensor, lengths: Tensor) -> list[Tensor]:
     """Sort rows by length, the longest first, and cut them where one is shorter than BUCKET_RATIO of the first."""
     rows = rows[lengths[rows].argsort(descending=True, stable=True)]
-    ends, first = list[int](), 0
+    ends, longest = list[int](), 0
     for place, length in enumerate(lengths[rows].tolist()):
-        if length < BUCKET_RATIO * int(lengths[rows[first]]):
+        if not place:
+            longest = length
+        elif length < BUCKET_RATIO * longest:
             ends.append(place)
-            first = place
+            longest = length
     return list(torch.tensor_split(rows, ends))
 
 
