@@ -157,7 +157,7 @@ def derivations(entries: list[list[Any]], how: str) -> list[float]:
         *_, rows, seconds = entries
         return [a / b for a, b in zip(rows, seconds, strict=True) if b]
     if how == "difference":
-        return [float(a) - float(b) for a, b in zip(*entries, strict=True)]
+        return [float(a) - float(b) for a, b in zip(*entries, strict=True) if a is not None and b is not None]
     if how == "runs":
         return [len(entries)]
     if how == "sum":

@@ -54,6 +54,19 @@ def waves(folder: Path, draw: np.random.Generator) -> dict[str, list[object]]:
     return {"wave": steps, "y": draw.choice(["a", "b"], ROWS).tolist()}
 
 
+def several(folder: Path, draw: np.random.Generator) -> dict[str, list[object]]:
+    lacking = [[i % 9 == place for i in range(ROWS)] for place in (2, 5, 8)]
+    number, tag = numbers(folder, draw), tags(folder, draw)["y"]
+    targets = {"hours": number["y"], "y": draw.choice(["a", "b"], ROWS).tolist(), "tags": tag}
+    return {
+        "x1": number["x1"],
+        **{
+            name: [None if gone else cell for gone, cell in zip(lacks, cells, strict=True)]
+            for (name, cells), lacks in zip(targets.items(), lacking, strict=True)
+        },
+    }
+
+
 def front(run: Path) -> dict[str, object]:
     return dict(yaml.safe_load((run / "README.md").read_text("utf-8").split("---\n")[1]))
 
@@ -64,6 +77,18 @@ CASES = {  # rows, the task of the model card, what has to be on the page, more 
     "pictures": (pictures, "image-classification", ('<img src="data:image/png;base64,',), ("--model", "mlp")),
     "sounds": (sounds, "audio-classification", ('<audio controls preload="none" src="data:audio/wav;base64,',), ()),
     "waves": (waves, "other", ('<polyline class="line two"', "<dt>Task</dt>", "number 2"), ()),
+    "several": (
+        several,
+        "other",
+        (
+            'id="evaluation-3"',
+            ">Evaluation: hours<",
+            ">Mistakes: tags<",
+            "<dt>Target</dt><dd>y, hours, tags<",
+            "Intervals of ±",
+        ),
+        ("--set", "data.target=[y, hours, tags]"),
+    ),
     "pairs": (pairs, "text-classification", ("<dt>first</dt>", "<dt>second</dt>"), ("--model", "transformer")),
 }
 

@@ -63,7 +63,7 @@ def test_several_targets_are_trained_judged_and_predicted_together(luban, tmp_pa
     assert own["hours"]["scores"]["r2"]["value"] > 0.8
     assert own["tags"]["scores"]["micro_f1"]["value"] > 0.8
     relative = metrics["scores"]
-    mean = np.mean([relative[f"relative_loss_{name}"]["value"] for name in TARGETS])
+    mean = np.mean([relative[f"relative_loss/{name}"]["value"] for name in TARGETS])
     assert relative["relative_loss"]["value"] == pytest.approx(mean)
     assert relative["relative_loss"]["low"] < mean < relative["relative_loss"]["high"] < 1
     for found in own.values():

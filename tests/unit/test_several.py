@@ -268,7 +268,7 @@ def loop_of(balance: str, folder: Path | None = None, *, resume: bool = False) -
 
 def test_an_epoch_is_scored_by_the_mean_of_the_losses_relative_to_chance() -> None:
     scores = events_of(loop_of("equal"), Validated)[-1].scores
-    own = [scores[f"relative_loss_{name}"] for name in KINDS]
+    own = [scores[f"relative_loss/{name}"] for name in KINDS]
     assert scores["relative_loss"] == pytest.approx(np.mean(own))
     assert all(0 < value < 2 for value in own)
 

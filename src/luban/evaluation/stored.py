@@ -195,6 +195,7 @@ class Metrics(Open):
     mistakes: list[Mistake] = Field(default_factory=list)
     confusions: list[Confusion] = Field(default_factory=list)
     robustness: list[Corruption] | None = None
+    targets: dict[str, Metrics] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

@@ -17,7 +17,6 @@ from luban.report.content import Content, read_content
 from luban.report.language.words import words
 from luban.report.sections import usage, verdict
 from luban.report.sections.cost import total
-from luban.report.worries import worries
 
 MODALITIES = {
     "text": "text",
@@ -58,9 +57,21 @@ def task_type(content: Content) -> str:
     return named.get(modalities.pop(), "other") if len(modalities) == 1 else "other"
 
 
+def scored(content: Content) -> str:
+    """Return a table of the scores beside those of the baselines."""
+    at, names = content.figures, list(content.metrics.get("baselines", {}))
+    head = ["metric", "model (95 % interval)", *names]
+    rows = [
+        [name, at.interval("scores", name), *(at("baselines", other, name, "value") for other in names)]
+        for name in content.metrics["scores"]
+    ]
+    cells = ["| " + " | ".join(escaped(cell) for cell in row) + " |" for row in (head, *rows)]
+    return "\n".join([cells[0], "|" + " --- |" * len(head), *cells[1:]])
+
+
 def card(content: Content) -> str:
     """Return the card of a run."""
-    language, at = words("en"), content.figures
+    language = words("en")
     view = verdict.build(content, language)
     task = content.metrics.get("task", "")
     scores = content.metrics["scores"]
@@ -87,18 +98,15 @@ def card(content: Content) -> str:
     }
     lines = [f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---", f"# {escaped(content.name)}"]
     lines += ["\n".join(f"- {escaped(name)}: {escaped(value)}" for name, value in view["facts"])]
-    names = list(content.metrics.get("baselines", {}))
-    head = ["metric", "model (95 % interval)", *names]
-    rows = [
-        [name, at.interval("scores", name), *(at("baselines", other, name, "value") for other in names)]
-        for name in scores
-    ]
-    cells = ["| " + " | ".join(escaped(cell) for cell in row) + " |" for row in (head, *rows)]
-    lines += ["## Evaluation", "\n".join([cells[0], "|" + " --- |" * len(head), *cells[1:]])]
+    lines += ["## Evaluation", scored(content)]
+    for part in content.parts:
+        lines += [f"### {escaped(part.target)}", scored(part)]
     told = []
-    for worry in worries(content):
+    for worry, target in verdict.worries_of_all(content):
         values = {name: escaped(value) for name, value in verdict.localised(worry, language).items()}
-        told.append("- " + re.sub(r"</?b>", "**", language.plain(f"worry.{worry.key}", **values)))
+        text = language.plain(f"worry.{worry.key}", **values)
+        text = language.plain("worry_of", target=escaped(target), text=text) if target else text
+        told.append("- " + re.sub(r"</?b>", "**", text))
     lines += ["## Limits", "\n".join(told) or language.plain("worry_none")]
     used = usage.build(content, language)
     lines += ["## Use", "```sh\n" + "\n".join([*used["use"][:2], used["repeat"]]) + "\n```"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -48,7 +49,8 @@ class Step:
 class Content:
     """directory: of the run. metrics, audit, explanations: the files of that name, empty where there is none.
     events: the history without its steps. steps: at most 4,000 of them, drawn evenly. is_one_of_many: on a page of
-    several runs a source names the run, too."""
+    several runs a source names the run, too. part: the place of metrics and explanations in their files, where they are
+    those of one of several targets."""
 
     directory: Path
     config: dict[str, Any]
@@ -60,6 +62,7 @@ class Content:
     events: tuple[Record, ...]
     steps: tuple[Step, ...]
     is_one_of_many: bool = False
+    part: tuple[str, ...] = ()
 
     def file(self, name: str) -> str:
         """Return what sources call a file of the run."""
@@ -71,7 +74,27 @@ class Content:
 
     @property
     def figures(self) -> Figures:
-        return Figures(self.metrics, self.file(artifact.METRICS))
+        return Figures(self.metrics, self.file(artifact.METRICS), self.part)
+
+    @property
+    def explained(self) -> Figures:
+        return Figures(self.explanations, self.file(artifact.EXPLANATIONS), self.part)
+
+    @cached_property
+    def parts(self) -> tuple[Content, ...]:
+        """The run as each of several targets has it: none of one target."""
+        targets, tasks = self.metrics.get("targets", {}), self.state.get("tasks", ())
+        explained = self.explanations.get("targets", {})
+        return tuple(
+            replace(
+                self,
+                metrics=metrics,
+                explanations=explained.get(name, {}),
+                state=task["state"],
+                part=("targets", name),
+            )
+            for (name, metrics), task in zip(targets.items(), tasks, strict=False)
+        )
 
     @property
     def facts(self) -> Figures:
@@ -104,6 +127,8 @@ class Content:
 
     @property
     def target(self) -> str:
+        if self.parts:
+            return ", ".join(part.target for part in self.parts)
         return str(self.state.get("target") or self.config.get("data", {}).get("target") or "")
 
     def all_of(self, event: str) -> list[Record]:

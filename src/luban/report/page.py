@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from luban.core.shown import as_page
 from luban.report.content import Content, read_content
 from luban.report.language.words import Words, words
 from luban.report.sections import SECTIONS, verdict
+from luban.report.sections.base import Shown
 
 
 def write_report(
@@ -38,15 +40,32 @@ def language_of(directory: RunDirectory) -> str:
 
 def render(content: Content, language: Words) -> str:
     """Return the page of a run."""
-    views = [(section, section.build(content, language)) for section in SECTIONS]
-    shown = [(section, view) for section, view in views if view is not None]
     return (
         environment()
         .get_template("page.html")
         .render(
-            name=content.name, words=language, verdict=verdict.build(content, language), sections=shown, style=style()
+            name=content.name,
+            words=language,
+            verdict=verdict.build(content, language),
+            sections=shown(content, language),
+            style=style(),
         )
     )
+
+
+def shown(content: Content, language: Words) -> list[Shown]:
+    """Return the sections that have something to show; of several targets one after the other has all of its own."""
+    found = []
+    for of_target, group in groupby(SECTIONS, lambda section: section.of_target):
+        sections = list(group)
+        for number, part in enumerate(content.parts if of_target and content.parts else (content,), 1):
+            for section in sections:
+                anchor, title = section.name, language(f"section.{section.name}")
+                if part is not content:
+                    anchor, title = f"{anchor}-{number}", language("of_target", title=title, target=part.target)
+                if (view := section.build(part, language)) is not None:
+                    found.append(Shown(section, anchor, title, view))
+    return found
 
 
 @cache

@@ -122,6 +122,7 @@ class Explanations(Open):
     importance: list[Importance] = Field(default_factory=list)
     metric: str = ""
     rows: list[Explained] = Field(default_factory=list)
+    targets: dict[str, Explanations] = Field(default_factory=dict)
 
 
 FILES: dict[str, type[Open]] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from luban.core import artifact
 from luban.report.content import Content
-from luban.report.figures import EACH, Figure, Figures, pointer
+from luban.report.figures import EACH, Figure, pointer
 
 FEW_ROWS = 200  # test rows, below which intervals are wide
 HIGH_ECE = 0.05  # calibration error that the whole interval has to exceed
@@ -144,7 +144,7 @@ def overfitted(content: Content) -> list[Worry]:
 def unexplained(content: Content) -> list[Worry]:
     checks = [row["check"] for row in content.explanations.get("rows", []) if row.get("check")]
     failed = sum(not check.get("passes", True) for check in checks)
-    rows = Figures(content.explanations, artifact.EXPLANATIONS)
+    rows = content.explained
     values = {
         "failed": Figure(rows.source("rows", EACH, "check", "passes"), failed, derived="failed"),
         "all": rows.count("rows"),

@@ -71,7 +71,7 @@ class Several(Task):
         self.couples_rows = any(task.couples_rows for task in tasks)
         self.metrics = (
             _relative(RELATIVE_LOSS, slice(None)),
-            *(_relative(f"{RELATIVE_LOSS}_{name}", slice(i, i + 1)) for i, name in enumerate(self.targets)),
+            *(_relative(f"{RELATIVE_LOSS}/{name}", slice(i, i + 1)) for i, name in enumerate(self.targets)),
         )
 
     @classmethod

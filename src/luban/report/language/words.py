@@ -33,8 +33,10 @@ class Words:
         return filled(self.texts[key], lambda name, _: str(values[name]))
 
     def name(self, kind: str, name: str) -> str:
-        """Return what a metric, stage, baseline... is called, or its own name where this language has none."""
-        return str(self.texts.get(f"{kind}.{name}", name.replace("_", " ")))
+        """Return what a metric, stage, baseline... is called, or its own name where this language has none; behind a
+        slash stands a name of the data."""
+        own, slash, column = name.partition("/")
+        return str(self.texts.get(f"{kind}.{own}", own.replace("_", " "))) + (f" ({column})" if slash else "")
 
     def has(self, key: str) -> bool:
         return key in self.texts

@@ -29,7 +29,7 @@ def build(content: Content, words: Words) -> dict[str, Any] | None:
     found = content.explanations
     if not found.get("importance") and not found.get("rows"):
         return None
-    at = Figures(found, "explanations")
+    at = content.explained
     metric = words.name("metric", found.get("metric") or content.decider)
     listed = list(enumerate(found.get("importance") or []))[:MAX_COLUMNS]
     rows = [row_of(row, index, at, words) for index, row in enumerate((found.get("rows") or [])[:MAX_ROWS])]

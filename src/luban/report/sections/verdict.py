@@ -29,7 +29,7 @@ SENTENCES = ("message", "found", "check")  # values of worries that are English 
 def build(content: Content, words: Words) -> dict[str, Any]:
     at, decider = content.figures, content.decider
     metric = words.name("metric", decider)
-    found = worries(content)
+    found = told_of_all(content, words)
     lower = content.is_lower_better(decider)
     return {
         "headline": headline(content, words),
@@ -38,7 +38,8 @@ def build(content: Content, words: Words) -> dict[str, Any]:
         "metric": metric,
         "score": at.interval("scores", decider),
         "score_of": words("score_of_lower" if lower else "score_of", metric=metric),
-        "worries": [(worry, told(worry, words)) for worry in found[:MAX_WORRIES]],
+        "parts": [headline(part, words) for part in content.parts],
+        "worries": found[:MAX_WORRIES],
         "more": len(found) > MAX_WORRIES,
         "unexamined": [words.name("block", name) for name in unexamined(content)],
         "chart": draw.intervals(
@@ -49,6 +50,7 @@ def build(content: Content, words: Words) -> dict[str, Any]:
                     (words.name("baseline", name), at.interval("baselines", name, decider))
                     for name in content.metrics.get("baselines", {})
                 ),
+                *((part.target, at.interval("scores", f"{decider}/{part.target}")) for part in content.parts),
             ],
             words.plain("axis.lower", metric=metric) if lower else metric,
             (words.plain("column.predictor"), metric),
@@ -65,6 +67,8 @@ def headline(content: Content, words: Words) -> Markup:
         "score": at("scores", decider, "value"),
         "target": target(content),
     }
+    if content.parts:
+        return words("headline.several", **values)
     if not compared or at("comparisons", 0, "difference", "value").value is None:
         return words("headline.alone", **values)
     first = compared[0]
@@ -126,6 +130,23 @@ def model_of(content: Content) -> Markup:
     return Markup('<span data-source="{}">{}</span>').format(content.settings.source("model"), architecture(content))
 
 
+def told_of_all(content: Content, words: Words) -> list[tuple[Worry, Markup]]:
+    """Return what there is to worry about, the gravest first, with the name of the target that it is about."""
+    return [
+        (worry, words("worry_of", target=name, text=told(worry, words)) if name else told(worry, words))
+        for worry, name in worries_of_all(content)
+    ]
+
+
+def worries_of_all(content: Content) -> list[tuple[Worry, str]]:
+    """Return what there is to worry about, the gravest first: of several targets also what is of one of them alone, and
+    which."""
+    found = [(worry, "") for worry in worries(content)]
+    general = {worry.key for worry, _ in found}
+    found += [(worry, part.target) for part in content.parts for worry in worries(part) if worry.key not in general]
+    return sorted(found, key=lambda item: -item[0].gravity)
+
+
 def told(worry: Worry, words: Words) -> Markup:
     return words(f"worry.{worry.key}", **localised(worry, words))
 
@@ -146,6 +167,8 @@ def localised(worry: Worry, words: Words) -> dict[str, Any]:
 
 def unexamined(content: Content) -> list[str]:
     """Return the checks that this run has no results of, so that silence is not taken for health."""
+    if content.parts:
+        return list(dict.fromkeys(name for part in content.parts for name in unexamined(part)))
     skipped = NOT_OF.get(content.answer, ())
     missing = [name for name in BLOCKS if not content.metrics.get(name) and name not in skipped]
     missing += ["audit"] * (not content.audit) + ["explanations"] * (not content.explanations)
