@@ -102,6 +102,34 @@ def test_several_targets_are_trained_judged_and_predicted_together(luban, tmp_pa
     assert traced.code == 0, traced.err
 
 
+def test_tags_are_learned_beside_a_class_and_a_number_of_their_row(luban, tmp_path: Path) -> None:
+    draw, lines = np.random.default_rng(0), list[str]()
+    for i in range(160):
+        words = draw.choice(["alice", "bob", "runs", "sleeps", "in", "paris", "today"], draw.integers(3, 9)).tolist()
+        names = ["NAME" if word in ("alice", "bob", "paris") else "WORD" for word in words]
+        row = {
+            "tokens": words,
+            "tags": None if i % 9 == 2 else names,
+            "place": None if i % 9 == 5 else "yes" if "paris" in words else "no",
+            "names": None if i % 9 == 7 else names.count("NAME") + 0.5,
+        }
+        lines.append(json.dumps(row))
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines), "utf-8")
+    options = ("--model", "transformer", "--set", "train.epochs=4", "--set", "train.optim.learning_rate=0.003")
+    trained = luban("train", "rows.jsonl", "--target", "tags,place,names", *options)
+    assert trained.code == 0, trained.err
+    metrics = read(tmp_path / "runs" / "rows", "metrics.json")
+    own = metrics["targets"]
+    assert [found["task"] for found in own.values()] == ["tags", "binary", "regression"]
+    assert own["tags"]["scores"]["token_accuracy"]["value"] > 0.95
+    assert 0 <= metrics["scores"]["relative_loss/tags"]["value"] < 0.5
+    predicted = luban("predict", "runs/rows", "rows.jsonl", "-o", "out.parquet")
+    assert predicted.code == 0, predicted.err
+    frame = pl.read_parquet(tmp_path / "out.parquet")
+    assert {"predicted_tags", "predicted_place", "predicted_names"} <= set(frame.columns)
+    assert luban("evaluate", "runs/rows", "rows.jsonl").code == 0
+
+
 def test_one_target_and_several_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LUBAN_CACHE", str(tmp_path / "cache"))

@@ -25,8 +25,8 @@ def fit_task(
     alone, and how it was chosen, a sentence each.
 
     kinds: the task of each target, each of which is fitted on the rows that have it. inputs: the kinds of the columns
-    that are such. Raises ConfigError for settings
-    that are not for these targets, DataError where a target cannot be learned.
+    that are such. Raises ConfigError for settings that are not for these targets, DataError where a target cannot be
+    learned.
     """
     check_balance(tuple(kinds), config)
     fitted = [kind.fit(frame[target]).bound(inputs or {}) for target, kind in kinds.items()]

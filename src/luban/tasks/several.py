@@ -70,8 +70,8 @@ class Several(Task):
         self.target = ", ".join(self.targets)
         self.couples_rows = any(task.couples_rows for task in tasks)
         self.metrics = (
-            _relative(RELATIVE_LOSS, slice(None)),
-            *(_relative(f"{RELATIVE_LOSS}/{name}", slice(i, i + 1)) for i, name in enumerate(self.targets)),
+            _relative(RELATIVE_LOSS, None, len(tasks)),
+            *(_relative(f"{RELATIVE_LOSS}/{name}", i, len(tasks)) for i, name in enumerate(self.targets)),
         )
 
     @classmethod
@@ -155,13 +155,8 @@ class Several(Task):
         present_BT = batch.targets[PRESENT]
         assert isinstance(present_BT, Tensor)
         losses_BT = torch.stack([task.loss(outputs, batch) for task in self.tasks], dim=1)
-        return torch.where(present_BT > 0, losses_BT, 0.0), self._units(batch).to(losses_BT.device)
-
-    def _units(self, batch: Batch) -> Tensor:
-        present_BT = batch.targets[PRESENT]
-        assert isinstance(present_BT, Tensor)
-        units_BT = torch.stack([task.num_units(batch) for task in self.tasks], dim=1)
-        return units_BT.to(present_BT) * present_BT
+        units_BT = torch.stack([task.num_units(batch) for task in self.tasks], dim=1).to(losses_BT) * present_BT
+        return torch.where(present_BT > 0, losses_BT, 0.0), units_BT
 
     def drawn(self, batch: Batch, draw: torch.Generator) -> Batch:
         for task in self.tasks:
@@ -177,21 +172,19 @@ class Several(Task):
         return found | ({LOG_VARIANCES: rest.expand(len(batch), -1)} if self.learns_balance else {})
 
     def truth(self, data: Dataset) -> Array:
-        """Return the units of each target, (rows, T): 0 where a row lacks it."""
-        rows = np.arange(len(data))
-        units: Array = self._units(Batch({}, data.targets_of(rows), rows)).numpy()
-        return units
+        """Return which targets each row has, (rows, T)."""
+        return data.target(PRESENT)
 
     def keep(self, outputs: Columns, batch: Batch) -> Columns:
-        """Return the loss of each target relative to chance, (B, T)."""
-        losses_BT, _ = self._losses(outputs, batch)
+        """Return the loss of each target relative to chance, and its units: (B, 2T)."""
+        losses_BT, units_BT = self._losses(outputs, batch)
         chances = torch.tensor([own.chance for own in self.scales], dtype=losses_BT.dtype, device=losses_BT.device)
-        return {RELATIVE_LOSS: losses_BT / chances}
+        return {RELATIVE_LOSS: torch.cat([losses_BT / chances, units_BT], dim=1)}
 
     def answers(self, kept: Columns) -> Floats:
-        losses_BT = kept[RELATIVE_LOSS]
-        assert isinstance(losses_BT, Tensor)
-        answers: Floats = losses_BT.numpy()
+        found = kept[RELATIVE_LOSS]
+        assert isinstance(found, Tensor)
+        answers: Floats = found.numpy()
         return answers
 
     def beside(self, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -299,18 +292,20 @@ def _scale(task: Task, frame: pl.DataFrame, weight: float) -> Scale:
     return Scale(max(loss / max(units, 1.0), smallest), max(mean, smallest), weight)
 
 
-def _relative(name: str, which: slice) -> Metric:
-    """Return the mean over some of the targets of their losses relative to chance: 1 for a model that knows nothing, 0
-    at best. Its targets are units and its outputs losses, (rows, T) each; a target that no row has takes no part."""
+def _relative(name: str, place: int | None, width: int) -> Metric:
+    """Return the mean over targets of their losses relative to chance, or that of one target: 1 for a model that knows
+    nothing, 0 at best. Its outputs are the losses and units of `width` targets, (rows, 2T); a target that no row has
+    takes no part."""
+    which = slice(None) if place is None else slice(place, place + 1)
 
-    def of_sums(losses: Floats, units: Floats) -> Floats:
+    def compute(targets: Array, outputs: Floats, weights: Floats) -> Floats:
+        losses, units = (
+            weights @ outputs[:, start : start + width][:, which].astype(np.float64) for start in (0, width)
+        )
         means: Floats = np.divide(losses, units, out=np.full(losses.shape, np.nan), where=units > 0)
         known = ~np.isnan(means)
         total = np.where(known, means, 0.0).sum(axis=1)
         found: Floats = np.divide(total, known.sum(axis=1), out=np.full(len(total), np.nan), where=known.any(axis=1))
         return found
-
-    def compute(targets: Array, outputs: Floats, weights: Floats) -> Floats:
-        return of_sums(weights @ outputs[:, which].astype(np.float64), weights @ targets[:, which].astype(np.float64))
 
     return Metric(name, compute, higher_is_better=False, of_answers=False)

@@ -115,7 +115,8 @@ class Tags(Task):
         return (OutputSpec(self.target, OutputKind.PLACE, len(self.labels), self.words),)
 
     def encode_targets(self, frame: pl.DataFrame) -> tuple[dict[str, EncodedColumn], dict[int, tuple[str, str]]]:
-        """Return (W,) int64 ids of all words' tags with the offsets of rows; a row that is unreadable has none."""
+        """Return (W,) int64 ids of all words' tags with the offsets of rows; a row that is unreadable has the first
+        tag for each word, since it may be there for other targets."""
         words = words_of(frame[self.words]).to_list()
         texts = None if isinstance(frame[self.words].dtype, pl.List | pl.Array) else frame[self.words].to_list()
         ids = {label: place for place, label in enumerate(self.labels)}
@@ -138,7 +139,7 @@ class Tags(Task):
                 reason = f"'{tags[place]}' at word {place + 1} goes on with a span that no word before it is of"
             if reason is not None:
                 bad[position] = (self.target, reason)
-            rows.append([] if reason is not None else [ids[tag] for tag in tags])
+            rows.append([0] * count if reason is not None else [ids[tag] for tag in tags])
         offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
         values = np.array([place for row in rows for place in row], np.int64)
         return {self.target: EncodedColumn(TensorKind.TOKENS, values, offsets)}, bad
