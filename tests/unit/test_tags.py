@@ -194,6 +194,7 @@ def test_labels_are_sorted_and_counted() -> None:
     assert found.counts == [6, 9, 3, 3, 15]
     assert (found.marks_spans, found.lenient) == (True, False)
     assert [metric.name for metric in found.metrics] == ["entity_f1", "token_accuracy"]
+    assert found.counted(pl.DataFrame({"tokens": SENTENCES, "tags": TAGS})) is found
     (head,) = found.heads()
     assert (head.kind, head.size, head.of) == (OutputKind.PLACE, 5, "tokens")
 
@@ -266,6 +267,8 @@ def test_spans_of_characters_are_tags_of_words() -> None:
     cells = [spans((0, 4, "PER"), (9, 17, "LOC")), spans(), spans((9, 17, "LOC"))]
     found = Tags.fit(pl.Series("tags", cells)).bound({"text": "words"})
     assert found.labels == ["B-LOC", "B-PER", "I-LOC", "I-PER", "O"]
+    frame = pl.DataFrame({"text": [TEXT, "saw", TEXT], "tags": cells})
+    assert found.counted(frame).counts == [2, 1, 2, 1, 4]  # words of each, one at least
     rows, bad = encode({"text": [TEXT, "saw", TEXT], "tags": cells}, found)
     assert not bad
     assert rows == [[1, 4, 0, 2], [4], [4, 4, 0, 2]]

@@ -138,6 +138,10 @@ class Task(ABC):
         """Return the task with what it must know of the inputs. kinds: of the columns that are such."""
         return self
 
+    def counted(self, frame: pl.DataFrame) -> Self:
+        """Return the task with what only targets and inputs together tell. frame: the training rows."""
+        return self
+
     def heads(self) -> tuple[OutputSpec, ...]:
         """Return what the network has to compute."""
         return (OutputSpec(self.target, OutputKind.ROW, self.output_dim),)

@@ -29,7 +29,7 @@ def fit_task(
     learned.
     """
     check_balance(tuple(kinds), config)
-    fitted = [kind.fit(frame[target]).bound(inputs or {}) for target, kind in kinds.items()]
+    fitted = [kind.fit(frame[target]).bound(inputs or {}).counted(frame) for target, kind in kinds.items()]
     of_two = [task for task in fitted if task.positive is not None]
     if len(fitted) > 1 and config.positive is not None and len(of_two) != 1:
         raise ConfigError(

@@ -111,6 +111,14 @@ class Tags(Task):
             )
         return type(self)(self.target, self.labels, self.counts, found[0], self.lenient)
 
+    def counted(self, frame: pl.DataFrame) -> Self:
+        """Count the words of each tag where the target has spans of characters, which do not tell them."""
+        if not isinstance(_inner(frame[self.target].dtype), pl.Struct):
+            return self
+        columns, _ = self.encode_targets(frame)
+        found = np.bincount(np.asarray(columns[self.target].values, np.int64), minlength=len(self.labels))
+        return type(self)(self.target, self.labels, np.maximum(found, 1).tolist(), self.words, self.lenient)
+
     def heads(self) -> tuple[OutputSpec, ...]:
         return (OutputSpec(self.target, OutputKind.PLACE, len(self.labels), self.words),)
 
@@ -287,6 +295,10 @@ def of_rows(rows: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     for place, row in enumerate(rows):
         found[place] = row
     return found
+
+
+def _inner(dtype: pl.DataType) -> Any:
+    return dtype.inner if isinstance(dtype, pl.List) else None
 
 
 def _rows(target: pl.Series) -> list[list[str]]:
