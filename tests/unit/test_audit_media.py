@@ -234,7 +234,7 @@ def test_wrong_labels_of_photographs_lead_the_ranking(
 
 
 def test_each_kind_of_column_has_plain_features_or_is_known_to_have_none() -> None:
-    assert {feature.kind for feature in FEATURES} - {*FITTERS, *PLAIN} == {"sequence"}
+    assert {feature.kind for feature in FEATURES} - {*FITTERS, *PLAIN} == {"sequence", "words"}
     assert not {*FITTERS} & {*PLAIN}
 
 

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from luban.core.errors import DataError
-from luban.core.tensors import Columns, only
+from luban.core.tensors import Columns, Ragged, only
 from luban.data.table import Table
 from luban.explain.explain import explain_table
-from luban.features.base import FitContext
+from luban.features.base import Feature, FitContext
 from luban.features.number import NumberConfig, NumberFeature
 from luban.features.schema import Schema
+from luban.features.text.feature import TextConfig
+from luban.features.words import WordsFeature
 from luban.models.choice import NetworkConfig
 from luban.models.network import Network, specify
 from luban.predictor import Predictor, known
@@ -28,7 +30,9 @@ TARGETS = {
     "multiclass": ["red", "green", "blue"] * 4,
     "multi_label": ["a;b", "b", "c;a"] * 4,
     "regression": [row / 7 for row in range(ROWS)],
+    "tags": [["O", "B-X"] * row + ["O"] for row in range(ROWS)],
 }
+WORDS = [["w"] * len(row) for row in TARGETS["tags"]]  # of each row another number
 
 
 class Spoiled(Network):
@@ -38,24 +42,35 @@ class Spoiled(Network):
 
     def forward(self, inputs: Columns) -> Columns:
         outputs = super().forward(inputs)
-        logits = only(outputs).clone()
-        asked = only({"x": inputs["x"]})[:, 0].round().int().tolist()
-        for place, row in enumerate(asked):
+        (name, found), given = next(iter(outputs.items())), inputs["x"]
+        values = (found.values if isinstance(found, Ragged) else found).clone()
+        if isinstance(given, Ragged) and isinstance(found, Ragged):  # row n has 2 n + 1 words between two ends
+            asked = (given.lengths - 3) // 2
+            places = torch.repeat_interleave(torch.arange(len(asked)), found.lengths)
+        else:
+            asked, places = only({"x": given})[:, 0].round().int(), torch.arange(len(values))
+        for place, row in enumerate(asked[places].tolist()):
             if row in self.rows:
-                logits[place] = torch.inf if row == self.rows[-1] else torch.nan
-        return dict.fromkeys(outputs, logits)
+                values[place] = torch.inf if row == self.rows[-1] else torch.nan
+        return {name: Ragged(values, found.offsets) if isinstance(found, Ragged) else values}
 
 
-def table() -> Table:
-    return Table(pl.DataFrame({"x": [float(row) for row in range(ROWS)]}), "rows.csv", None, np.arange(1, ROWS + 1))
+def table(task: type[Task] = TASKS[0]) -> Table:
+    cells = WORDS if task.name == "tags" else [float(row) for row in range(ROWS)]
+    return Table(pl.DataFrame({"x": cells}), "rows.csv", None, np.arange(1, ROWS + 1))
 
 
 def predictor_of(task: type[Task], rows: tuple[int, ...]) -> Predictor:
-    config = NumberConfig(scaling="none")
-    feature = NumberFeature.fit("x", ("x",), table().frame, config, FitContext())
-    fitted = task.fit(pl.Series("target", TARGETS[task.name]))
+    frame = table(task).frame
+    feature: Feature
+    if task.name == "tags":
+        feature = WordsFeature.fit("x", ("x",), frame, TextConfig(tokenizer="words"), FitContext())
+    else:
+        feature = NumberFeature.fit("x", ("x",), frame, NumberConfig(scaling="none"), FitContext())
+    fitted = task.fit(pl.Series("target", TARGETS[task.name])).bound({"x": feature.kind})
     schema = Schema((feature,), {}, "target")
-    spec = specify(NetworkConfig(hidden=(4,)), schema.specs(), fitted.heads())
+    config = NetworkConfig.model_validate({"tokens": {"architecture": "lstm", "dim": 4, "hidden": 4}, "hidden": [4]})
+    spec = specify(config, schema.specs(), fitted.heads())
     network = Spoiled(spec)
     network.rows = rows
     return Predictor(schema, fitted, spec, network, torch.device("cpu"))
@@ -63,10 +78,10 @@ def predictor_of(task: type[Task], rows: tuple[int, ...]) -> Predictor:
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_row_without_finite_outputs_has_no_prediction_and_is_named(task: type[Task]) -> None:
-    whole = predictor_of(task, ()).predict(table())
+    whole = predictor_of(task, ()).predict(table(task))
     assert whole.notes == []
     assert sum(whole.frame.null_count().row(0)) == 0
-    found = predictor_of(task, (3, 7)).predict(table())
+    found = predictor_of(task, (3, 7)).predict(table(task))
     assert found.notes == [
         "rows.csv: 2 of 12 rows have no prediction, since the outputs of the network are not finite (the first: row 4)"
     ]
@@ -78,7 +93,7 @@ def test_row_without_finite_outputs_has_no_prediction_and_is_named(task: type[Ta
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_no_row_with_finite_outputs_is_an_error(task: type[Task]) -> None:
     with pytest.raises(DataError, match=r"rows.csv: expected rows for which .* finite, found 12 of 12 .* row 1\)"):
-        predictor_of(task, tuple(range(ROWS))).predict(table())
+        predictor_of(task, tuple(range(ROWS))).predict(table(task))
 
 
 def test_row_without_finite_outputs_is_not_explained() -> None:

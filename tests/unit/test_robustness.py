@@ -43,6 +43,17 @@ def test_texts() -> None:
     assert corrupted("text", "upper case", cells)[0] == "A PLAIN TEXT"
 
 
+def test_words_stay_as_many() -> None:
+    cells = pl.Series("w", [["a", "plain", "text"], None, [], ["x"], ["日本"]])
+    typed = corrupted("words", "typos", cells)
+    assert [None if row is None else len(row) for row in typed.to_list()] == [3, None, None, 1, 1]
+    assert [sorted("".join(row)) for row in typed[0:1].to_list()] == [sorted("aplaintext")]
+    assert typed[0].to_list() != cells[0].to_list()
+    assert typed.to_list()[3:] == [["x"], ["本日"]]
+    assert corrupted("words", "upper case", pl.Series("w", ["a plain text"])).to_list() == [["A", "PLAIN", "TEXT"]]
+    assert CUTS["words"](pl.Series("w", [["a"] * (1 + row % 2) for row in range(60)])).names[0] == "1 to 2 words"
+
+
 def test_numbers_and_missing_cells() -> None:
     noisy = corrupted("number", "noise", pl.Series("n", ["1", "3", None]))
     assert 0 < abs(noisy[0] - 1) < 1

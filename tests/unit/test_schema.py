@@ -164,7 +164,7 @@ def test_an_unknown_kind() -> None:
         schema.plan(table(FRAME), target=None, overrides={"city": "catgory"})
     assert str(error.value) == (
         "data.columns, column 'city': expected one of 'image', 'audio', 'sequence', 'date', 'number', 'labels', "
-        "'category', 'text', 'identifier', 'ignore', found 'catgory'. "
+        "'category', 'text', 'words', 'identifier', 'ignore', found 'catgory'. "
         "Did you mean 'category'? Choose one of these kinds."
     )
 

@@ -25,6 +25,7 @@ from luban.features.cells import strings
 from luban.features.dataset import Dataset
 from luban.features.image import ImageFeature
 from luban.features.number import parse_numbers
+from luban.features.parsing.words import words_of
 from luban.predictor import Predictor
 from luban.tasks.base import Array, Floats, Metric
 
@@ -70,6 +71,26 @@ def typos(cells: pl.Series, rng: np.random.Generator, table: Table) -> pl.Series
 
 def upper_case(cells: pl.Series, rng: np.random.Generator, table: Table) -> pl.Series:
     return strings(cells).str.to_uppercase()
+
+
+def mistyped_words(cells: pl.Series, rng: np.random.Generator, table: Table) -> pl.Series:
+    """Swap two neighbouring characters in one of ten words, and in one word at least."""
+
+    def mistyped(words: list[str] | None) -> list[str] | None:
+        long = [place for place, word in enumerate(words or []) if len(word) > 1]
+        if words is None or not long:
+            return words
+        for place in rng.choice(long, min(len(long), max(1, round(len(words) * TYPO_SHARE))), replace=False).tolist():
+            word = words[place]
+            at = int(rng.integers(0, len(word) - 1))
+            words[place] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+        return words
+
+    return pl.Series(cells.name, [mistyped(row) for row in words_of(cells).to_list()], dtype=pl.List(pl.String))
+
+
+def upper_words(cells: pl.Series, rng: np.random.Generator, table: Table) -> pl.Series:
+    return words_of(cells).list.eval(pl.element().str.to_uppercase()).alias(cells.name)
 
 
 def number_noise(cells: pl.Series, rng: np.random.Generator, table: Table) -> pl.Series:
@@ -157,6 +178,7 @@ def sequence_noise(cells: pl.Series, rng: np.random.Generator, table: Table) -> 
 
 CORRUPTIONS: dict[str, tuple[tuple[str, Corrupt], ...]] = {
     "text": (("typos", typos), ("upper case", upper_case)),
+    "words": (("typos", mistyped_words), ("upper case", upper_words)),
     "number": (("noise", number_noise), ("dropped", dropped)),
     "category": (("dropped", dropped),),
     "identifier": (("dropped", dropped),),

@@ -20,6 +20,7 @@ from luban.evaluation.intervals import Score
 from luban.evaluation.quality import Quality
 from luban.features.cells import CJK, cjk_share, quoted, strings
 from luban.features.number import parse_numbers
+from luban.features.parsing.words import words_of
 from luban.features.plain.columns import CJK_SHARE
 from luban.tasks.base import Floats
 
@@ -124,6 +125,11 @@ def cut_text(cells: pl.Series) -> Cut:
     return by_bins(lengths, "characters" if is_cjk else "words")
 
 
+def cut_words(cells: pl.Series) -> Cut:
+    """Bins of the number of words."""
+    return by_bins(words_of(cells).list.len().cast(pl.Float64).fill_null(np.nan).to_numpy(), "words")
+
+
 def cut_length(cells: pl.Series) -> Cut:
     """Bins of the number of steps of a sequence, or of labels."""
     lengths = [np.nan if cell is None else float(len(cell)) for cell in cells.to_list()]
@@ -150,6 +156,7 @@ CUTS: dict[str, Callable[[pl.Series], Cut]] = {
     "identifier": cut_category,
     "date": cut_date,
     "text": cut_text,
+    "words": cut_words,
     "sequence": cut_length,
     "labels": cut_category,
     "image": cut_missing,
