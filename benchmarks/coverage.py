@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, softmax
 
-from luban.evaluation.scoring import compare_rows, score_rows
+from luban.evaluation.scores.scoring import compare_rows, score_rows
 from luban.tasks import metrics
 from luban.tasks.base import Metric
 

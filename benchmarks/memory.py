@@ -29,7 +29,7 @@ class Mallinfo2(ctypes.Structure):
 
 def reading(step: int) -> dict[str, int]:
     """Return the resident memory and what the C library says of its heap, in MB."""
-    from luban.core.resources import resident_memory
+    from luban.core.machine.resources import resident_memory
 
     found = {"step": step, "resident_mb": (resident_memory() or 0) // 10**6}
     library = ctypes.CDLL(None)
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=results.RESULTS / "memory.json", help="the result file")
     options = parser.parse_args()
     if options.unbounded:
-        from luban.core import heap
+        from luban.core.machine import heap
 
         heap.EVERY = 2**62
     entry = results.new_entry(options.threads)

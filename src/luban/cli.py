@@ -22,8 +22,8 @@ from luban.commands.runs import runs
 from luban.commands.samples import samples
 from luban.commands.trace import trace
 from luban.commands.train import train
-from luban.core.address_space import check_room_to_load
 from luban.core.errors import LubanError, ResourceError
+from luban.core.machine.address_space import check_room_to_load
 from luban.core.printing import take_streams
 from luban.core.shown import LONGEST, shown
 from luban.core.system_errors import last_resort, means_memory

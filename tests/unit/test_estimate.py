@@ -13,8 +13,8 @@ import torch
 from preflight_trials import SHAPES, trial
 from torch import nn
 
-from luban.core import address_space, resources
 from luban.core.errors import TrainingError
+from luban.core.machine import address_space, resources
 from luban.training.optim.optimizers import OPTIMIZERS
 from luban.training.preflight import estimate
 from luban.training.preflight.estimate import (

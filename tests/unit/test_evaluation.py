@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 
 from luban.core.errors import DataError
-from luban.evaluation import bootstrap as bootstrap_module
-from luban.evaluation.bootstrap import weights_of_resamples
 from luban.evaluation.evaluate import evaluate
-from luban.evaluation.intervals import Score, shown
-from luban.evaluation.scoring import score_rows
+from luban.evaluation.scores import bootstrap as bootstrap_module
+from luban.evaluation.scores.bootstrap import weights_of_resamples
+from luban.evaluation.scores.intervals import Score, shown
+from luban.evaluation.scores.scoring import score_rows
 from luban.tasks.base import Array, Floats
 from luban.tasks.classification import Binary, Multiclass
 from luban.tasks.multi_label import MultiLabel

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from luban.core import heap
-from luban.core.heap import EVERY, LEAST, Heap
+from luban.core.machine import heap
+from luban.core.machine.heap import EVERY, LEAST, Heap
 
 # Blocks of sizes below the threshold of mmap, every second of which is freed: the heap cannot shrink by itself.
 FRAGMENTED = """
-from luban.core.heap import EVERY, Heap
-from luban.core.resources import resident_memory
+from luban.core.machine.heap import EVERY, Heap
+from luban.core.machine.resources import resident_memory
 import ctypes
 library = ctypes.CDLL(None)
 library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from luban.evaluation.intervals import Score, independent_difference, mean_share, proportion, wilson
-from luban.evaluation.scoring import compare_rows, mean_of, score_rows
+from luban.evaluation.scores.intervals import Score, independent_difference, mean_share, proportion, wilson
+from luban.evaluation.scores.scoring import compare_rows, mean_of, score_rows
 from luban.evaluation.threshold import f1_of
 from luban.tasks import TASKS
 from luban.tasks.base import Array, Floats, Task

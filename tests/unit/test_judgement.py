@@ -16,12 +16,12 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 
 from luban.evaluation import conformal
 from luban.evaluation.answers import answer_of
-from luban.evaluation.bootstrap import sums_of_resamples
 from luban.evaluation.calibration import calibrate, fit_temperature, reliability
 from luban.evaluation.compare import mcnemar
 from luban.evaluation.fairness import compare_groups
 from luban.evaluation.mistakes import find_confusions
 from luban.evaluation.quality import Quality
+from luban.evaluation.scores.bootstrap import sums_of_resamples
 from luban.evaluation.slices import find_slices
 from luban.evaluation.threshold import choose, score_threshold
 from luban.tasks.base import SetMethod

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from luban import cli
-from luban.core import address_space
-from luban.core.address_space import check_room_to_load, left_of_limit
 from luban.core.errors import ResourceError
+from luban.core.machine import address_space
+from luban.core.machine.address_space import check_room_to_load, left_of_limit
 from luban.report import wrapping
 
 
@@ -86,7 +86,7 @@ def test_limit_of_the_system_is_read() -> None:
     if before[0] != resource.RLIM_INFINITY:
         pytest.skip("this process has a limit already")
     assert left_of_limit() is None
-    code = "from luban.core.address_space import left_of_limit; print(left_of_limit())"
+    code = "from luban.core.machine.address_space import left_of_limit; print(left_of_limit())"
     limited = f"ulimit -v 1000000; exec {sys.executable} -c '{code}'"
     found = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=True)
     assert 0 < int(found.stdout) < 1_000_000 * 1024

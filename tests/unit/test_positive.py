@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 
 from luban.config import parse
 from luban.core.errors import ConfigError
-from luban.evaluation.scoring import score_rows
+from luban.evaluation.scores.scoring import score_rows
 from luban.evaluation.threshold import choose, score_threshold
 from luban.tasks.base import LossConfig
 from luban.tasks.classification import Binary, Multiclass

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from luban.core.cost import energy_estimate, peak_memory
+from luban.core.machine.cost import energy_estimate, peak_memory
 from luban.report.charts import draw
 from luban.report.charts.plot import HEIGHT, LEGEND, TOP
 from luban.report.content import Content, Record, read_history

@@ -9,7 +9,7 @@ import pytest
 import torch
 from small_loop import small_loop
 
-from luban.core.resources import device_memory, resident_memory
+from luban.core.machine.resources import device_memory, resident_memory
 from luban.core.runtime import is_out_of_memory
 from luban.predictor import forward_all
 

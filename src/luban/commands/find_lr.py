@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from luban.commands.options import Settings
-from luban.core.address_space import TRAINED_BYTES, check_room_to_load
+from luban.core.machine.address_space import TRAINED_BYTES, check_room_to_load
 
 
 def find_lr(

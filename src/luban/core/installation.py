@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from luban.core.cache import cache_folder
-from luban.core.resources import available_disk, available_memory
+from luban.core.machine.resources import available_disk, available_memory
 from luban.core.runtime import choose_device, emulates_bfloat16, processor_name, synchronize
 
 PACKAGES = ("torch", "transformers", "tokenizers", "polars", "numpy", "scikit-learn", "safetensors")

@@ -16,8 +16,8 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from luban.evaluation.answers import answer_of
-from luban.evaluation.bootstrap import RESAMPLES, ratio, sums_of_resamples
-from luban.evaluation.intervals import HIGH, LOW, Score
+from luban.evaluation.scores.bootstrap import RESAMPLES, ratio, sums_of_resamples
+from luban.evaluation.scores.intervals import HIGH, LOW, Score
 from luban.tasks.base import Array, Floats, LossConfig, Task
 
 NUM_BINS = 10

@@ -15,8 +15,8 @@ from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError, DataError, listed
 from luban.evaluation.answers import answer_of
 from luban.evaluation.criteria import Criteria
-from luban.evaluation.intervals import Score, shown
-from luban.evaluation.scoring import compare_rows
+from luban.evaluation.scores.intervals import Score, shown
+from luban.evaluation.scores.scoring import compare_rows
 from luban.tasks.base import Array, Floats, Metric, Task
 from luban.tasks.classification import MAX_PROBABILITY_COLUMNS
 from luban.tasks.stored import load_task

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.stats import betabinom, norm
 
 from luban.data.draw import sample_rows
-from luban.evaluation.intervals import Score, mean_share, proportion
+from luban.evaluation.scores.intervals import Score, mean_share, proportion
 from luban.tasks.base import Array, Floats, SetMethod, Task
 from luban.tasks.validated import SetScores
 

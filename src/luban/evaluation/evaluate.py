@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from luban.core.errors import DataError
 from luban.evaluation.answers import answer_of
-from luban.evaluation.bootstrap import RESAMPLES
-from luban.evaluation.intervals import Score, shown
-from luban.evaluation.scoring import compare_rows, score_rows
+from luban.evaluation.scores.bootstrap import RESAMPLES
+from luban.evaluation.scores.intervals import Score, shown
+from luban.evaluation.scores.scoring import compare_rows, score_rows
 from luban.tasks.base import Array, Direction, Floats, Task
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import polars as pl
 
 from luban.evaluation.answers import answer_of
-from luban.evaluation.intervals import Score, independent_difference, mean_share, proportion
-from luban.evaluation.scoring import mean_of
+from luban.evaluation.scores.intervals import Score, independent_difference, mean_share, proportion
+from luban.evaluation.scores.scoring import mean_of
 from luban.evaluation.slices import MIN_ROWS, NUM_BINS, Cut, cut_category, cut_number
 from luban.features.cells import strings
 from luban.features.number import parse_numbers

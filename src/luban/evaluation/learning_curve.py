@@ -11,10 +11,10 @@ import numpy as np
 from luban.core.sentence import Sentence, sentence, with_parts
 from luban.data.draw import sample_rows
 from luban.evaluation.baselines import fit_baselines
-from luban.evaluation.bootstrap import FEW_RESAMPLES
-from luban.evaluation.intervals import shown
 from luban.evaluation.rows import Rows
-from luban.evaluation.scoring import compare_rows
+from luban.evaluation.scores.bootstrap import FEW_RESAMPLES
+from luban.evaluation.scores.intervals import shown
+from luban.evaluation.scores.scoring import compare_rows
 from luban.tasks.base import Floats, Metric, Task
 
 SHARES = (0.1, 0.3)

@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from luban.evaluation.intervals import Score, mean_share, proportion
-from luban.evaluation.scoring import mean_of
+from luban.evaluation.scores.intervals import Score, mean_share, proportion
+from luban.evaluation.scores.scoring import mean_of
 from luban.tasks.base import Floats
 
 

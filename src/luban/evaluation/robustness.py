@@ -17,9 +17,9 @@ from luban.data.media.cells import is_missing, read_cell
 from luban.data.media.pictures import NO_RANGES, Ranges, decode
 from luban.data.media.unreadable import UnreadableCellError
 from luban.data.table import Table
-from luban.evaluation.bootstrap import FEW_RESAMPLES
-from luban.evaluation.intervals import Score
-from luban.evaluation.scoring import score_rows
+from luban.evaluation.scores.bootstrap import FEW_RESAMPLES
+from luban.evaluation.scores.intervals import Score
+from luban.evaluation.scores.scoring import score_rows
 from luban.features import cache
 from luban.features.cells import strings
 from luban.features.dataset import Dataset

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from luban.evaluation.evaluate import Evaluation
-from luban.evaluation.intervals import Score
-from luban.evaluation.scoring import mean_of
+from luban.evaluation.scores.intervals import Score
+from luban.evaluation.scores.scoring import mean_of
 from luban.tasks.base import Array, Floats, Task
 
 

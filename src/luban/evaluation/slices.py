@@ -16,8 +16,8 @@ import numpy.typing as npt
 import polars as pl
 from scipy.stats import false_discovery_control, hypergeom, norm
 
-from luban.evaluation.intervals import Score
 from luban.evaluation.quality import Quality
+from luban.evaluation.scores.intervals import Score
 from luban.features.cells import CJK, cjk_share, quoted, strings
 from luban.features.number import parse_numbers
 from luban.features.parsing.words import words_of

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from luban.evaluation.answers import answer_of
-from luban.evaluation.bootstrap import RESAMPLES, ratio, sums_of_resamples
-from luban.evaluation.intervals import HALF, Score, proportion, wilson
+from luban.evaluation.scores.bootstrap import RESAMPLES, ratio, sums_of_resamples
+from luban.evaluation.scores.intervals import HALF, Score, proportion, wilson
 from luban.tasks.base import Array, Floats, Task
 from luban.tasks.goal import Goal
 from luban.tasks.metrics import LABEL_THRESHOLD

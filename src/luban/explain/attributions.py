@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from luban.explain.audio import audio_view
-from luban.explain.category import category_view
-from luban.explain.date import date_view
-from luban.explain.image import image_view
-from luban.explain.labels import labels_view
-from luban.explain.number import number_view
-from luban.explain.sequence import sequence_view
-from luban.explain.text import text_view
+from luban.explain.inputs.audio import audio_view
+from luban.explain.inputs.category import category_view
+from luban.explain.inputs.date import date_view
+from luban.explain.inputs.image import image_view
+from luban.explain.inputs.labels import labels_view
+from luban.explain.inputs.number import number_view
+from luban.explain.inputs.sequence import sequence_view
+from luban.explain.inputs.text import text_view
 from luban.explain.view import RowInput, View
 from luban.explain.words import words_view
 

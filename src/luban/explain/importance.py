@@ -16,8 +16,8 @@ from torch import Tensor
 
 from luban.core.tensors import only
 from luban.data.draw import sample_rows
-from luban.evaluation.bootstrap import weights_of_resamples
-from luban.evaluation.intervals import Score
+from luban.evaluation.scores.bootstrap import weights_of_resamples
+from luban.evaluation.scores.intervals import Score
 from luban.features.dataset import Dataset
 from luban.models.network import Network
 from luban.predictor import Predictor

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from luban.core.tensors import Ragged
-from luban.explain.text import view_of
+from luban.explain.inputs.text import view_of
 from luban.explain.view import Part, RowInput, View
 from luban.features.parsing.words import words_of
 

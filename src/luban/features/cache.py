@@ -21,9 +21,9 @@ import polars as pl
 
 from luban.core.cache import CLAIM, cache_limit, claim, evict, mark_used, replace_entry
 from luban.core.errors import ArtifactError
+from luban.core.machine.resources import num_cores
 from luban.core.regular import open_regular, read_regular
 from luban.core.removal import fresh_folder, left
-from luban.core.resources import num_cores
 from luban.core.tensors import EncodedColumn, InputSpec, TensorKind
 from luban.core.version import VERSION
 from luban.data.media.cells import locate

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from luban.core.resources import num_cores
+from luban.core.machine.resources import num_cores
 from luban.core.sentence import PARTS, restored, said, with_parts
 from luban.data.media.cells import read_cell
 from luban.data.media.quiet import quiet

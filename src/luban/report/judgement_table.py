@@ -7,7 +7,7 @@ from typing import Any
 
 from luban.audit.subject import counted
 from luban.core.answers import AnswerKind
-from luban.evaluation.intervals import shown
+from luban.evaluation.scores.intervals import shown
 from luban.report.language.slices import slice_name
 from luban.report.language.words import words
 from luban.tasks import answer_named

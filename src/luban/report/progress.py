@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from luban.core.events import StepDone
-from luban.core.resources import device_memory, resident_memory
+from luban.core.machine.resources import device_memory, resident_memory
 
 LOSS_MEMORY = 0.95  # of the moving average that is shown
 LABEL_WIDTH = 11

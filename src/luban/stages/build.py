@@ -7,7 +7,7 @@ import torch
 from luban.config import RunConfig
 from luban.core import artifact
 from luban.core.cache import cache_folder
-from luban.core.resources import available_memory
+from luban.core.machine.resources import available_memory
 from luban.core.runtime import choose_device, seeded
 from luban.models import network as networks
 from luban.models import pretrained

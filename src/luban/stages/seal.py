@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from luban.core.cost import energy_estimate, peak_memory
 from luban.core.errors import typed
+from luban.core.machine.cost import energy_estimate, peak_memory
 from luban.core.runtime import hardware
 from luban.core.system_errors import last_resort
 from luban.core.version import VERSION

@@ -14,7 +14,7 @@ import torch
 
 from luban.core.errors import ConfigError, LubanError
 from luban.core.events import Event, Noted
-from luban.core.resources import available_memory, device_memory, resident_memory
+from luban.core.machine.resources import available_memory, device_memory, resident_memory
 from luban.core.runtime import faster_dtype, is_out_of_memory
 from luban.core.tensors import Batch
 from luban.features.dataset import Dataset

@@ -29,7 +29,7 @@ from luban.core.events import (
     TrainingStarted,
     Validated,
 )
-from luban.core.heap import Heap
+from luban.core.machine.heap import Heap
 from luban.core.sentence import Sentence, sentence
 from luban.core.tensors import Batch
 from luban.features.dataset import Dataset

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from luban.core.resources import available_disk, available_memory
+from luban.core.machine.resources import available_disk, available_memory
 from luban.core.runtime import generator, synchronize
 from luban.core.sentence import sentence
 from luban.core.tensors import Batch

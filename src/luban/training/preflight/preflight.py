@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from luban.core.errors import TrainingError
 from luban.core.events import PreflightDone
-from luban.core.resources import used_memory
+from luban.core.machine.resources import used_memory
 from luban.training.preflight import estimate
 from luban.training.preflight.estimate import Estimate
 from luban.training.preflight.independence import check_inputs, check_neighbours

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from luban.explain.number import as_tensor, shown
+from luban.explain.inputs.number import as_tensor, shown
 from luban.explain.view import Part, RowInput, View, mixed
 from luban.features.category import NUM_RESERVED
 from luban.models.network import vector_name

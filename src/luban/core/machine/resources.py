@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from luban.core.address_space import left_of_limit
+from luban.core.machine.address_space import left_of_limit
 
 UNLIMITED = 1 << 60  # version 1 of the control groups writes a number near 2**63 for "no limit"
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from luban.core.sentence import sentence
 from luban.core.tensors import Ragged
+from luban.explain.inputs.sequence import frames_view, time_parts
 from luban.explain.pictures import pictures
-from luban.explain.sequence import frames_view, time_parts
 from luban.explain.view import Part, Pictures, RowInput, View
 from luban.features.audio import window_and_hop
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from luban.data.draw import sample_rows
-from luban.evaluation.bootstrap import MAX_ROWS, RESAMPLES, weights_of_resamples
-from luban.evaluation.intervals import HALF, Score, Z, proportion, studentised, wilson
+from luban.evaluation.scores.bootstrap import MAX_ROWS, RESAMPLES, weights_of_resamples
+from luban.evaluation.scores.intervals import HALF, Score, Z, proportion, studentised, wilson
 from luban.tasks.base import Array, Floats, Metric
 
 COPIES = 256  # pseudo-observations, about

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from luban.core.sentence import sentence
-from luban.explain.number import as_tensor
+from luban.explain.inputs.number import as_tensor
 from luban.explain.view import MISSING_CELL, Part, RowInput, View, mixed
 from luban.features.category import MISSING, NUM_RESERVED
 

@@ -10,7 +10,7 @@ import ctypes
 import sys
 from functools import cache
 
-from luban.core.resources import resident_memory
+from luban.core.machine.resources import resident_memory
 
 EVERY = 20  # steps between two looks
 # Of what was resident last, and in bytes: so much more is left to the heap.

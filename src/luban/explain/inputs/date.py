@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from luban.explain.number import as_tensor, cell_view
+from luban.explain.inputs.number import as_tensor, cell_view
 from luban.explain.view import RowInput, View
 
 

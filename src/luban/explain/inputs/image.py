@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from luban.core.sentence import Sentence, sentence
-from luban.explain.number import as_tensor
+from luban.explain.inputs.number import as_tensor
 from luban.explain.pictures import pictures
 from luban.explain.view import Part, Pictures, RowInput, View, mixed
 

@@ -1,0 +1,1 @@
+"""The machine: its memory, its limits, and what a run costs."""
