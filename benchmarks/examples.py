@@ -38,12 +38,25 @@ def run(name: str, seed: int, folder: Path) -> dict[str, Any]:
         "decider": metrics["decider"],
         "scores": {metric: score["value"] for metric, score in metrics["scores"].items()},
         "interval": [metrics["scores"][metrics["decider"]][end] for end in ("low", "high")],
-        "baselines": {name: scores[metrics["decider"]]["value"] for name, scores in metrics["baselines"].items()},
+        "baselines": baselines_of(metrics),
+        "targets": {
+            target: {
+                "decider": own["decider"],
+                "scores": {metric: score["value"] for metric, score in own["scores"].items()},
+                "baselines": baselines_of(own),
+            }
+            for target, own in metrics.get("targets", {}).items()
+        },
         "verdict": metrics["verdict"]["text"],
         "date": manifest["created"],
         "hardware": manifest["hardware"],
         "torch": manifest["torch"],
     }
+
+
+def baselines_of(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the deciding score of each baseline."""
+    return {name: scores[metrics["decider"]]["value"] for name, scores in metrics["baselines"].items()}
 
 
 def main() -> None:
