@@ -23,7 +23,7 @@ from tests.contract.task_rows import (
     values_of,
 )
 
-from luban.core.errors import DataError
+from luban.core.errors import ConfigError, DataError
 from luban.core.tensors import Columns, Ragged
 from luban.data.table import Table
 from luban.evaluation.answers import answer_of
@@ -98,6 +98,17 @@ def test_outputs_and_targets_flow_to_a_loss_that_has_a_gradient(task: Task, fram
         assert values.grad is not None
         assert torch.isfinite(values.grad).all()
         assert values.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(("name", "value"), [("label_smoothing", 0.1), ("class_weights", "balanced"), ("loss", "mae")])
+def test_a_setting_of_the_loss_is_taken_or_refused(task: Task, name: str, value: object) -> None:
+    batch = batch_of(task, table_of(task.name).frame)
+    configured = task.configured(LossConfig.model_validate({name: value}))
+    if name in task.takes:
+        assert bool(configured.chance_loss(batch).isfinite().all())
+    else:
+        with pytest.raises(ConfigError, match=rf"train.loss.{name}: expected no such setting"):
+            configured.chance_loss(batch)
 
 
 def test_the_loss_by_chance_is_that_of_knowing_nothing(task: Task, frame: pl.DataFrame) -> None:

@@ -109,6 +109,22 @@ def test_a_run_killed_twice_ends_with_the_same_bits_and_a_whole_history(tmp_path
     assert "since Luban did not write it: 'photos', 'step-evil.json', 'thesis.docx'" in " ".join(ended.stdout.split())
 
 
+def test_a_killed_training_of_several_targets_ends_with_the_same_bits(tmp_path: Path, rows: Path) -> None:
+    frame = pl.read_csv(rows).with_row_index("i")
+    lacking = {"label": pl.col("i") % 9 == 2, "y": pl.col("i") % 9 == 5}
+    gaps = [pl.when(~lacks).then(pl.col(name)).alias(name) for name, lacks in lacking.items()]
+    frame.with_columns(gaps).drop("i").write_csv(rows)
+    whole, killed = tmp_path / "runs" / "whole", tmp_path / "runs" / "killed"
+    common = (rows, "--target", "label,y", "--set", "task.balance=uncertainty", "--set", "data.columns={city: ignore}")
+    common = (*common, "--runs", tmp_path / "runs", "--quiet", "--name")
+    subprocess.run(train(*common, "whole"), env=environment(tmp_path), check=True)
+    code, _ = interrupted(tmp_path, train(*common, "killed"), killed, signal.SIGKILL, 300)
+    assert code == -signal.SIGKILL
+    subprocess.run(train("--resume", killed, "--quiet"), env=environment(tmp_path), check=True)
+    assert weights(killed) == weights(whole)
+    assert steps(killed) == steps(whole)
+
+
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "Ctrl-C")])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, rows: Path, number: int, name: str) -> None:
     run = tmp_path / "runs" / "rows"

@@ -49,6 +49,7 @@ def test_several_targets_are_trained_judged_and_predicted_together(luban, tmp_pa
     visits().write_csv(tmp_path / "visits.csv")
     trained = luban("train", "visits.csv", "--target", "buys,hours,tags", *FAST)
     assert trained.code == 0, trained.err
+    assert "target 'hours': regression" in trained.out
     run = tmp_path / "runs" / "visits"
     assert yaml.safe_load((run / "config.yaml").read_text("utf-8"))["data"]["target"] == TARGETS
     metrics = read(run, "metrics.json")

@@ -94,6 +94,8 @@ def infer_tasks(run: Run, table: Table, targets: Sequence[str]) -> tuple[dict[st
         doubts = [doubt(profile, task.name, "data.task=multi_label")]
         if wanted is None and task.answer == AnswerKind.NUMBER:
             doubts.append(integers_note(profile))
+        if len(targets) > 1:
+            doubts.insert(0, sentence("target.task", "target '{target}': {task}", target=target, task=task.name))
         run.note("infer", *filter(None, doubts))
         asked |= task.kinds(profile, [name for name in table.columns if name not in targets])
     return tasks, asked
