@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from luban.core.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from luban.model import Model
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "load", "train"]
 
 
-def train(source: object = None, target: str | None = None, *, quiet: bool = False, **settings: Any) -> Model:
+def train(
+    source: object = None, target: str | Sequence[str] | None = None, *, quiet: bool = False, **settings: Any
+) -> Model:
     """Train a model of a path, a configuration file or a table (pandas, Polars, Arrow, a dict of columns).
 
+    target: the column to predict, or several.
     settings: as in a configuration file, nested by dicts (`train={"epochs": 3}`) or by double underscores
     (`train__epochs=3`); `test` and `validation` may be paths or tables. `resume="runs/x"` goes on with
     a run that was interrupted, with the same table where it was one in memory. Raises LubanError.

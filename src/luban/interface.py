@@ -39,7 +39,9 @@ def train_from_settings(settings: dict[str, Any], where: str, tables: dict[str, 
     return start(config, inputs, quiet=quiet)
 
 
-def train_from_python(source: object, target: str | None, quiet: bool, options: dict[str, Any]) -> Model:
+def train_from_python(
+    source: object, target: str | Sequence[str] | None, quiet: bool, options: dict[str, Any]
+) -> Model:
     """Train from a path or a table in memory; `options` as `luban.train` takes them."""
     tables: dict[str, object] = {}
     settings: dict[str, Any] = {}
@@ -57,7 +59,7 @@ def train_from_python(source: object, target: str | None, quiet: bool, options: 
         elif given is not None:
             tables[role] = given
     if target is not None:
-        place(settings, ["data", "target"], target)
+        place(settings, ["data", "target"], target if isinstance(target, str) else list(target))
     for name, value in options.items():
         place(settings, name.split("__"), value)
     return train_from_settings(settings, "luban.train", tables, quiet=quiet)

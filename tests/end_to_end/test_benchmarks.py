@@ -117,6 +117,27 @@ def test_audits_are_timed(tmp_path: Path, shared_data: Path) -> None:
     assert set(entry["claims"]) == {"adult", "mnist", "texts"}
 
 
+def test_targets_together_are_compared_with_targets_apart(tmp_path: Path, shared_data: Path) -> None:
+    output, data = tmp_path / "result.json", shared_data / "adult" / "adult.csv"
+    command = [sys.executable, str(BENCHMARKS / "several.py"), str(data), "--seeds", "0", "--rows", "400"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "LUBAN_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [*command, "--epochs", "1", "--output", str(output)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(output.read_text("utf-8"))
+    (seed,) = found["seeds"]
+    right = (found["right_together_alone"] - found["right_apart_alone"]) / seed["rows"]
+    assert right == pytest.approx(seed["accuracy"]["together"] - seed["accuracy"]["apart"])
+    gained = found["mse_gained_together"]
+    assert gained["low"] < gained["value"] < gained["high"]
+    assert gained["value"] == pytest.approx(seed["mse"]["apart"] - seed["mse"]["together"])
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_data_path_is_measured(whole: bool, tmp_path: Path, shared_data: Path) -> None:
     output = tmp_path / "result.json"

@@ -12,7 +12,7 @@ from luban.commands.options import EscapeFormulas
 
 def audit(
     source: Annotated[str, typer.Argument(metavar="DATA|CONFIG.yaml", help="A file, a folder, a sample, or a config.")],
-    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict; several with commas.")] = None,
     test: Annotated[str | None, typer.Option(help="Test rows: do they overlap, do they drift?")] = None,
     validation: Annotated[str | None, typer.Option(help="Validation rows, likewise.")] = None,
     against: Annotated[str | None, typer.Option(help="The rows to predict on: have they drifted?")] = None,

@@ -12,7 +12,7 @@ from luban.core.machine.address_space import TRAINED_BYTES, check_room_to_load
 
 def find_lr(
     source: Annotated[str, typer.Argument(metavar="DATA|CONFIG.yaml", help="As for `luban train`.")],
-    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict; several with commas.")] = None,
     model: Annotated[str | None, typer.Option(help="As lstm, resnet or minilm, or the folder of a checkpoint.")] = None,
     set_: Settings = None,
     runs: Annotated[str | None, typer.Option(help="The folder for run directories.")] = None,

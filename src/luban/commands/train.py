@@ -15,7 +15,7 @@ def train(
     source: Annotated[
         str | None, typer.Argument(metavar="DATA|CONFIG.yaml", help="A file, a folder, a sample, or a config.")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict; several with commas.")] = None,
     test: Annotated[str | None, typer.Option(help="Test rows, if they are a source of their own.")] = None,
     validation: Annotated[str | None, typer.Option(help="Validation rows, likewise.")] = None,
     model: Annotated[str | None, typer.Option(help="As lstm, resnet or minilm, or the folder of a checkpoint.")] = None,

@@ -224,12 +224,6 @@ class Several(Task):
     def encode(self, target: pl.Series) -> tuple[Array, dict[int, str]]:
         raise _ask_the_parts()
 
-    def row_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        raise _ask_the_parts()
-
-    def outputs(self, logits: Tensor) -> Tensor:
-        raise _ask_the_parts()
-
     def decode(self, outputs: Floats, frame: pl.DataFrame | None = None) -> pl.DataFrame:
         raise _ask_the_parts()
 
