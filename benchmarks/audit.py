@@ -87,9 +87,9 @@ def quick(source: str, target: str) -> None:
     """Print what a training waits for, in this process."""
     from luban.audit import audit
     from luban.data.config import DataConfig
-    from luban.stages.audit import prepare_subject
+    from luban.stages.audit import prepare_subjects
 
-    subject, _ = prepare_subject(source, target, {})
+    (subject,), _ = prepare_subjects(source, target, {})
     report = audit(replace(subject, budget=DataConfig().audit_seconds))
     print(json.dumps({"seconds": round(report.seconds, 2), "skipped": report.skipped}))
 

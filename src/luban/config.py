@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -132,7 +133,8 @@ def _path_of(error: Any, settings: Any) -> list[str]:
         inside = part in settings if isinstance(settings, dict) else isinstance(part, int)
         if isinstance(settings, (dict, list, tuple)) and not inside and error["type"] != "missing":
             continue
-        if part == "[key]" or str(part).startswith(("literal[", "dict[", "tuple[", "constrained-", "function-")):
+        is_kind = part == "[key]" or str(part).startswith(("literal[", "dict[", "tuple[", "constrained-", "function-"))
+        if is_kind and not inside:
             continue
         path.append(brief(part).strip("'") if isinstance(part, str) else str(part))
         try:
@@ -145,7 +147,9 @@ def _path_of(error: Any, settings: Any) -> list[str]:
 def _expected(error: Any) -> tuple[str, str]:
     """Return what pydantic would have, and what it thinks was meant."""
     expected, _, hint = error["msg"].partition(" Did you mean ")
-    return expected.removeprefix("Input should be ").removeprefix("Value error, ").rstrip("."), hint
+    said = expected.removeprefix("Input should be ").removeprefix("Value error, ").rstrip(".")
+    said = re.sub(r"\w+ should have at least (\d+) items? after validation, not \d+", r"at least \1", said)
+    return said.replace("a valid tuple", "a list"), hint
 
 
 def _fields_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:

@@ -19,7 +19,7 @@ def test_the_positive_class_is_told_stored_and_set(luban, tmp_path: Path) -> Non
     assert "positive class: 'fraud', by its name (set it with task.positive)" in trained.out
     run = tmp_path / "runs/a"
     assert json.loads((run / "task.json").read_text())["state"]["labels"] == ["legal", "fraud"]
-    assert yaml.safe_load((run / "config.yaml").read_text())["task"] == {"positive": "fraud"}
+    assert yaml.safe_load((run / "config.yaml").read_text())["task"]["positive"] == "fraud"
     metrics = json.loads((run / "metrics.json").read_text())
     assert (metrics["labels"], metrics["threshold"]["label"]) == (["legal", "fraud"], "fraud")
     assert luban("predict", run, "sales.csv", "-o", "out.csv").code == 0

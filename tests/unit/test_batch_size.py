@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from luban.core.errors import TrainingError
+from luban.training.budget import Budget
 from luban.training.fit import Job
 from luban.training.preflight.batch_size import choose_batch_size, timed
 from luban.training.recipe import TrainConfig
@@ -127,7 +129,8 @@ def test_a_timed_step_is_warmed_up_and_repeated() -> None:
 
 
 def test_a_forward_pass_has_no_more_rows_than_there_are_to_train_on() -> None:
-    config = TrainConfig(batch_size=10_000_000, accumulate=2)
-    assert Job.rows_per_part.fget(SimpleNamespace(config=config, train=range(300))) == 150
-    config = TrainConfig(batch_size=64, accumulate=3)
-    assert Job.rows_per_part.fget(SimpleNamespace(config=config, train=range(300))) == 22
+    for rows, accumulate, expected in ((10_000_000, 2, 150), (64, 3, 22)):
+        config = TrainConfig(batch_size=rows, accumulate=accumulate)
+        budget = Budget(np.ones(300, np.int64), config)
+        job = SimpleNamespace(config=config, train=range(300), budget=budget)
+        assert Job.rows_per_part.fget(job) == expected

@@ -169,7 +169,7 @@ def test_words_reach_the_settings_as_texts() -> None:
         ("train.loss.class_weights=equal", "expected 'balanced' or a valid dictionary, found 'equal'"),
         ("seed=4294967296", "'seed': expected less than 4294967296"),
         ("model.tokens={architecture: lstm, hidden: 0}", "'model.tokens.hidden': expected greater than or equal to 1"),
-        ("data.target=[1]", "'data.target': expected a valid string, found [1]"),
+        ("data.target={a: 1}", "'data.target': expected a valid string or a list, found {'a': 1}"),
     ],
 )
 def test_a_setting_out_of_bounds_is_one_sentence(setting: str, message: str) -> None:

@@ -9,15 +9,26 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import from_json
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import listed
-from luban.core.strict import Finite, Share, checked, parsed
+from luban.core.strict import Finite, Share, checked
 from luban.tasks.base import Floats, SetMethod, Task
 from luban.tasks.goal import Goal, parse_goal
 
 TARGETS = "targets"  # under which a run stores what it knows of each of several targets
+
+
+def _by_target(content: bytes) -> dict[str, Any] | None:
+    """Return what a run stores of each of several targets; None of one target, and where it is no JSON."""
+    try:
+        found = from_json(content)
+    except ValueError:
+        return None
+    stored = found.get(TARGETS) if isinstance(found, dict) else None
+    return stored if isinstance(stored, dict) else None
 
 
 class Choice(BaseModel):
@@ -139,10 +150,9 @@ class Validated(BaseModel):
         if not run.has(artifact.CALIBRATION):
             return cls()
         try:
-            content = parsed(run.read(artifact.CALIBRATION))
-            if isinstance(content, dict) and isinstance(content.get(TARGETS), dict):
-                content = content[TARGETS].get(task.target)
-            found = checked(cls, content)
+            content = run.read(artifact.CALIBRATION)
+            by_target = _by_target(content)
+            found = checked(cls, content if by_target is None else by_target.get(task.target))
             found._check(task)
         except ValueError as error:
             path = run / artifact.CALIBRATION
