@@ -157,8 +157,6 @@ class Predictor:
 
     def all_outputs(self, dataset: Dataset) -> tuple[Floats, ...]:
         """Return the outputs of each part for every row, as `outputs` does, of one pass through the network."""
-        if self.parts == (self,):
-            return (self.outputs(dataset),)
 
         def keep(batch: Batch) -> Columns:
             outputs, found = self._forward(batch.inputs), Columns()
@@ -178,9 +176,8 @@ class Predictor:
     def outputs(self, dataset: Dataset) -> Floats:
         """Return the task's outputs for every row, in order: probabilities (rows, C), or values (rows,); NaN where the
         network's own are infinite, too, which a sigmoid would make a certain answer of."""
-        if any(spec.kind is not OutputKind.ROW for spec in self.task.heads()):
-            return self.kept(dataset)
-        return self.of_logits(self.logits(dataset))
+        (found,) = self.all_outputs(dataset)
+        return found
 
     def of_logits(self, logits: Tensor) -> Floats:
         """Return the task's outputs, as `outputs` does, from the head's, (rows, output_dim)."""

@@ -26,8 +26,7 @@ class Dataset:
 
     inputs, targets: the columns of all rows, by name; no targets where they are not known. rows: (len(self),) positions
     in the table. index: (len(self),) positions in the columns. prepare: what turns stored rows into what the network
-    takes, by input name; other inputs are taken as they are stored. units: (len(self),) the independent unit that each
-    row belongs to, as a document or a series; None where each row is one of its own.
+    takes, by input name; other inputs are taken as they are stored.
     """
 
     inputs: dict[str, EncodedColumn]
@@ -35,7 +34,6 @@ class Dataset:
     rows: Positions
     index: Positions
     prepare: Mapping[str, Prepare]
-    units: Positions | None = None
 
     @classmethod
     def of(cls, schema: Schema, inputs: dict[str, EncodedColumn], targets: dict[str, EncodedColumn]) -> Self:
@@ -62,8 +60,7 @@ class Dataset:
 
     def select(self, positions: npt.NDArray[np.integer[Any]]) -> Self:
         """Keep the rows at the given positions of this data set, in the given order; columns are not copied."""
-        units = None if self.units is None else self.units[positions]
-        return replace(self, rows=self.rows[positions], index=self.index[positions], units=units)
+        return replace(self, rows=self.rows[positions], index=self.index[positions])
 
     @cached_property
     def _stacks(self) -> list[Stack]:

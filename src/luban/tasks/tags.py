@@ -23,7 +23,7 @@ from luban.core.strict import Count, same_length
 from luban.core.tensors import Batch, Columns, EncodedColumn, OutputKind, OutputSpec, Ragged, TensorKind
 from luban.features.base import ColumnProfile
 from luban.features.dataset import Dataset
-from luban.features.parsing.words import places_of, words_of
+from luban.features.parsing.words import is_listed, places_of, words_of
 from luban.features.words import WordsFeature
 from luban.tasks.base import Array, Floats, Metric, Task
 from luban.tasks.spans import OUTSIDE, are_spans, orphan, spans_of, tags_of
@@ -127,7 +127,7 @@ class Tags(Task):
         """Return (W,) int64 ids of all words' tags with the offsets of rows; a row that is unreadable has the first
         tag for each word, since it may be there for other targets."""
         words = words_of(frame[self.words]).to_list()
-        texts = None if isinstance(frame[self.words].dtype, pl.List | pl.Array) else frame[self.words].to_list()
+        texts = None if is_listed(frame[self.words]) else frame[self.words].to_list()
         ids = {label: place for place, label in enumerate(self.labels)}
         bad, rows = dict[int, tuple[str, str]](), list[list[int]]()
         for position, cell in enumerate(frame[self.target].to_list()):
@@ -248,7 +248,7 @@ class Tags(Task):
             rows.append([*tags, *[rest] * (count - len(tags))][:count])
         columns = {f"predicted_{self.target}": pl.Series(rows, dtype=pl.List(pl.String))}
         if self.marks_spans and frame is not None and words is not None:
-            texts = None if isinstance(frame[self.words].dtype, pl.List | pl.Array) else frame[self.words].to_list()
+            texts = None if is_listed(frame[self.words]) else frame[self.words].to_list()
             found = [
                 self._spans(rows[i], outputs[i], words[i] or [], None if texts is None else texts[i])
                 for i in range(len(rows))
