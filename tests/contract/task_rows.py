@@ -12,6 +12,7 @@ import torch
 from luban.core.tensors import Batch, Columns, OutputKind, Ragged
 from luban.data.table import Table
 from luban.features.dataset import Dataset
+from luban.tasks import TASKS
 from luban.tasks.base import Floats, Task
 
 TARGET, WORDS = "answer", "words"
@@ -41,6 +42,11 @@ def fitted(kind: type[Task], target: str = TARGET) -> Task:
 def is_of_rows(task: Task) -> bool:
     """Tell whether the task asks for one vector a row."""
     return all(head.kind == OutputKind.ROW for head in task.heads())
+
+
+# The tasks of one vector of logits a row, and the others.
+ROW_TASKS = [kind for kind in TASKS if is_of_rows(fitted(kind))]
+PART_TASKS = [kind for kind in TASKS if kind not in ROW_TASKS]
 
 
 def batch_of(task: Task, frame: pl.DataFrame) -> Batch:

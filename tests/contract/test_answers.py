@@ -9,7 +9,17 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from tests.contract.task_rows import TARGET, answers_of, batch_of, fitted, is_of_rows, outputs_of, table_of, truth_of
+from tests.contract.task_rows import (
+    PART_TASKS,
+    ROW_TASKS,
+    TARGET,
+    answers_of,
+    batch_of,
+    fitted,
+    outputs_of,
+    table_of,
+    truth_of,
+)
 
 from luban.core.answers import AnswerKind
 from luban.core.errors import ConfigError
@@ -33,19 +43,11 @@ def frame(task: Task) -> pl.DataFrame:
     return table_of(task.name).frame
 
 
-@pytest.fixture
-def row_task(task: Task) -> Task:
-    """A task of one vector of logits a row."""
-    if not is_of_rows(task):
-        pytest.skip("the answers are of parts of rows")
-    return task
-
-
 def test_every_kind_of_answer_stands_in_the_tables() -> None:
     kinds = {task.answer for task in TASKS}
     assert kinds <= set(AnswerKind)
     assert kinds <= set(ANSWERS)
-    assert {task.answer for task in TASKS if is_of_rows(fitted(task))} == set(EXPLAINED)
+    assert {task.answer for task in ROW_TASKS} == set(EXPLAINED)
 
 
 def test_a_model_that_is_certain_of_the_truth_is_never_wrong(task: Task, frame: pl.DataFrame) -> None:
@@ -61,8 +63,9 @@ def test_a_model_that_is_certain_of_the_truth_is_never_wrong(task: Task, frame: 
     assert answer.texts(task, targets) == texts
 
 
-def test_probabilities_are_what_a_capability_says(row_task: Task, frame: pl.DataFrame) -> None:
-    task, targets = row_task, truth_of(row_task, frame)
+@pytest.mark.parametrize("task", ROW_TASKS, indirect=True)
+def test_probabilities_are_what_a_capability_says(task: Task, frame: pl.DataFrame) -> None:
+    targets = truth_of(task, frame)
     answer, logits = answer_of(task), torch.randn(len(targets), task.output_dim)
     outputs = task.outputs(logits).numpy()
     assert (answer.events(targets, outputs) is not None) == answer.has_probabilities
@@ -74,9 +77,8 @@ def test_probabilities_are_what_a_capability_says(row_task: Task, frame: pl.Data
     np.testing.assert_allclose(cooled, outputs if answer.has_probabilities else cooled, rtol=1e-4)
 
 
+@pytest.mark.parametrize("task", PART_TASKS, indirect=True)
 def test_what_does_not_apply_to_parts_of_rows_is_said(task: Task, frame: pl.DataFrame) -> None:
-    if is_of_rows(task):
-        pytest.skip("the answers are of whole rows")
     targets, answer = truth_of(task, frame), answer_of(task)
     outputs = answer.certain(task, targets)
     assert not answer.has_probabilities
@@ -113,8 +115,8 @@ def test_tags_that_are_taken_for_others_are_counted() -> None:
     ]
 
 
-def test_what_is_explained_is_what_is_predicted(row_task: Task) -> None:
-    task = row_task
+@pytest.mark.parametrize("task", ROW_TASKS, indirect=True)
+def test_what_is_explained_is_what_is_predicted(task: Task) -> None:
     logits = torch.linspace(-1, 1, 3 * task.output_dim).reshape(3, -1)
     outputs = task.outputs(logits)
     words = explained(task)

@@ -20,6 +20,7 @@ import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.contract.task_rows import is_of_rows
 from tests.contract.test_features import EXAMPLES, ROWS
 from tests.end_to_end.resealed import reseal
 
@@ -93,7 +94,8 @@ def made(folder: Path, name: str) -> Made:
     schema = Schema(tuple(features), {"id": "an identifier"}, "target")
     task = task.bound({feature.name: feature.kind for feature in features})
     chosen = {slot: {"architecture": each, **SMALL.get(each, {})} for slot, each in NETWORKS[name].items()}
-    config, _ = complete(NetworkConfig.model_validate(chosen | {"hidden": [8]}), set(TensorKind), chinese=False)
+    hidden = [8] if is_of_rows(task) else []
+    config, _ = complete(NetworkConfig.model_validate(chosen | {"hidden": hidden}), set(TensorKind), chinese=False)
     spec = specify(config, schema.specs(), task.heads())
     network = Network(spec)
     with seeded(0, name), torch.no_grad():

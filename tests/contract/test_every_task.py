@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import torch
 from tests.contract.task_rows import (
+    ROW_TASKS,
     TARGET,
     answers_of,
     assert_same,
@@ -69,14 +70,6 @@ def task(task_type: type[Task]) -> Task:
     return fitted(task_type)
 
 
-@pytest.fixture
-def row_task(task: Task) -> Task:
-    """A task of one vector of logits a row."""
-    if not is_of_rows(task):
-        pytest.skip("the answers are of parts of rows")
-    return task
-
-
 def test_names_are_unique() -> None:
     assert len({task.name for task in TASKS}) == len(TASKS)
 
@@ -132,13 +125,14 @@ def test_the_loss_falls_to_the_right_answer(task: Task, frame: pl.DataFrame) -> 
     assert best == pytest.approx(1.0 if decided.higher_is_better else 0.0, abs=1e-3)
 
 
-def test_outputs_are_a_probability_of_each_label_or_a_value(row_task: Task) -> None:
-    outputs = row_task.outputs(torch.randn(6, row_task.output_dim))
-    labels = LABELS[row_task.name]
+@pytest.mark.parametrize("task_type", ROW_TASKS, indirect=True)
+def test_outputs_are_a_probability_of_each_label_or_a_value(task: Task) -> None:
+    outputs = task.outputs(torch.randn(6, task.output_dim))
+    labels = LABELS[task.name]
     assert outputs.shape == ((6, len(labels)) if labels else (6,))
     if labels:
         assert ((outputs >= 0) & (outputs <= 1)).all()
-    if row_task.name in CLASSES:
+    if task.name in CLASSES:
         torch.testing.assert_close(outputs.sum(dim=1), torch.ones(6))
 
 
@@ -176,11 +170,12 @@ def test_predictions_have_the_name_of_the_target(task: Task, frame: pl.DataFrame
     assert pl.read_csv(tmp_path / "found.csv").columns == found.columns
 
 
-def test_predictions_of_rows_have_a_probability_of_each_label(row_task: Task) -> None:
-    outputs = row_task.outputs(torch.randn(7, row_task.output_dim)).numpy()
-    frame = row_task.decode(outputs)
-    assert frame.columns == ["predicted_answer", *(f"probability_{label}" for label in LABELS[row_task.name])]
-    numbers = frame.drop("predicted_answer") if LABELS[row_task.name] else frame
+@pytest.mark.parametrize("task_type", ROW_TASKS, indirect=True)
+def test_predictions_of_rows_have_a_probability_of_each_label(task: Task) -> None:
+    outputs = task.outputs(torch.randn(7, task.output_dim)).numpy()
+    frame = task.decode(outputs)
+    assert frame.columns == ["predicted_answer", *(f"probability_{label}" for label in LABELS[task.name])]
+    numbers = frame.drop("predicted_answer") if LABELS[task.name] else frame
     np.testing.assert_array_equal(numbers.to_numpy(), outputs.reshape(7, -1))
     assert len(frame) == 7
     assert pl.read_csv(frame.write_csv().encode()).columns == frame.columns

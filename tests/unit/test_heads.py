@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from luban.core.errors import ConfigError
 from luban.core.tensors import Columns, InputSpec, OutputKind, OutputSpec, Ragged, TensorKind
 from luban.models import network as networks
 from luban.models.choice import NetworkConfig
@@ -69,6 +70,26 @@ def test_outputs_of_rows_do_not_depend_on_the_heads_beside_them() -> None:
     beside = built((row, OutputSpec("tags", OutputKind.PLACE, 4, "text")), [TEXT, PHOTO])
     beside.load_state_dict(alone.state_dict(), strict=False)
     torch.testing.assert_close(beside(inputs)["class"], alone(inputs)["class"])
+
+
+def test_nothing_is_built_or_computed_that_no_head_reads() -> None:
+    tags = (OutputSpec("tags", OutputKind.PLACE, 4, "text"),)
+    network = built(tags, [TEXT], tokens={"architecture": "lstm", "dim": 4, "hidden": 4})
+    network.encoder("text").pool = None  # type: ignore[assignment]
+    found = network(columns())["tags"]
+    assert isinstance(found, Ragged)
+    found.values.sum().backward()  # type: ignore[no-untyped-call]
+    assert all(weight.grad is not None for weight in network.parameters())
+    with pytest.raises(ConfigError, match=r"model.hidden: expected none, .* found \[8, 4\]. Leave it out"):
+        built(tags, [TEXT], hidden=[8, 4])
+
+
+def test_a_constant_has_a_row_for_each_row_of_places() -> None:
+    for of, given in (("text", TEXT), ("photo", PHOTO)):
+        outputs = (OutputSpec("tags", OutputKind.PLACE, 4, of), OutputSpec("scale", OutputKind.CONSTANT, 2))
+        scale = built(outputs, [given])(columns())["scale"]
+        assert isinstance(scale, torch.Tensor)
+        assert tuple(scale.shape) == (3, 2)
 
 
 @pytest.mark.parametrize("settings", TOKEN_MODELS, ids=lambda item: item.get("pooling", item["architecture"]))

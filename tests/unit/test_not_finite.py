@@ -69,7 +69,8 @@ def predictor_of(task: type[Task], rows: tuple[int, ...]) -> Predictor:
         feature = NumberFeature.fit("x", ("x",), frame, NumberConfig(scaling="none"), FitContext())
     fitted = task.fit(pl.Series("target", TARGETS[task.name])).bound({"x": feature.kind})
     schema = Schema((feature,), {}, "target")
-    config = NetworkConfig.model_validate({"tokens": {"architecture": "lstm", "dim": 4, "hidden": 4}, "hidden": [4]})
+    hidden = [] if task.name == "tags" else [4]
+    config = NetworkConfig.model_validate({"tokens": {"architecture": "lstm", "dim": 4, "hidden": 4}, "hidden": hidden})
     spec = specify(config, schema.specs(), fitted.heads())
     network = Spoiled(spec)
     network.rows = rows

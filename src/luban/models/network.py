@@ -23,6 +23,7 @@ from luban.models.mlp import MLP, Activation, CategoryEmbedding
 from luban.models.pretrained import PretrainedConfig
 
 OF_ROWS = frozenset({OutputKind.ROW, OutputKind.CONSTANT})  # outputs that joined vectors decide alone
+OF_VECTORS = frozenset({OutputKind.ROW, OutputKind.VECTOR})  # outputs that read one vector an input
 
 
 class NetworkSpec(BaseModel):
@@ -70,9 +71,17 @@ class NetworkSpec(BaseModel):
 def specify(config: NetworkConfig, specs: list[InputSpec], outputs: tuple[OutputSpec, ...]) -> NetworkSpec:
     """Bind a completed configuration to the inputs of a schema and to what a task asks for.
 
-    Raises ConfigError where it would weigh inputs against each other and there is one alone.
+    Raises ConfigError where it would weigh inputs against each other and there is one alone, and where no
+    output reads the hidden layers.
     """
     assert config.hidden is not None
+    if config.hidden and not any(output.kind is OutputKind.ROW for output in outputs):
+        raise ConfigError(
+            "model.hidden",
+            expected="none, since no output of this task reads the joined inputs",
+            found=str(list(config.hidden)),
+            action="Leave it out",
+        )
     if config.fusion != PLAIN and len(specs) < 2:
         raise ConfigError(
             "model.fusion",
@@ -209,8 +218,9 @@ class Network(nn.Module):
         for name in dict.fromkeys(output.of for output in self.outputs if output.of):
             encoder = self.encoder(name)
             states = encoder.places(inputs[name])
-            vectors[name] = encoder.pool(states).float()
             places[name] = _dropped(states, self.dropout)
+            if kinds & OF_VECTORS:
+                vectors[name] = encoder.pool(states).float()
         fused = self.fused(self.join(inputs, vectors)) if OutputKind.ROW in kinds else None
         return States(fused, vectors, places)
 

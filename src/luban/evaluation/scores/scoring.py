@@ -74,7 +74,7 @@ def compare_rows(
             found[one.name] = _difference_of_means(one, other, value, rows)
         else:
             half = Z * math.sqrt(spread[one.name][1] * rows.scale)
-            found[one.name] = Score(value, value - half, value + half)
+            found[one.name] = Score(value, max(-1.0, value - half), min(1.0, value + half))
     return found
 
 

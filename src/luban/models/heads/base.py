@@ -26,7 +26,8 @@ class Widths:
 class States:
     """What a network has computed of some rows, as far as its heads read it.
 
-    fused: (B, D), of all inputs joined. vectors: (B, D) of each input. places: a state for each token, frame or cell.
+    fused: (B, D), of all inputs joined. vectors: (B, D) of each input that an output belongs to. places: a state for
+    each of its tokens, frames or cells.
     """
 
     fused: Tensor | None = None
@@ -36,7 +37,7 @@ class States:
     @property
     def rows(self) -> int:
         """How many rows they are of."""
-        return len(self.fused if self.fused is not None else next(iter(self.vectors.values())))
+        return len(next(iter(self.places.values())) if self.fused is None else self.fused)
 
 
 class Head(nn.Module):
