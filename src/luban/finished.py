@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError
 from luban.model import Model
 from luban.outputs import Formulas, check_output, for_text_file, free_names, read_by, write_table
-from luban.predictor import check_finite, known
+from luban.predictor import known
 
 if TYPE_CHECKING:
     from luban.evaluation.compare import RunComparison
@@ -24,13 +26,15 @@ def predict_file(
     *,
     overwrite: bool,
     level: float | None = None,
+    horizon: int | None = None,
     which: Formulas = "added",
 ) -> tuple[pl.DataFrame, list[str]]:
     """Predict every row of a source and write all its columns with the predictions beside them.
 
-    level: of the prediction sets or intervals that are added. which: cells that are written as text where a spreadsheet
-    would run them. Returns the rows, as a text file has them where there is no output, and what was unusual or chosen.
-    Raises ConfigError where the output exists, or the run has no sets of that level.
+    level: of the prediction sets or intervals that are added. horizon: steps of a forecast, which is written alone, a
+    row a step. which: cells that are written as text where a spreadsheet would run them. Returns the rows, as a text
+    file has them where there is no output, and what was unusual or chosen. Raises ConfigError where the output
+    exists, or the run has no sets of that level.
     """
     from luban.evaluation.prediction_sets import PredictionSets
 
@@ -40,16 +44,37 @@ def predict_file(
     parts = model.predictor.parts
     sets = [] if level is None else [PredictionSets.load(model.directory, part.task, level) for part in parts]
     table = model.read(str(data))
-    prediction = model.prediction(table)
+    prediction = model.prediction(table, horizon)
     added = prediction.frame
+    if model.predictor.task.is_ordered:
+        return _delivered(with_plain_dates(added), added.columns, output, which, [*prediction.notes])
     for part, outputs, own in zip(parts, prediction.parts, sets, strict=False):
         added = added.hstack(known(own.columns(part.task, outputs), outputs))
     added = added.rename(free_names(added.columns, table.columns))
     frame = table.frame.hstack(added)
     notes = [*prediction.notes, *(part.decision for part in parts if part.decision is not None)]
+    return _delivered(frame, added.columns, output, which, notes)
+
+
+def with_plain_dates(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a table whose dates read as people write them: `2024-01-31`, with the time of the day where there is
+    one."""
+    found = {}
+    for name in frame.columns:
+        cells = frame[name]
+        if isinstance(cells.dtype, pl.Datetime):
+            is_day = bool((cells.dt.time() == time(0)).all())
+            found[name] = cells.dt.to_string("%Y-%m-%d" if is_day else "%Y-%m-%d %H:%M:%S")
+    return frame.with_columns(**found)
+
+
+def _delivered(
+    frame: pl.DataFrame, added: Sequence[str], output: Path | None, which: Formulas, notes: list[str]
+) -> tuple[pl.DataFrame, list[str]]:
+    """Write predictions, or return them as a text file has them, with what is to tell."""
     if output is not None:
-        return frame, [*notes, *write_table(frame, output, added.columns, which)]
-    frame, told = for_text_file(frame, added.columns, which)
+        return frame, [*notes, *write_table(frame, output, added, which)]
+    frame, told = for_text_file(frame, added, which)
     return frame, [*notes, *told]
 
 
@@ -63,10 +88,17 @@ def compare_runs(run_a: Path, run_b: Path, data: Path | None) -> RunComparison:
     def judged(path: Path) -> compare.Judged:
         model = Model.load(path)
         compare.require_one_target(model.directory, model.predictor.task)
-        table, targets = model.labelled(str(data))
-        outputs = model.predictor.predict(table).outputs
-        check_finite(outputs, table)
-        return compare.Judged(model.directory, model.predictor.task, table.row_numbers, targets, outputs, is_named=True)
+        found = model.answered(str(data))
+        task = model.predictor.task
+        return compare.Judged(
+            model.directory,
+            task,
+            found.table.row_numbers,
+            found.targets,
+            found.outputs,
+            is_named=True,
+            units=found.units,
+        )
 
     return compare.compare(judged(run_a), judged(run_b))
 

@@ -20,9 +20,9 @@ from luban.data.table import Table
 from luban.evaluation.evaluate import Evaluation
 from luban.evaluation.stored import read_scores
 from luban.predictor import Prediction, Predictor
-from luban.tasks.base import Array
 
 if TYPE_CHECKING:
+    from luban.evaluation.labelled import Answered
     from luban.explain.result import Explanations
 
 
@@ -65,20 +65,21 @@ class Model:
             rows = samples.resolve(rows) or rows
         return sources.read(rows, separator=self.separator, encoding=self.encoding, sheet=self.sheet)
 
-    def predict(self, rows: object) -> pl.DataFrame:
+    def predict(self, rows: object, *, horizon: int | None = None) -> pl.DataFrame:
         """Predict every row of a table or path, in order; warns of what is unusual in it.
 
-        Returns the label or value of each row, and probabilities.
+        Returns the label or value of each row, and probabilities; of a forecast a row for each step behind each series,
+        the first `horizon` of those that the run was trained for. Raises ConfigError where these are fewer.
         """
         table = self.read(rows)
-        prediction = self.prediction(table)
+        prediction = self.prediction(table, horizon)
         for note in prediction.notes:
             warnings.warn(shown(note), stacklevel=2)
         return prediction.frame
 
-    def prediction(self, table: Table) -> Prediction:
+    def prediction(self, table: Table, horizon: int | None = None) -> Prediction:
         """Predict a table that was read; also returns what was unusual in it."""
-        prediction = self.predictor.predict(table)
+        prediction = self.predictor.predict(table, horizon)
         return replace(prediction, notes=[*prediction.notes, *left_out(table)])
 
     def evaluate(self, rows: object, by: str | None = None) -> Evaluation:
@@ -100,12 +101,12 @@ class Model:
         evaluation, notes = judged(self.predictor, self.directory, table, by)
         return evaluation, [*read, *notes]
 
-    def labelled(self, rows: object) -> tuple[Table, Array]:
-        """Return the rows whose target can be read, and their targets."""
-        from luban.evaluation.labelled import labelled
+    def answered(self, rows: object) -> Answered:
+        """Return the rows whose target can be read, their targets, and what the model says of them."""
+        from luban.evaluation.labelled import answered
 
         table, _ = self.predictor.as_trained(self.read(rows))
-        return labelled(self.predictor.task, table)
+        return answered(self.predictor, table)
 
     def explain(
         self,

@@ -82,7 +82,8 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         (train, validation, test), parts, checksums = encode(run, fitted.schema, fitted.task, parts)
         run.tell(events.SplitMade(len(parts.train.rows), len(parts.validation.rows), len(parts.test.rows)))
     kinds = {plan.name: plan.kind for plan in inferred.plans}
-    targets, names = fitted.task.targets, {part.target: part.name for part in fitted.task.parts}
+    targets = fitted.task.targets
+    names = {part.target: part.name for part in fitted.task.parts}
     decided: dict[str, object] = {
         "target": targets if len(targets) > 1 else targets[0],
         "task": names if len(names) > 1 else fitted.task.name,
@@ -101,6 +102,7 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         fitted.checkpoint,
         decided,
         checksums,
+        fitted.settings,
         fitted.positive,
     )
 

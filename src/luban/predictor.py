@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,16 +16,17 @@ from torch import Tensor, nn
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ArtifactError, ConfigError, DataError, LubanError, listed, nearest
-from luban.core.runtime import autocast, choose_device, emulates_bfloat16, is_out_of_memory
+from luban.core.runtime import autocast, choose_device, emulates_bfloat16
 from luban.core.sentence import sentence
 from luban.core.strict import checked
-from luban.core.tensors import Batch, Columns, InputSpec, OutputKind, OutputSpec, Ragged, only
+from luban.core.tensors import Batch, Columns, EncodedColumn, InputSpec, OutputSpec, Ragged, only
 from luban.core.weights_file import at_most, check_same
 from luban.data.table import Table
 from luban.features import cache
 from luban.features.dataset import Dataset
 from luban.features.parsing.recognised import require_recognised
 from luban.features.schema import Schema
+from luban.forward import forward_all, gathered
 from luban.models import older
 from luban.models.building import fill, no_weights, not_stored
 from luban.models.network import Network, NetworkSpec
@@ -39,14 +38,12 @@ from luban.tasks.validated import Validated
 TOKENIZERS = "*tokenizer*.json"
 # What layers raise whose sizes do not fit together, or are beyond all bounds.
 UNBUILDABLE = (RuntimeError, ValueError, TypeError, LookupError, AssertionError, ArithmeticError, MemoryError)
-TOKEN_BUDGET = 2048  # packed tokens in one forward pass
-MAX_ROWS = 512  # rows in one forward pass
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """frame: one row for each row of the table, in its order. parts: the same as the numbers of each of the task's
-    parts, rows first.
+    """frame: one row for each row of the table, in its order, or of a forecast for each step that is forecast. parts:
+    the same as the numbers of each of the task's parts, rows first.
 
     notes: what was unusual in the table, a sentence each.
     """
@@ -89,14 +86,19 @@ class Predictor:
         self.decision = validated.sentence(self.task)
         self.task = validated.decide(self.task)
 
-    def predict(self, table: Table) -> Prediction:
+    def predict(self, table: Table, horizon: int | None = None) -> Prediction:
         """Predict every row. A cell that cannot be read counts as missing, and a note says so.
+
+        horizon: steps of a forecast that are wanted; all that it was trained for if None.
 
         A row for which the outputs of the network are not finite has no prediction, and a note says so. Raises
         SchemaError where a column that the model needs is not there, DataError where no row has finite outputs.
         """
+        self.task.check_horizon(horizon)
         table, read = self.as_trained(table)
         notes = [*read, *self.schema.check(table)]
+        table, told = self.task.rearranged(table, "predict")
+        notes += told
         inputs, bad = cache.encode(self.schema, table, None, None)
         require_recognised(self.schema.features, table, bad)
         if bad:
@@ -105,7 +107,9 @@ class Predictor:
                 f"{table.name}: {len(bad)} of {len(table)} rows hold a cell that cannot be read and counts as missing "
                 f"(the first: row {table.row_numbers[position]}, column '{column}', {reason})"
             )
-        dataset = Dataset.of(self.schema, inputs, {})
+        dataset = self.examples(table, inputs)
+        if self.task.is_ordered:
+            table = table.take(dataset.rows)
         found = self.all_outputs(dataset)
         frames = []
         for part, outputs in zip(self.parts, found, strict=True):
@@ -124,8 +128,15 @@ class Predictor:
                         first=int(table.row_numbers[lost[0]]),
                     )
                 )
-            frames.append(known(frame, outputs))
-        return Prediction(self.task.beside(frames), found, notes)
+            frames.append(known(frame, outputs, left_out=self.task.is_ordered))
+        return Prediction(self.task.laid_out(self.task.beside(frames), horizon), found, notes)
+
+    def examples(self, table: Table, inputs: dict[str, EncodedColumn]) -> Dataset:
+        """Return what is predicted of a table in order: its rows, or what follows the last of them."""
+        if not self.task.is_ordered:
+            return Dataset.of(self.schema, inputs, {})
+        targets, _ = self.task.encode_targets(table.frame)
+        return self.task.examples(Dataset.of(self.schema, inputs, targets), table, "predict")
 
     def as_trained(self, table: Table) -> tuple[Table, tuple[str, ...]]:
         """Return rows with their cells written as those of the training were, and what was read otherwise than it
@@ -169,7 +180,7 @@ class Predictor:
 
     def of_kept(self, kept: Columns) -> Floats:
         """Return the outputs of a task of one target, from what is kept of rows."""
-        if any(spec.kind is not OutputKind.ROW for spec in self.task.heads()):
+        if not self.task.has_logits:
             return self.task.answers(kept)
         return self.of_logits(only({"": kept[self.task.target]}))
 
@@ -236,7 +247,7 @@ class Predictor:
             where = error.where if Path(error.where).parent == run.path else str(run / error.where)
             raise ArtifactError(where, expected=error.expected, found=error.found, action=error.action) from error
         task = load_task(run)
-        spec, network = empty_network(run, schema.specs(), task.heads())
+        spec, network = empty_network(run, task.inputs(schema.specs()), task.heads())
         fill(network, older.as_today(run.weights()), str(run / artifact.WEIGHTS))
         for module in network.modules():
             if isinstance(module, torch.nn.Conv2d):
@@ -285,12 +296,14 @@ def not_finite(outputs: Floats) -> npt.NDArray[np.int64]:
     return np.flatnonzero(~np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1))
 
 
-def known(frame: pl.DataFrame, outputs: Floats) -> pl.DataFrame:
-    """Return what was made of outputs, rows first, null in each row that has one which is not finite."""
+def known(frame: pl.DataFrame, outputs: Floats, *, left_out: bool = False) -> pl.DataFrame:
+    """Return what was made of outputs, rows first, null in each row that has one which is not finite, or without these
+    rows."""
     lost = not_finite(outputs)
     if not len(lost):
         return frame
-    return frame.select(pl.when(pl.Series(np.isin(np.arange(len(outputs)), lost, invert=True))).then(pl.all()))
+    is_known = pl.Series(np.isin(np.arange(len(outputs)), lost, invert=True))
+    return frame.filter(is_known) if left_out else frame.select(pl.when(is_known).then(pl.all()))
 
 
 def check_finite(outputs: Floats, table: Table) -> None:
@@ -310,83 +323,3 @@ def spec_dtype(spec: NetworkSpec, device: torch.device) -> torch.dtype:
     if spec.precision == "float32" or emulates_bfloat16(device):
         return torch.float32
     return torch.bfloat16
-
-
-def inference_batches(lengths: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
-    """Return batches of rows of like length, longest first, each within the budgets of tokens and rows."""
-    order = np.argsort(-lengths, kind="stable").astype(np.int64)
-    batches, start = [], 0
-    while start < len(order):
-        size = max(1, min(MAX_ROWS, TOKEN_BUDGET // max(1, int(lengths[order[start]]))))
-        batches.append(order[start : start + size])
-        start += size
-    return batches
-
-
-def forward_all(
-    network: Network,
-    dataset: Dataset,
-    device: torch.device,
-    dtype: torch.dtype,
-    function: Callable[[Any], Tensor] | None = None,
-) -> Tensor:
-    """Run `function`, or a network of one output, on the inputs of every row without gradients; (rows, ...) float32."""
-
-    def found_of(batch: Batch) -> Columns:
-        return {"": (only(network(batch.inputs)) if function is None else function(batch.inputs)).float()}
-
-    kept = gathered(network, dataset, device, dtype, found_of)
-    found = kept.get("", torch.empty(0))
-    assert isinstance(found, Tensor)
-    return found
-
-
-def gathered(
-    network: nn.Module,
-    dataset: Dataset,
-    device: torch.device,
-    dtype: torch.dtype,
-    function: Callable[[Batch], Columns],
-) -> Columns:
-    """Run `function` on every row, in batches on the device, without gradients; return what it returns on the CPU, the
-    rows in order. Nothing is returned of no rows."""
-    was_training = network.training
-    if any(module.training for module in network.modules()):  # of thousands of modules it is quicker to ask
-        network.eval()
-    found = dict[str, Tensor | list[Tensor]]()
-    with torch.inference_mode(), autocast(device, dtype):
-        waiting = inference_batches(dataset.lengths)[::-1]
-        while waiting:
-            positions = waiting.pop()
-            try:
-                values = function(dataset.batch(positions).to(device))
-                values = {name: value.to(torch.device("cpu")) for name, value in values.items()}
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or len(positions) == 1:
-                    raise
-                waiting += np.array_split(positions, 2)[::-1]
-                continue
-            for name, value in values.items():
-                _put(found, name, value, positions, len(dataset))
-    if was_training:
-        network.train()
-    return {name: Ragged.pack(kept) if isinstance(kept, list) else kept.clone() for name, kept in found.items()}
-
-
-def _put(
-    found: dict[str, Tensor | list[Tensor]],
-    name: str,
-    value: Tensor | Ragged,
-    positions: npt.NDArray[np.int64],
-    count: int,
-) -> None:
-    """Put the rows of a batch in their places among `count`."""
-    if isinstance(value, Ragged):
-        rows = found.setdefault(name, [torch.empty(0)] * count)
-        assert isinstance(rows, list)
-        for position, row in zip(positions.tolist(), torch.split(value.values, value.lengths.tolist()), strict=True):
-            rows[position] = row
-        return
-    whole = found.setdefault(name, torch.empty((count, *value.shape[1:]), dtype=value.dtype))
-    assert isinstance(whole, Tensor)
-    whole[torch.from_numpy(positions)] = value

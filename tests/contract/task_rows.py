@@ -44,9 +44,10 @@ def is_of_rows(task: Task) -> bool:
     return all(head.kind == OutputKind.ROW for head in task.heads())
 
 
-# The tasks of one vector of logits a row, and the others.
-ROW_TASKS = [kind for kind in TASKS if is_of_rows(fitted(kind))]
-PART_TASKS = [kind for kind in TASKS if kind not in ROW_TASKS]
+# The tasks whose target is a cell of each row; of these, those of one vector of logits a row, and the others.
+CELL_TASKS = [kind for kind in TASKS if not kind.is_ordered]
+ROW_TASKS = [kind for kind in CELL_TASKS if is_of_rows(fitted(kind))]
+PART_TASKS = [kind for kind in CELL_TASKS if kind not in ROW_TASKS]
 
 
 def batch_of(task: Task, frame: pl.DataFrame) -> Batch:

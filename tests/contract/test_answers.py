@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import torch
 from tests.contract.task_rows import (
+    CELL_TASKS,
     PART_TASKS,
     ROW_TASKS,
     TARGET,
@@ -33,7 +34,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / "luban"
 OUTSIDE = sorted(path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts[0] != "tasks")
 
 
-@pytest.fixture(params=TASKS, ids=lambda task: task.name)
+@pytest.fixture(params=CELL_TASKS, ids=lambda task: task.name)
 def task(request: pytest.FixtureRequest) -> Task:
     return fitted(request.param)
 

@@ -11,7 +11,7 @@ import resource
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.contract.task_rows import is_of_rows
+from tests.contract.task_rows import CELL_TASKS, is_of_rows
 from tests.contract.test_features import EXAMPLES, ROWS
 from tests.end_to_end.resealed import reseal
+from tests.unit.forecasts import forecast_of, series_table
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
@@ -32,6 +33,7 @@ from luban.core.tensors import TensorKind
 from luban.data.table import Table
 from luban.features import FEATURES
 from luban.features.base import FitContext
+from luban.features.number import NumberConfig, NumberFeature
 from luban.features.schema import Schema
 from luban.models.choice import ARCHITECTURES, SLOTS, NetworkConfig, complete
 from luban.models.network import Network, specify
@@ -48,6 +50,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "gru": {"hidden": 8, "dim": 8},
     "textcnn": {"dim": 8, "channels": 4},
     "transformer": {"layers": 1, "width": 8, "heads": 2},
+    "patchtst": {"patch": 4, "stride": 2, "layers": 1, "width": 8, "heads": 2, "ffn": 8},
     "resnet": {"stem": 4, "channels": [4, 8], "blocks": [1, 0]},
     "lenet": {"channels": [4], "hidden": 8},
     "pretrained": {
@@ -73,12 +76,16 @@ NETWORKS = {
 }
 
 
+FORECASTS = {"forecast": "dlinear", "forecast of patches": "patchtst"}
+
+
 @dataclass(frozen=True)
 class Made:
-    """A run of every kind of column, and the rows that it is asked about."""
+    """A run of every kind of column, and the rows that it is asked about, with as many answers."""
 
     folder: Path
     table: Table
+    answers: int = ROWS
 
 
 def table_of() -> Table:
@@ -87,6 +94,8 @@ def table_of() -> Table:
 
 
 def made(folder: Path, name: str) -> Made:
+    if name in FORECASTS:
+        return made_forecast(folder, name)
     table = table_of()
     task = {task.name: task for task in TASKS}[name].fit(pl.Series("target", TARGETS[name]))
     kinds = [kind for kind in FEATURES if kind.kind in INPUTS.get(name, EXAMPLES)]
@@ -108,9 +117,27 @@ def made(folder: Path, name: str) -> Made:
     return Made(run.path, table)
 
 
-@pytest.fixture(scope="module", params=TASKS, ids=lambda task: task.name)
+def made_forecast(folder: Path, name: str) -> Made:
+    table = series_table(40, columns=("y", "z"), keys=("a", "b"))
+    table = replace(table, frame=table.frame.with_columns(size=pl.col("y") ** 2))
+    feature = NumberFeature.fit("size", ("size",), table.frame, NumberConfig(), FitContext())
+    task = forecast_of(table, ("y", "z"), horizon=3, lookback=12).taking([feature.spec()])
+    model = NetworkConfig.model_validate(
+        {"frames": {"architecture": FORECASTS[name], **SMALL.get(FORECASTS[name], {})}}
+    )
+    config, _ = complete(model, {TensorKind.FRAMES}, chinese=False, usual=task.architecture)
+    network = Network(spec := specify(config, task.inputs([feature.spec()]), task.heads()))
+    run = RunDirectory.create(folder, name)
+    schema = Schema((feature,), {"time": "the time"}, ["y", "z"])
+    Predictor(schema, task, spec, network, torch.device("cpu")).save(run)
+    artifact.write_json(run / artifact.CALIBRATION, Validated(rows=20).model_dump(mode="json"))
+    run.seal({"luban": "0.1.0", "seconds": {"train": 1.5}, "data": {"source": "rows", "rows": {"train": 40}}})
+    return Made(run.path, table, answers=6)
+
+
+@pytest.fixture(scope="module", params=[*(task.name for task in CELL_TASKS), *FORECASTS])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return made(tmp_path_factory.mktemp("runs"), request.param.name)
+    return made(tmp_path_factory.mktemp("runs"), request.param)
 
 
 @pytest.fixture
@@ -169,7 +196,7 @@ def used() -> int:
 
 def test_every_architecture_stands_in_the_table() -> None:
     slots = {name for name, row in ARCHITECTURES.items() if row.kinds & set(SLOTS.values())}
-    assert {each for networks in NETWORKS.values() for each in networks.values()} == slots
+    assert {each for networks in NETWORKS.values() for each in networks.values()} | {*FORECASTS.values()} == slots
 
 
 @pytest.mark.parametrize(
@@ -194,7 +221,7 @@ def test_whatever_a_part_is_the_run_is_loaded_or_refused(run: Made, damaged: Pat
             said.append(str(error))
         else:
             with contextlib.suppress(LubanError):
-                assert len(predictor.predict(run.table).frame) == ROWS
+                assert len(predictor.predict(run.table).frame) == run.answers
         assert time.process_time() - start < SECONDS
     assert len(said) > 5
     assert all(each.startswith(f"{damaged}/") and "\n" not in each for each in said)
@@ -276,4 +303,4 @@ def test_file_that_was_changed_or_taken_away_is_named(run: Made, damaged: Path) 
         with pytest.raises(ArtifactError, match=f"{name}: expected the file that the training wrote, found none"):
             Predictor.load(damaged, "cpu")
         (damaged / name).write_bytes(content)
-    assert len(Predictor.load(damaged, "cpu").predict(run.table).frame) == ROWS
+    assert len(Predictor.load(damaged, "cpu").predict(run.table).frame) == run.answers

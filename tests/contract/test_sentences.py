@@ -29,7 +29,7 @@ from luban.training.state import Progress
 
 ROOT = Path(__file__).resolve().parents[2] / "src" / "luban"
 OTHERS = [language for language in LANGUAGES if language != ENGLISH]
-METRICS = {metric.name for task in TASKS for metric in fitted(task).metrics} | {
+METRICS = {metric.name for task in TASKS for metric in (task if task.is_ordered else fitted(task)).metrics} | {
     *("row_f1", "mean_error", "cost", "precision", "recall"),  # of slices, groups and thresholds
     *("selection_rate", "tpr", "fpr"),
 }

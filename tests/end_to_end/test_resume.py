@@ -109,16 +109,36 @@ def test_a_run_killed_twice_ends_with_the_same_bits_and_a_whole_history(tmp_path
     assert "since Luban did not write it: 'photos', 'step-evil.json', 'thesis.docx'" in " ".join(ended.stdout.split())
 
 
-def test_a_killed_training_of_several_targets_ends_with_the_same_bits(tmp_path: Path, rows: Path) -> None:
+def several_targets(rows: Path, folder: Path) -> tuple[object, ...]:
     frame = pl.read_csv(rows).with_row_index("i")
     lacking = {"label": pl.col("i") % 9 == 2, "y": pl.col("i") % 9 == 5}
     gaps = [pl.when(~lacks).then(pl.col(name)).alias(name) for name, lacks in lacking.items()]
-    frame.with_columns(gaps).drop("i").write_csv(rows)
+    frame.with_columns(gaps).drop("i").write_csv(folder / "gaps.csv")
+    settings = ("--set", "task.balance=uncertainty", "--set", "data.columns={city: ignore}")
+    return (folder / "gaps.csv", "--target", "label,y", *settings)
+
+
+def tags(rows: Path, folder: Path) -> tuple[object, ...]:
+    x = pl.read_csv(rows)["x"].abs().round(2).cast(pl.String).to_list()
+    lines = [json.dumps({"tokens": [*cell], "tags": ["B" if sign in "13579" else "O" for sign in cell]}) for cell in x]
+    (folder / "tags.jsonl").write_text("\n".join(lines), "utf-8")
+    small = ("--set", "model.tokens.hidden=8", "--set", "model.tokens.dim=8")
+    return (folder / "tags.jsonl", "--target", "tags", "--model", "lstm", *small, "--set", "data.split.method=random")
+
+
+def series(rows: Path, folder: Path) -> tuple[object, ...]:
+    pl.read_csv(rows).select("x", "y").with_row_index("step").write_csv(folder / "series.csv")
+    settings = ("data.task=forecast", "task.forecast.time=step", "task.forecast.horizon=4", "task.forecast.lookback=16")
+    model = ("model.frames={architecture: patchtst, patch: 4, stride: 2, layers: 1}", "train.batch_size=64")
+    return (folder / "series.csv", *(part for setting in (*settings, *model) for part in ("--set", setting)))
+
+
+@pytest.mark.parametrize("make", [several_targets, tags, series])
+def test_a_killed_training_of_another_task_ends_with_the_same_bits(tmp_path: Path, rows: Path, make: Any) -> None:
     whole, killed = tmp_path / "runs" / "whole", tmp_path / "runs" / "killed"
-    common = (rows, "--target", "label,y", "--set", "task.balance=uncertainty", "--set", "data.columns={city: ignore}")
-    common = (*common, "--runs", tmp_path / "runs", "--quiet", "--name")
+    common = (*make(rows, tmp_path), "--runs", tmp_path / "runs", "--quiet", "--name")
     subprocess.run(train(*common, "whole"), env=environment(tmp_path), check=True)
-    code, _ = interrupted(tmp_path, train(*common, "killed"), killed, signal.SIGKILL, 300)
+    code, _ = interrupted(tmp_path, train(*common, "killed"), killed, signal.SIGKILL, 100)
     assert code == -signal.SIGKILL
     subprocess.run(train("--resume", killed, "--quiet"), env=environment(tmp_path), check=True)
     assert weights(killed) == weights(whole)

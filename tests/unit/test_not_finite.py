@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from tests.contract.task_rows import CELL_TASKS
 
 from luban.core.errors import DataError
 from luban.core.tensors import Columns, Ragged, only
@@ -77,7 +78,7 @@ def predictor_of(task: type[Task], rows: tuple[int, ...]) -> Predictor:
     return Predictor(schema, fitted, spec, network, torch.device("cpu"))
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+@pytest.mark.parametrize("task", CELL_TASKS, ids=lambda task: task.name)
 def test_row_without_finite_outputs_has_no_prediction_and_is_named(task: type[Task]) -> None:
     whole = predictor_of(task, ()).predict(table(task))
     assert whole.notes == []
@@ -91,7 +92,7 @@ def test_row_without_finite_outputs_has_no_prediction_and_is_named(task: type[Ta
     assert found.frame.schema == whole.frame.schema
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+@pytest.mark.parametrize("task", CELL_TASKS, ids=lambda task: task.name)
 def test_no_row_with_finite_outputs_is_an_error(task: type[Task]) -> None:
     with pytest.raises(DataError, match=r"rows.csv: expected rows for which .* finite, found 12 of 12 .* row 1\)"):
         predictor_of(task, tuple(range(ROWS))).predict(table(task))

@@ -11,7 +11,7 @@ from small_loop import small_loop
 
 from luban.core.machine.resources import device_memory, resident_memory
 from luban.core.runtime import is_out_of_memory
-from luban.predictor import forward_all
+from luban.forward import forward_all
 
 
 def test_a_real_failure_of_the_cpu_allocator_is_recognised() -> None:

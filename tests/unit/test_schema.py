@@ -171,7 +171,7 @@ def test_an_unknown_kind() -> None:
 
 def test_nothing_to_learn_from() -> None:
     with pytest.raises(SchemaError) as error:
-        fit(FRAME[["source", "label"]])
+        schema.require_inputs(table(FRAME), schema.plan(table(FRAME[["source", "label"]]), target="label"))
     assert str(error.value) == (
         "letters.csv: expected at least one column to learn from, found none: set aside are 'source' (constant: every "
         "cell is 'web'). Say in data.columns what kind a column is, or add a column."

@@ -63,7 +63,7 @@ def test_a_named_task_is_taken() -> None:
 
 def test_an_unknown_task_is_refused() -> None:
     with pytest.raises(
-        ConfigError, match=r"data.task: expected one of .*'regression', found 'regresion'. Did you mean"
+        ConfigError, match=r"data.task: expected one of .*'regression', 'forecast', found 'regresion'. Did you mean"
     ):
         infer_task(profile([0, 1]), "regresion")
 

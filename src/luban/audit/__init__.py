@@ -33,6 +33,7 @@ from luban.audit.subject import Subject
 from luban.audit.target import audit_imbalance, audit_missing, audit_one_class, audit_rare
 from luban.audit.unreadable import audit_unreadable
 from luban.audit.values import audit_future, audit_impossible, audit_number_text
+from luban.core.answers import AnswerKind
 from luban.features.media import FILE_KINDS
 
 __all__ = ["CHECKS", "AuditReport", "Check", "Finding", "Subject", "audit"]
@@ -42,29 +43,31 @@ __all__ = ["CHECKS", "AuditReport", "Check", "Finding", "Subject", "audit"]
 class Check:
     """run: from the subject to its findings. cost: before a training, it runs where the budget allows it; None always
     runs. decodes: the kinds of files that it looks into, which costs extra, once for all checks that do. needs_others:
-    it compares with the tables beside the audited one, and has nothing to do without."""
+    it compares with the tables beside the audited one, and has nothing to do without. of_rows: it takes each row for a
+    case of its own, which a step of a series is not."""
 
     name: str
     run: Callable[[Subject], list[Finding]]
     cost: Cost | None = None
     decodes: tuple[str, ...] = ()
     needs_others: bool = False
+    of_rows: bool = False
 
 
 CHECKS: tuple[Check, ...] = (
-    Check("no-inputs", audit_inputs),
+    Check("no-inputs", audit_inputs, of_rows=True),
     Check("one-class", audit_one_class),
     Check("missing-target", audit_missing),
     Check("rare-classes", audit_rare),
     Check("imbalance", audit_imbalance),
     Check("label-case", audit_spelling),
     Check("unreadable", audit_unreadable, per_cell(1e-7, *FILE_KINDS), FILE_KINDS),
-    Check("leakage", audit_leakage, leakage_seconds),
-    Check("order", audit_order),
-    Check("duplicates", audit_duplicates, per_cell(1e-7, column=ROWS_SECONDS)),
-    Check("conflicting", audit_conflicting, per_cell(1e-7, column=ROWS_SECONDS)),
-    Check("near-duplicates", audit_near, near_seconds, FILE_KINDS),
-    Check("overlap", audit_overlap, per_cell(1e-6, column=ROWS_SECONDS), needs_others=True),
+    Check("leakage", audit_leakage, leakage_seconds, of_rows=True),
+    Check("order", audit_order, of_rows=True),
+    Check("duplicates", audit_duplicates, per_cell(1e-7, column=ROWS_SECONDS), of_rows=True),
+    Check("conflicting", audit_conflicting, per_cell(1e-7, column=ROWS_SECONDS), of_rows=True),
+    Check("near-duplicates", audit_near, near_seconds, FILE_KINDS, of_rows=True),
+    Check("overlap", audit_overlap, per_cell(1e-6, column=ROWS_SECONDS), needs_others=True, of_rows=True),
     Check("shared-files", audit_shared_files, per_cell(1e-7, *FILE_KINDS)),
     Check("constant", audit_constant),
     Check("identifiers", audit_identifiers),
@@ -75,8 +78,8 @@ CHECKS: tuple[Check, ...] = (
     Check("missing-cells", audit_missing_cells, per_cell(1e-7)),
     Check("encodings", audit_encodings, per_cell(3e-7, "text", "category")),
     Check("languages", audit_languages, language_seconds),
-    Check("label-errors", audit_label_errors, label_error_seconds, FILE_KINDS),
-    Check("drift", audit_drift, per_cell(2e-6), needs_others=True),
+    Check("label-errors", audit_label_errors, label_error_seconds, FILE_KINDS, of_rows=True),
+    Check("drift", audit_drift, per_cell(2e-6), needs_others=True, of_rows=True),
 )
 
 
@@ -85,6 +88,8 @@ def audit(subject: Subject) -> AuditReport:
     start = time.monotonic()
     findings: list[Finding] = []
     checks = [check for check in CHECKS if subject.others or not check.needs_others]
+    if subject.answer == AnswerKind.FORECAST:
+        checks = [check for check in checks if not check.of_rows]
     skipped = {} if subject.budget is None else too_slow(subject, checks, subject.budget)
     ran = [check for check in checks if check.name not in skipped]
     for check in ran:

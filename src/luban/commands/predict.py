@@ -20,16 +20,23 @@ def predict(
     sets: Annotated[
         float | None, typer.Option(metavar="LEVEL", help="Add sets or intervals that hold the truth so often: 0.9.")
     ] = None,
+    horizon: Annotated[
+        int | None, typer.Option(metavar="STEPS", help="How many of the steps of a forecast to write.")
+    ] = None,
     escape_formulas: EscapeFormulas = None,
 ) -> None:
-    """Predict every row: all columns are kept, in their order, and predictions are added."""
+    """Predict every row: all columns are kept, in their order, and predictions are added.
+
+    A run that forecasts writes the steps behind each series, a row a step.
+    """
     from luban.audit.subject import counted
     from luban.core.printing import deliver
     from luban.finished import predict_file
     from luban.outputs import formulas_of
     from luban.report.wrapping import tell
 
-    frame, notes = predict_file(run, data, output, overwrite=overwrite, level=sets, which=formulas_of(escape_formulas))
+    which = formulas_of(escape_formulas)
+    frame, notes = predict_file(run, data, output, overwrite=overwrite, level=sets, horizon=horizon, which=which)
     for note in notes:
         tell(note)
     if output is None:

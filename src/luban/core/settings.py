@@ -20,6 +20,7 @@ def as_written(value: Any) -> Any:
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy and scikit-learn take, too
 Width = Annotated[int, Field(ge=1, le=WIDEST)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(gt=0, le=LARGEST)]
 Word = Annotated[str, BeforeValidator(as_written)]  # a name of a column, a label, a run: `2024` is one
 
 

@@ -73,9 +73,10 @@ class Ragged:
 class InputSpec:
     """What a model must know of one input to be built for it.
 
-    size: DENSE and FRAMES: D; IDS: number of ids; TOKENS: V; GRID: channels.
-    height, width: GRID only. max_length: the longest row of TOKENS or FRAMES, separators included. unknown: of IDS, the
-    shares of the ids that a training step replaces by the ids 0 and 1, which stand for missing and unseen.
+    size: DENSE and FRAMES: D; IDS: number of ids; TOKENS: V; GRID: channels. height, width: GRID only. max_length:
+    the longest row of TOKENS or FRAMES, separators included; length: that of every row, where FRAMES are windows of
+    one length. unknown: of IDS, the shares of the ids that a training step replaces by the ids 0 and 1, which stand
+    for missing and unseen.
     """
 
     name: str
@@ -84,6 +85,7 @@ class InputSpec:
     height: int = 0
     width: int = 0
     max_length: int = 0
+    length: int = 0
     unknown: tuple[float, float] = (0.0, 0.0)
 
 
@@ -118,6 +120,11 @@ class EncodedColumn:
 
     def __len__(self) -> int:
         return len(self.values) if self.offsets is None else len(self.offsets) - 1
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether a row is a number of tokens or frames."""
+        return self.offsets is not None
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from luban.core.sentence import sentence
 from luban.data.draw import sample_rows
+from luban.evaluation.answers import answer_of
 from luban.evaluation.baselines import MAX_ROWS as BASELINE_ROWS
 from luban.evaluation.baselines import ROWS_AT_ONCE, Baseline, fit_baselines
 from luban.evaluation.config import EvaluateConfig
@@ -54,7 +55,7 @@ class Subject:
 def validate(subject: Subject) -> Validated:
     """Learn from validation rows, at most 5,000."""
     rows = _few(subject.validation, VALIDATION_ROWS, subject.seed)
-    if not subject.predictor.spec.of_rows:  # no logits of a row to learn from
+    if not subject.task.has_logits:
         return Validated(rows=len(rows))
     logits = subject.predictor.logits(rows.dataset)
     return learn(subject.task, logits, rows.targets, subject.config, subject.seed)
@@ -72,6 +73,7 @@ def assess(subject: Subject, validated: Validated) -> tuple[Evaluation, Floats]:
     fitting = _few(subject.train, BASELINE_ROWS, seed)
     baselines = fit_baselines(subject.task, fitting.table, fitting.targets, kinds, fitting.images, seed)
     theirs = {baseline.name: _predict(baseline, test) for baseline in baselines}
+    theirs |= answer_of(subject.task).references(subject.task, subject.train.dataset, test.dataset)
     evaluation = evaluate(
         predictor.task,
         test.targets,
@@ -79,6 +81,7 @@ def assess(subject: Subject, validated: Validated) -> tuple[Evaluation, Floats]:
         theirs,
         decider=subject.criteria.decider.name,
         seed=seed,
+        units=test.dataset.units,
         deciding=dict.fromkeys(theirs, subject.task) | _thresholds(subject, validated, baselines),
     )
     judgement = judge(
@@ -93,7 +96,7 @@ def assess(subject: Subject, validated: Validated) -> tuple[Evaluation, Floats]:
         seed=seed,
     )
     metrics = {metric.name: metric for metric in predictor.task.metrics}
-    if config.robustness:
+    if config.robustness and not subject.task.is_ordered:  # cells of one row are no window
         metric = metrics[evaluation.decider]
         losses = measure_robustness(predictor, test.table, test.targets, outputs, kinds, metric, seed)
         judgement = replace(judgement, robustness=losses)

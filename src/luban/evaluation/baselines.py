@@ -52,7 +52,8 @@ def fit_baselines(
     (rows, C, H, W), and may be memory-mapped. The linear baseline is left out where no column has plain features, or
     the answers are of a kind that has none.
     """
-    baselines = [_constant(answer_of(task).constant(task, targets))]
+    constant = answer_of(task).constant(task, targets)
+    baselines = [] if constant is None else [_constant(constant)]
     rows = np.arange(len(table))
     if len(rows) > MAX_ROWS:
         rows = np.sort(np.random.default_rng(seed).permutation(len(rows))[:MAX_ROWS])

@@ -16,7 +16,7 @@ from luban.core.errors import ConfigError, DataError, listed
 from luban.evaluation.answers import answer_of
 from luban.evaluation.criteria import Criteria
 from luban.evaluation.scores.intervals import Score, shown
-from luban.evaluation.scores.scoring import compare_rows
+from luban.evaluation.scores.scoring import Units, compare_rows
 from luban.tasks.base import Array, Floats, Metric, Task
 from luban.tasks.classification import MAX_PROBABILITY_COLUMNS
 from luban.tasks.stored import load_task
@@ -32,7 +32,7 @@ NAME_OTHERS = "Name rows that both read alike, with targets that both know"
 class Judged:
     """A run and its predictions. rows: their numbers in the source. is_partial: whether only the most probable class of
     each row is known, as of more than 100 classes. is_named: whether they are rows that the user named, and not those
-    that the run stored."""
+    that the run stored. units: as `Dataset.units`."""
 
     run: RunDirectory
     task: Task
@@ -41,6 +41,7 @@ class Judged:
     outputs: Floats
     is_partial: bool = False
     is_named: bool = False
+    units: Units | None = None
 
     def cost(self) -> dict[str, Any]:
         """Return what the run took and how large it is."""
@@ -107,11 +108,11 @@ def compare(a: Judged, b: Judged) -> RunComparison:
         {metric.name: float(metric.compute(found.targets, found.outputs, ones)[0]) for metric in own}
         for found, own in zip((a, b), pair, strict=True)
     )
-    differences = compare_rows(pair, a.targets, (a.outputs, b.outputs), seed=seed)
+    differences = compare_rows(pair, a.targets, (a.outputs, b.outputs), seed=seed, units=a.units)
     metrics = {name: (one[name], other[name], difference) for name, difference in differences.items()}
     qualities = [answer_of(found.task).quality(found.task, found.targets, found.outputs) for found in (a, b)]
     gain = (qualities[1].values - qualities[0].values) * (1 if qualities[0].higher_is_better else -1)
-    texts = [found.task.decode(found.outputs)[f"predicted_{found.task.target}"] for found in (a, b)]
+    texts = [answer_of(found.task).said(found.task, found.outputs) for found in (a, b)]
     actual = answer_of(a.task).texts(a.task, a.targets)
 
     def examples(order: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
@@ -253,6 +254,14 @@ def _fingerprint(run: RunDirectory) -> object:
 
 def _stored(run: RunDirectory, task: Task) -> Judged:
     path, target, answer = run / artifact.PREDICTIONS, task.target, answer_of(task)
+    if task.is_ordered:
+        try:
+            frame = run.predictions().sort("row")
+            targets, outputs = answer.stored(task, frame)
+            units = frame["unit"].cast(pl.Int64).to_numpy()
+        except (ValueError, pl.exceptions.PolarsError) as error:
+            raise artifact.damaged(path, "the predictions of the test rows", error) from error
+        return Judged(run, task, frame["row"].to_numpy(), targets, outputs, units=units)
     is_partial = len(task.names) > MAX_PROBABILITY_COLUMNS
     has_probabilities = answer.has_probabilities and not is_partial
     columns = [f"predicted_{target}"]

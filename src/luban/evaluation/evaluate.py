@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from luban.core.errors import DataError
 from luban.evaluation.answers import answer_of
 from luban.evaluation.scores.bootstrap import RESAMPLES
@@ -44,6 +47,8 @@ class Comparison:
         interval = f"95 % interval {shown(self.difference.low)} to {shown(self.difference.high)}"
         if math.isnan(self.difference.value):
             return f"The model cannot be compared with the {self.baseline} baseline: {metric} is not defined here."
+        if math.isnan(self.difference.low):
+            return f"The model and the {self.baseline} baseline are measured on too few rows to tell apart ({scores})."
         if self.beats:
             return (
                 f"The model beats the {self.baseline} baseline "
@@ -73,7 +78,7 @@ class Evaluation:
     the strongest first, and verdict is about that one. labels, confusion: of classification with up to 100 classes;
     confusion[i][j] counts the rows of class i that are taken for class j. judgement: what more is known, if it was
     judged. directions: by metric, whether the higher or the lower score is the better one. targets: of a task of
-    several targets, what is known of each.
+    several targets, what is known of each. details: what else is known of answers of this kind, as JSON values.
     """
 
     rows: int
@@ -88,6 +93,7 @@ class Evaluation:
     judgement: Judgement | None = None
     directions: Mapping[str, Direction] = field(default_factory=dict)
     targets: Mapping[str, Evaluation] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def beats_baselines(self) -> bool:
@@ -109,6 +115,7 @@ class Evaluation:
             "verdict": {"text": self.verdict, "beats_baselines": self.beats_baselines},
             "labels": list(self.labels),
             "confusion": None if self.confusion is None else [list(counts) for counts in self.confusion],
+            **self.details,
             **({} if self.judgement is None else self.judgement.to_json()),
             **({"targets": {name: found.to_json() for name, found in self.targets.items()}} if self.targets else {}),
         }
@@ -123,30 +130,34 @@ def evaluate(
     decider: str | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    units: npt.NDArray[np.int64] | None = None,
     deciding: Mapping[str, Task] | None = None,
 ) -> Evaluation:
     """Score a model and its baselines on the same rows.
 
-    targets, outputs, baselines: rows first, as the task makes them. decider: a metric's name, the task's first if None.
-    deciding: the tasks of baselines that have thresholds of their own. Raises DataError where there are no rows.
+    targets, outputs, baselines: rows first, as the task makes them. decider: a metric's name, the task's first if
+    None. units: of rows that are no evidence apart, as `Dataset.units`. deciding: the tasks of baselines that have
+    thresholds of their own. Raises DataError where there are no rows.
     """
     if not len(targets):
         raise DataError("evaluation", expected="rows to score", found="none", action="Give a table with targets")
     metric = {metric.name: metric for metric in task.metrics}[decider or task.metrics[0].name]
-    mine = score_rows(task.metrics, targets, outputs, resamples, seed)
+    mine = score_rows(task.metrics, targets, outputs, resamples, seed, units)
     tasks = dict.fromkeys(baselines, task) | dict(deciding or {})
     others = {
-        name: score_rows(tasks[name].metrics, targets, theirs, resamples, seed) for name, theirs in baselines.items()
+        name: score_rows(tasks[name].metrics, targets, theirs, resamples, seed, units)
+        for name, theirs in baselines.items()
     }
     sign = 1 if metric.higher_is_better else -1
     comparisons = []
     for name, theirs in baselines.items():
         own = next(other for other in tasks[name].metrics if other.name == metric.name)
-        less = compare_rows(((own,), (metric,)), targets, (theirs, outputs), resamples, seed)[metric.name]
+        less = compare_rows(((own,), (metric,)), targets, (theirs, outputs), resamples, seed, units)[metric.name]
         values = mine[metric.name].value, others[name][metric.name].value
         comparisons.append(Comparison(name, metric.name, *values, less.times(sign)))
     comparisons.sort(key=lambda found: found.difference.value if not math.isnan(found.difference.value) else math.inf)
-    confusion = answer_of(task).confusion(task, targets, outputs)
+    answer = answer_of(task)
+    confusion = answer.confusion(task, targets, outputs)
     return Evaluation(
         rows=len(targets),
         task=task.name,
@@ -158,6 +169,7 @@ def evaluate(
         labels=() if confusion is None else tuple(task.names),
         confusion=confusion,
         directions={metric.name: metric.direction for metric in task.metrics},
+        details=answer.details(task, targets, outputs, baselines, units, seed),
     )
 
 

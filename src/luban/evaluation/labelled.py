@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from luban.core.artifact import RunDirectory
 from luban.core.errors import DataError, SchemaError, listed, nearest
@@ -14,7 +15,7 @@ from luban.evaluation.evaluate import Evaluation, evaluate
 from luban.features import cache
 from luban.features.dataset import Dataset
 from luban.predictor import Predictor, check_finite
-from luban.tasks.base import Array, Task
+from luban.tasks.base import Array, Floats, Task
 from luban.tasks.targets import MISSING, unseen_labels
 from luban.tasks.validated import Validated
 
@@ -52,25 +53,25 @@ def judged_part(
     from luban.evaluation.judgement import judge
     from luban.evaluation.slices import MAX_VALUES, MIN_ROWS
 
-    table, targets = labelled(predictor.task, rows, may_lack=may_lack)
+    found = answered(predictor, rows, may_lack=may_lack)
+    table, targets, outputs = found.table, found.targets, found.outputs
     if by is not None:
         table.require(by)
-        if (found := num_groups(table.frame[by])) > MAX_VALUES:
+        if (groups := num_groups(table.frame[by])) > MAX_VALUES:
             raise DataError(
                 f"{table.name}, column '{by}'",
                 expected=f"at most {MAX_VALUES} groups of {MIN_ROWS} rows or more to compare",
-                found=str(found),
+                found=str(groups),
                 action="Give a column of fewer, wider groups",
             )
-    task, prediction = predictor.task, predictor.predict(table)
-    outputs = prediction.outputs
-    check_finite(outputs, table)
+    task = predictor.task
     kinds = {column: feature.kind for feature in predictor.schema.features for column in feature.columns}
     criteria = Criteria.load(directory, task, is_part=may_lack)
     column, notes = by, list[str]()
     if by is None and (column := criteria.config.fairness_column) is not None and column not in table.columns:
         column, notes = None, [f"{table.name} has no column '{column}', whose groups were compared in the training"]
-    evaluation = evaluate(task, targets, outputs, {}, decider=criteria.decider.name, seed=criteria.seed)
+    decider, seed = criteria.decider.name, criteria.seed
+    evaluation = evaluate(task, targets, outputs, {}, decider=decider, seed=seed, units=found.units)
     judgement = judge(
         task,
         table,
@@ -93,7 +94,37 @@ def judged_part(
         if by is not None:
             raise few
         notes.append(str(few))
-    return replace(evaluation, judgement=judgement), [*prediction.notes, *notes, *careful, *not_scored(table)]
+    return replace(evaluation, judgement=judgement), [*found.notes, *notes, *careful, *not_scored(table)]
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """Labelled rows with what a model says of them. table: the rows, of a forecast those that it is made from. targets,
+    outputs: rows first, as the task makes them. units: as `Dataset.units`. notes: what was unusual, a sentence each."""
+
+    table: Table
+    targets: Array
+    outputs: Floats
+    units: npt.NDArray[np.int64] | None
+    notes: list[str]
+
+
+def answered(predictor: Predictor, rows: Table, *, may_lack: bool = False) -> Answered:
+    """Answer the rows whose targets can be read, of series those that enough steps stand before and behind.
+
+    may_lack: whether rows without a target are passed over. Raises DataError where an output is not finite.
+    """
+    task = predictor.task
+    if task.is_ordered:
+        table, told = task.rearranged(rows, "test")
+        data = task.examples(encoded(predictor, table), table, "test")
+        found = Answered(table.take(data.rows), task.truth(data), predictor.outputs(data), data.units, [*told])
+    else:
+        table, targets = labelled(task, rows, may_lack=may_lack)
+        prediction = predictor.predict(table)
+        found = Answered(table, targets, prediction.outputs, None, prediction.notes)
+    check_finite(found.outputs, found.table)
+    return found
 
 
 def labelled(task: Task, table: Table, *, may_lack: bool = False) -> tuple[Table, Array]:

@@ -36,11 +36,8 @@ def find_mistakes(
     worst = np.argpartition(-surety, count - 1)[:count]
     worst = worst[np.lexsort((worst, -surety[worst]))].astype(np.int64)
     rows = table.take(worst)
-    predicted = shown(task.decode(outputs[worst])[f"predicted_{task.target}"])
-    cells = rows.frame[task.target]
-    if isinstance(cells.dtype, pl.List) and isinstance(cells.dtype.inner, pl.Struct):  # spans, as what is said reads
-        cells = task.decode(answer.certain(task, targets[worst]), rows.frame)[f"predicted_{task.target}"]
-    actual = shown(cells)
+    predicted = shown(answer.said(task, outputs[worst]))
+    actual = shown(answer.cells(task, targets[worst], rows.frame))
     kept: dict[str, dict[str, list[Any]]] = {"cells": {}, "media": {}, "series": {}}
     for name, kind in sorted(kinds.items(), key=lambda item: len(kinds) > MAX_COLUMNS and item[1] not in KEPT)[
         :MAX_COLUMNS

@@ -10,7 +10,6 @@ import polars as pl
 
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError
-from luban.core.tensors import OutputKind
 from luban.evaluation.conformal import limit_of, rows_needed, sets_of
 from luban.tasks.base import Floats, SetMethod, Task
 from luban.tasks.validated import Validated
@@ -27,7 +26,7 @@ class PredictionSets:
     def load(cls, run: RunDirectory, task: Task, level: float) -> Self:
         """Raises ConfigError where the run stored no scores, or too few for the level, or the task has no sets."""
         check_level(level)
-        if any(head.kind != OutputKind.ROW for head in task.heads()):
+        if not task.has_logits:
             raise ConfigError(
                 f"{run.path}, --sets",
                 expected="a task of one answer a row, which sets are made of",

@@ -173,6 +173,15 @@ class Corruption(Open):
     difference: Number = None
 
 
+class Forecast(Open):
+    windows: Count
+    lookback: Count
+    horizon: Count
+    frequency: str
+    steps: list[dict[str, float]] = Field(default_factory=list)
+    variables: dict[str, Scores] = Field(default_factory=dict)
+
+
 class Metrics(Open):
     """Of metrics.json."""
 
@@ -195,6 +204,7 @@ class Metrics(Open):
     mistakes: list[Mistake] = Field(default_factory=list)
     confusions: list[Confusion] = Field(default_factory=list)
     robustness: list[Corruption] | None = None
+    forecast: Forecast | None = None
     targets: dict[str, Metrics] = Field(default_factory=dict)
 
     @model_validator(mode="after")

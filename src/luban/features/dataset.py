@@ -26,7 +26,8 @@ class Dataset:
 
     inputs, targets: the columns of all rows, by name; no targets where they are not known. rows: (len(self),) positions
     in the table. index: (len(self),) positions in the columns. prepare: what turns stored rows into what the network
-    takes, by input name; other inputs are taken as they are stored.
+    takes, by input name; other inputs are taken as they are stored. units: (len(self),) a number for what is drawn as a
+    whole in resamples, a document or a stretch of a series; None where each row is one.
     """
 
     inputs: dict[str, EncodedColumn]
@@ -34,11 +35,12 @@ class Dataset:
     rows: Positions
     index: Positions
     prepare: Mapping[str, Prepare]
+    units: Positions | None = None
 
     @classmethod
     def of(cls, schema: Schema, inputs: dict[str, EncodedColumn], targets: dict[str, EncodedColumn]) -> Self:
         """Take all rows of the columns that a schema made."""
-        rows = np.arange(len(next(iter(inputs.values()))), dtype=np.int64)
+        rows = np.arange(len(next(iter((inputs or targets).values()))), dtype=np.int64)
         prepare = {feature.name: feature.prepare for feature in schema.features}
         return cls(inputs, targets, rows, rows, prepare)
 
@@ -54,13 +56,14 @@ class Dataset:
     @cached_property
     def lengths(self) -> Positions:
         """(rows,): tokens and frames of each row, summed over its inputs; 1 where rows have no length."""
-        ragged = [column.lengths[self.index] for column in self.inputs.values() if column.offsets is not None]
+        ragged = [column.lengths[self.index] for column in self.inputs.values() if column.is_packed]
         total: Positions = np.sum(ragged, axis=0, dtype=np.int64) if ragged else np.ones(len(self), np.int64)
         return total
 
     def select(self, positions: npt.NDArray[np.integer[Any]]) -> Self:
         """Keep the rows at the given positions of this data set, in the given order; columns are not copied."""
-        return replace(self, rows=self.rows[positions], index=self.index[positions])
+        units = None if self.units is None else self.units[positions]
+        return replace(self, rows=self.rows[positions], index=self.index[positions], units=units)
 
     @cached_property
     def _stacks(self) -> list[Stack]:

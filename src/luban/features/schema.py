@@ -85,7 +85,7 @@ class StoredWriting(Strict):
 class StoredSchema(Strict):
     """What features.json holds."""
 
-    features: Annotated[list[StoredFeature], Field(min_length=1)]
+    features: list[StoredFeature]
     set_aside: dict[str, str]
     target: str | list[str] | None
     writings: dict[str, StoredWriting] = Field(default_factory=dict)
@@ -187,10 +187,7 @@ def fit(
     """Fit features on training rows: all text columns are one input, every other column is one of its own.
 
     writings: that the columns of numbers had before they were written plainly.
-
-    Raises SchemaError where no column is left to learn from.
     """
-    require_inputs(table, plans)
     texts = tuple(column.name for column in plans if column.kind == TEXT)
     features: list[Feature] = []
     for column in plans:

@@ -12,6 +12,7 @@ from luban.models.cnn import (
     build_resnet,
     build_textcnn,
 )
+from luban.models.dlinear import DLinearConfig, build_dlinear
 from luban.models.mlp import (
     DenseConfig,
     EmbeddingConfig,
@@ -20,12 +21,13 @@ from luban.models.mlp import (
     build_embedding,
     build_flatten,
 )
+from luban.models.patchtst import PatchTSTConfig, build_patchtst
 from luban.models.pretrained import PretrainedConfig, build_pretrained
 from luban.models.rnn import RNNConfig, build_rnn
 from luban.models.transformer import TransformerConfig, build_transformer
 
 SEQUENCES = frozenset({TensorKind.TOKENS, TensorKind.FRAMES})
-TOKENS, GRID = frozenset({TensorKind.TOKENS}), frozenset({TensorKind.GRID})
+TOKENS, GRID, FRAMES = (frozenset({kind}) for kind in (TensorKind.TOKENS, TensorKind.GRID, TensorKind.FRAMES))
 
 MODELS: tuple[Architecture, ...] = (
     Architecture("dense", frozenset({TensorKind.DENSE}), DenseConfig, build_dense),
@@ -37,5 +39,7 @@ MODELS: tuple[Architecture, ...] = (
     Architecture("transformer", TOKENS, TransformerConfig, build_transformer),
     Architecture("lstm", SEQUENCES, RNNConfig, build_rnn),
     Architecture("gru", SEQUENCES, RNNConfig, build_rnn),
+    Architecture("dlinear", FRAMES, DLinearConfig, build_dlinear),
+    Architecture("patchtst", FRAMES, PatchTSTConfig, build_patchtst),
     Architecture("textcnn", TOKENS, TextCNNConfig, build_textcnn),
 )

@@ -115,8 +115,13 @@ def _expand_one(name: str) -> dict[str, Any]:
     return {slot: {"architecture": name} for slot, kind in SLOTS.items() if kind in kinds}
 
 
-def complete(config: NetworkConfig, kinds: set[TensorKind], *, chinese: bool) -> tuple[NetworkConfig, list[str]]:
-    """Choose an architecture for each kind of input that has none; return it with a sentence for each choice."""
+def complete(
+    config: NetworkConfig, kinds: set[TensorKind], *, chinese: bool, usual: str = ""
+) -> tuple[NetworkConfig, list[str]]:
+    """Choose an architecture for each kind of input that has none; return it with a sentence for each choice.
+
+    usual: the architecture of the task, which also says that no layers stand between it and the head.
+    """
     chosen: dict[str, Any] = {}
     notes = []
     asked = {kind for slot, kind in SLOTS.items() if getattr(config, slot) is not None}
@@ -138,9 +143,12 @@ def complete(config: NetworkConfig, kinds: set[TensorKind], *, chinese: bool) ->
     if TensorKind.GRID in kinds and config.grid is None:
         chosen["grid"] = ResNetConfig()
         notes.append("images: a small residual network from scratch (change with --model)")
-    if TensorKind.FRAMES in kinds and config.frames is None:
+    if usual and TensorKind.FRAMES in kinds and config.frames is None:
+        chosen["frames"] = ARCHITECTURES[usual].config_type.model_validate({"architecture": usual})
+        notes.append(f"windows: {usual} (change with --model)")
+    elif TensorKind.FRAMES in kinds and config.frames is None:
         chosen["frames"] = RNNConfig(architecture="gru")
         notes.append("sound: a GRU from scratch (change with --model)")
     if config.hidden is None:
-        chosen["hidden"] = WIDE_HIDDEN if kinds & {TensorKind.DENSE, TensorKind.IDS} else ()
+        chosen["hidden"] = WIDE_HIDDEN if kinds & {TensorKind.DENSE, TensorKind.IDS} and not usual else ()
     return config.model_copy(update=chosen), notes

@@ -129,7 +129,12 @@ class Content:
     def target(self) -> str:
         if self.parts:
             return ", ".join(part.target for part in self.parts)
-        return str(self.state.get("target") or self.config.get("data", {}).get("target") or "")
+        return str(
+            self.state.get("target")
+            or next(iter(self.state.get("columns") or ()), "")
+            or self.config.get("data", {}).get("target")
+            or ""
+        )
 
     def all_of(self, event: str) -> list[Record]:
         """Return the events of a name, in order."""

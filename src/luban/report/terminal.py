@@ -212,6 +212,8 @@ class Terminal(Listener):
         self.console.print()
         for table in score_tables(event.evaluation):
             show_table(self.console, table)
+        if forecast := event.evaluation.get("forecast"):
+            self.line("protocol", forecast["protocol"])
         verdict = event.evaluation.get("verdict", {})
         if verdict:
             self.line("verdict", verdict["text"], "bold green" if verdict["beats_baselines"] else "bold yellow")

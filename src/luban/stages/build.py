@@ -20,7 +20,7 @@ from luban.training.fit import Job, settle
 
 def build(run: Run, prepared: Prepared, *, resume: bool) -> Job:
     """Build the network, load its pretrained parts, settle what the training leaves open."""
-    spec = networks.specify(prepared.model, prepared.schema.specs(), prepared.task.heads())
+    spec = networks.specify(prepared.model, prepared.task.inputs(prepared.schema.specs()), prepared.task.heads())
     networks.check_memory(spec, available_memory(torch.device("cpu")))
     with seeded(run.config.seed, "initialisation"):
         network = Network(spec)
@@ -50,5 +50,5 @@ def build(run: Run, prepared: Prepared, *, resume: bool) -> Job:
 def resolved(run: Run, prepared: Prepared, settings: recipe.TrainConfig) -> RunConfig:
     """Return the configuration with everything that was decided, so that it repeats the run."""
     data = run.config.data.model_copy(update=prepared.decided)
-    task = run.config.task.model_copy(update={"positive": prepared.positive})
+    task = prepared.settings.model_copy(update={"positive": prepared.positive})
     return run.config.model_copy(update={"data": data, "task": task, "model": prepared.model, "train": settings})

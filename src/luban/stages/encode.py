@@ -67,8 +67,9 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
         part: Part = getattr(parts, role)
         dataset, kept = encoded[id(part.table)]
         rows = part.rows[np.isin(part.rows, kept)]
-        datasets.append(dataset.select(rows))
-        kept_parts[role] = Part(part.table, rows)
+        examples = task.examples(dataset.select(rows), part.table, role)
+        datasets.append(examples)
+        kept_parts[role] = Part(part.table, examples.rows)
     require_targets(task, datasets)
     return datasets, Parts(**kept_parts), checksums
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from luban.data.table import Table
 from luban.features import schema
 from luban.features.base import FitContext
 from luban.features.learned import clauses
+from luban.features.number import NumberFeature
 from luban.features.schema import ColumnPlan, Schema
 from luban.features.words import WordsFeature
 from luban.models import pretrained
@@ -21,6 +23,7 @@ from luban.stages.prepared import FIT_ROWS, Parts
 from luban.stages.read import announce_download
 from luban.stages.split import require_test_rows
 from luban.tasks.base import Task
+from luban.tasks.config import TaskConfig
 from luban.tasks.deciding import deciding_metric
 from luban.tasks.fitting import fit_task
 from luban.tasks.targets import check_loss
@@ -28,12 +31,14 @@ from luban.tasks.targets import check_loss
 
 @dataclass(frozen=True)
 class Fitted:
-    """What was fitted on training rows. positive: what the positive class of two is called."""
+    """What was fitted on training rows. settings: of the task, with what was decided. positive: what the positive
+    class of two is called."""
 
     schema: Schema
     task: Task
     model: NetworkConfig
     checkpoint: Path | None
+    settings: TaskConfig
     positive: str | None
 
 
@@ -42,25 +47,34 @@ def fit(run: Run, inferred: Inferred, parts: Parts) -> Fitted:
     config, table = run.config, inferred.tables["train"]
     fitting = parts.train.materialize(FIT_ROWS, config.seed)
     kinds = {plan.name: plan.kind for plan in inferred.plans if plan.is_input}
-    answered = [name for name, kind in kinds.items() if kind == WordsFeature.kind]
-    trained_on = table.frame.select([*inferred.tasks, *answered])[parts.train.rows]
-    task, positive, notes = fit_task(inferred.tasks, trained_on, config.task, config.train.loss, kinds)
+    trained_on = table.frame.select(columns_of(inferred, kinds))[parts.train.rows]
+    task, positive, notes = fit_task(inferred.tasks, trained_on, inferred.settings, config.train.loss, kinds)
     run.note("fit", *notes, *task.remarks())
+    numbers = [name for name, kind in kinds.items() if kind == NumberFeature.kind]
+    task.check_inputs(table.frame.select([*inferred.tasks, *numbers])[parts.train.rows], numbers, table.name)
     deciding_metric(task, config.train.metric)
     check_loss(task, fitting.frame, config.train.loss)
     require_test_rows(parts)
-    model, checkpoint = choose_model(run, inferred.plans, fitting)
+    model, checkpoint = choose_model(run, inferred.plans, fitting, task)
     context = fit_context(config, table, model, checkpoint)
     fitted = schema.fit(inferred.plans, fitting, config.features, context, inferred.writings)
     describe_schema(run, fitted, inferred.plans, task, len(table))
-    return Fitted(fitted, task, model, checkpoint, positive)
+    task = task.taking(fitted.specs())
+    return Fitted(fitted, task, model, checkpoint, task.resolved(inferred.settings), positive)
 
 
-def choose_model(run: Run, plans: list[ColumnPlan], fitting: Table) -> tuple[NetworkConfig, Path | None]:
+def columns_of(inferred: Inferred, kinds: Mapping[str, str]) -> list[str]:
+    """Return the columns that a task is fitted on: targets, what they are of, and when."""
+    answered = [name for name, kind in kinds.items() if kind == WordsFeature.kind]
+    return list(dict.fromkeys([*inferred.tasks, *answered, *inferred.settings.columns]))
+
+
+def choose_model(run: Run, plans: list[ColumnPlan], fitting: Table, task: Task) -> tuple[NetworkConfig, Path | None]:
     """Complete the model's configuration; return it with the folder of the pretrained checkpoint, if it has one."""
-    kinds = schema.tensor_kinds(plans)
+    kinds = task.input_kinds(schema.tensor_kinds(plans))
     texts = [plan.name for plan in plans if plan.kind in ("text", "words")]
-    config, notes = complete(run.config.model, kinds, chinese=schema.is_mostly_cjk(fitting, texts))
+    chinese = schema.is_mostly_cjk(fitting, texts)
+    config, notes = complete(run.config.model, kinds, chinese=chinese, usual=task.architecture)
     run.note("model", *notes)
     if not isinstance(config.tokens, pretrained.PretrainedConfig) or not texts:
         return config, None
@@ -85,4 +99,4 @@ def describe_schema(run: Run, fitted: Schema, plans: list[ColumnPlan], task: Tas
     columns: list[tuple[str, str, str, str]] = [
         (plan.name, plan.kind, learned.get(plan.name, ""), plan.reason) for plan in plans
     ]
-    run.tell(events.SchemaInferred(rows, columns, task.target, task.name))
+    run.tell(events.SchemaInferred(rows, columns, ", ".join(task.targets), task.name))

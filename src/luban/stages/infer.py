@@ -9,7 +9,7 @@ from luban.audit import Subject, audit_all
 from luban.core import artifact
 from luban.core.answers import AnswerKind
 from luban.core.errors import ConfigError, listed, nearest, typed
-from luban.core.sentence import sentence
+from luban.core.sentence import sentence, several
 from luban.data.split import notes as split_notes
 from luban.data.table import Table
 from luban.features import schema
@@ -19,8 +19,10 @@ from luban.features.parsing import columns as written
 from luban.features.parsing.numbers import Writing
 from luban.features.schema import ColumnPlan
 from luban.run import Run
-from luban.tasks import infer_task
+from luban.tasks import infer_task, task_named
 from luban.tasks.base import Task
+from luban.tasks.config import TaskConfig
+from luban.tasks.fitting import require_alike
 from luban.tasks.targets import companions, integers_note, profiled
 
 TARGET_NAMES = ("target", "label", "labels", "class", "category", "y", "标签", "类别", "目标")
@@ -31,12 +33,13 @@ OF_WORDS = ("tags", "ner_tags", "pos_tags", "labels", "entities", "spans")  # be
 @dataclass(frozen=True)
 class Inferred:
     """What was inferred of the tables. tables: with every value in one spelling. tasks: of each target column.
-    writings: how numbers were written."""
+    writings: how numbers were written. settings: of the task, with what the tables tell."""
 
     tables: dict[str, Table]
     tasks: dict[str, type[Task]]
     plans: list[ColumnPlan]
     writings: dict[str, Writing]
+    settings: TaskConfig
 
     @property
     def inputs(self) -> list[str]:
@@ -49,10 +52,13 @@ def infer(run: Run, tables: dict[str, Table]) -> Inferred:
     targets = choose_targets(run, table)
     split_notes.require_rows_of_wide(table, config.data.split.method)
     tasks, asked = infer_tasks(run, table, targets)
+    settings, of_task = first_of(tasks).planned(table, config.task)
+    asked |= of_task
     check_judgement(run, tables.get("test", table), tasks)
     plans = plan_columns(run, table, targets, asked)
     run.note("infer", *(plan.note for plan in plans if plan.note))
-    schema.require_inputs(table, plans)
+    if not first_of(tasks).is_ordered:  # what was before is an input enough
+        schema.require_inputs(table, plans)
     kinds = {plan.name: plan.kind for plan in plans}
     subjects = [
         Subject(
@@ -71,7 +77,14 @@ def infer(run: Run, tables: dict[str, Table]) -> Inferred:
     ]
     check_data(run, subjects)
     alike, writings = write_alike(run, tables, plans, tasks)
-    return Inferred(alike, tasks, plans, writings)
+    alike, settings, notes = first_of(tasks).arranged(alike, targets, settings)
+    run.note("infer", *notes)
+    return Inferred(alike, tasks, plans, writings, settings)
+
+
+def first_of(tasks: Mapping[str, type[Task]]) -> type[Task]:
+    """Return the task of the first target: that of all, where they are of one."""
+    return next(iter(tasks.values()))
 
 
 def infer_tasks(run: Run, table: Table, targets: Sequence[str]) -> tuple[dict[str, type[Task]], dict[str, str]]:
@@ -94,10 +107,11 @@ def infer_tasks(run: Run, table: Table, targets: Sequence[str]) -> tuple[dict[st
         doubts = [doubt(profile, task.name, "data.task=multi_label")]
         if wanted is None and task.answer == AnswerKind.NUMBER:
             doubts.append(integers_note(profile))
-        if len(targets) > 1:
+        if len(targets) > 1 and not task.is_joint:
             doubts.insert(0, sentence("target.task", "target '{target}': {task}", target=target, task=task.name))
         run.note("infer", *filter(None, doubts))
         asked |= task.kinds(profile, [name for name in table.columns if name not in targets])
+    require_alike(tasks)
     return tasks, asked
 
 
@@ -118,6 +132,11 @@ def check_data(run: Run, subjects: Sequence[Subject]) -> None:
 
 def choose_targets(run: Run, table: Table) -> tuple[str, ...]:
     """Return the targets: those that are set, a column that is called like one, or the last column."""
+    if run.config.data.target is None and isinstance(run.config.data.task, str):
+        found = task_named(run.config.data.task).usual_targets(table, run.config.task, run.config.data.columns)
+        if found:
+            run.note("infer", sentence("target.all", "targets: {names} (set them with --target)", names=several(found)))
+            return found
     if run.config.data.target is None:
         target, note = guess_target(table)
         run.note("infer", note)
@@ -187,7 +206,7 @@ def write_alike(
     missing = run.config.data.missing_values
     numbers = [plan.name for plan in plans if plan.kind == "number"]
     values = [plan.name for plan in plans if plan.kind == "category"]
-    numbers += [target for target, task in tasks.items() if task.answer == AnswerKind.NUMBER]
+    numbers += [target for target, task in tasks.items() if task.answer in (AnswerKind.NUMBER, AnswerKind.FORECAST)]
     values += [target for target, task in tasks.items() if task.answer == AnswerKind.CLASS]
     train = written.in_one_writing(tables["train"], numbers, values, missing)
     run.note("infer", *train.notes)

@@ -32,10 +32,11 @@ def judge(run: Run, predictor: Predictor, prepared: Prepared) -> Evaluation:
     evaluation = joined_evaluation(run, predictor, prepared, found)
     artifact.write_json(run.directory / artifact.METRICS, evaluation.to_json())
     test = prepared.parts.test.table.take(prepared.parts.test.rows)
-    actual = {f"actual_{target}": test.frame[target] for target in prepared.task.targets}
+    actual = prepared.task.actual(prepared.task.truth(prepared.test), test.frame)
     predicted = [part.task.decode(own, test.frame) for part, own in zip(predictor.parts, outputs, strict=True)]
     with artifact.atomic(run.directory / artifact.PREDICTIONS) as path:
-        known = pl.DataFrame({"row": test.row_numbers, **actual})
+        units = {} if prepared.test.units is None else {"unit": prepared.test.units}
+        known = pl.DataFrame({"row": test.row_numbers, **units, **actual})
         known.hstack(predictor.task.beside(predicted)).write_parquet(path)
     run.tell(events.Evaluated(evaluation.to_json()))
     return evaluation

@@ -14,6 +14,7 @@ from luban.features.dataset import Dataset
 from luban.features.schema import ColumnPlan, Schema
 from luban.models.choice import NetworkConfig
 from luban.tasks.base import Task
+from luban.tasks.config import TaskConfig
 
 FIT_ROWS = 500_000  # features are fitted on at most so many training rows, drawn at random
 Positions = npt.NDArray[np.int64]
@@ -45,7 +46,7 @@ class Prepared:
     """All that a training needs of the data. model: completed; checkpoint: the folder of its pretrained weights.
 
     decided: settings of the data that were inferred. checksums: of the encoded inputs of each table, by name.
-    positive: what the positive class of two is called.
+    positive: what the positive class of two is called. settings: of the task, with what was decided.
     """
 
     parts: Parts
@@ -59,4 +60,5 @@ class Prepared:
     checkpoint: Path | None
     decided: dict[str, object]
     checksums: list[dict[str, str]]
+    settings: TaskConfig
     positive: str | None = None

@@ -7,12 +7,13 @@ from luban.core.errors import ConfigError, DataError, listed, nearest
 from luban.features.base import ColumnProfile
 from luban.tasks.base import Task
 from luban.tasks.classification import Binary, Multiclass
+from luban.tasks.forecast.task import Forecast
 from luban.tasks.multi_label import MultiLabel
 from luban.tasks.regression import Regression
 from luban.tasks.several import Several
 from luban.tasks.tags import Tags
 
-TASKS: tuple[type[Task], ...] = (Binary, Multiclass, Tags, MultiLabel, Regression)
+TASKS: tuple[type[Task], ...] = (Binary, Multiclass, Tags, MultiLabel, Regression, Forecast)
 
 
 def infer_task(profile: ColumnProfile, override: str | None = None) -> type[Task]:
@@ -22,16 +23,8 @@ def infer_task(profile: ColumnProfile, override: str | None = None) -> type[Task
     distinct and repeated values, multiclass; other numbers regression. Raises ConfigError for an unknown name, and
     DataError where the column can be no task's target.
     """
-    by_name = {task.name: task for task in TASKS}
     if override is not None:
-        if override not in by_name:
-            raise ConfigError(
-                "data.task",
-                expected=f"one of {listed(by_name)}",
-                found=f"'{override}'",
-                action=f"{nearest(override, by_name)}Choose one of these, or leave it out",
-            )
-        return by_name[override]
+        return task_named(override)
     surest = max(TASKS, key=lambda task: task.match(profile))
     if surest.match(profile) == 0:
         raise DataError(
@@ -41,6 +34,19 @@ def infer_task(profile: ColumnProfile, override: str | None = None) -> type[Task
             action="Choose another target",
         )
     return surest
+
+
+def task_named(name: str) -> type[Task]:
+    """Return the task that is called so. Raises ConfigError where none is."""
+    by_name = {task.name: task for task in TASKS}
+    if name not in by_name:
+        raise ConfigError(
+            "data.task",
+            expected=f"one of {listed(by_name)}",
+            found=f"'{name}'",
+            action=f"{nearest(name, by_name)}Choose one of these, or leave it out",
+        )
+    return by_name[name]
 
 
 def answer_named(name: object) -> AnswerKind | None:

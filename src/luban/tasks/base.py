@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,20 +16,20 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from luban.core.answers import AnswerKind
+from luban.core.errors import ConfigError
 from luban.core.sentence import Sentence
-from luban.core.settings import LARGEST, Settings
+from luban.core.settings import Settings, Weight
 from luban.core.strict import arguments
-from luban.core.tensors import Batch, Columns, EncodedColumn, OutputKind, OutputSpec, TensorKind
+from luban.core.tensors import Batch, Columns, EncodedColumn, InputSpec, OutputKind, OutputSpec, TensorKind
+from luban.data.table import Table
 from luban.features.base import ColumnProfile
 from luban.features.dataset import Dataset
+from luban.tasks.config import TaskConfig
 
 Floats = npt.NDArray[np.floating[Any]]
 Array = npt.NDArray[np.generic]
 SetMethod = Literal["lac", "aps", "residual", "risk"]  # of prediction sets
 Direction = Literal["higher", "lower"]  # of scores: which is the better one
-
-
-Weight = Annotated[float, Field(gt=0, le=LARGEST)]
 
 
 class LossConfig(Settings):
@@ -97,6 +97,10 @@ class Task(ABC):
     target: str  # the name of the target column
     names: Sequence[str] = ()
     settings: LossConfig = LossConfig()
+    is_joint: ClassVar[bool] = False  # all target columns are of one task
+    is_ordered: ClassVar[bool] = False  # rows are steps of time, and what is known at each decides what follows
+    has_logits: ClassVar[bool] = True  # its answers are made of one vector of logits a row
+    architecture: ClassVar[str] = ""  # that is meant where none is named, if it is not that of the inputs
 
     def configured(self, settings: LossConfig) -> Self:
         """Return the same task with other settings of the loss."""
@@ -129,6 +133,11 @@ class Task(ABC):
     def fit(cls, target: pl.Series) -> Self:
         """Learn labels or scale from training rows. Raises DataError where the target cannot be learned."""
 
+    @classmethod
+    def fitted(cls, frame: pl.DataFrame, columns: Sequence[str], settings: TaskConfig) -> Self:
+        """Learn a task of all target columns from training rows. A task that is not joint is never asked."""
+        raise AssertionError(f"{cls.name} is fitted on one target")
+
     @property
     def output_dim(self) -> int:
         """The size of the one vector of logits."""
@@ -145,6 +154,56 @@ class Task(ABC):
     def heads(self) -> tuple[OutputSpec, ...]:
         """Return what the network has to compute."""
         return (OutputSpec(self.target, OutputKind.ROW, self.output_dim),)
+
+    def inputs(self, specs: list[InputSpec]) -> list[InputSpec]:
+        """Return what the network takes of what the features give."""
+        return specs
+
+    def input_kinds(self, kinds: set[TensorKind]) -> set[TensorKind]:
+        """Return the kinds of what the network takes, from those of what the features give."""
+        return kinds
+
+    def taking(self, specs: Sequence[InputSpec]) -> Self:
+        """Return the task with what it must know of fitted features."""
+        return self
+
+    def resolved(self, settings: TaskConfig) -> TaskConfig:
+        """Return the settings of the task with everything decided."""
+        return settings
+
+    @classmethod
+    def usual_targets(cls, table: Table, settings: TaskConfig, kinds: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the targets where none is named; none where that is asked of the columns' names. kinds: of columns, as
+        the user says."""
+        return ()
+
+    @classmethod
+    def planned(cls, table: Table, settings: TaskConfig) -> tuple[TaskConfig, dict[str, str]]:
+        """Return the settings with what the columns tell, and the kinds that they ask columns to have. Raises
+        ConfigError where they cannot be told."""
+        return settings, {}
+
+    @classmethod
+    def arranged(
+        cls, tables: dict[str, Table], targets: Sequence[str], settings: TaskConfig
+    ) -> tuple[dict[str, Table], TaskConfig, list[Sentence]]:
+        """Return tables by role with their rows as examples are taken from them, the settings with what they tell, and
+        what was done."""
+        return tables, settings, []
+
+    def rearranged(self, table: Table, role: str) -> tuple[Table, list[Sentence]]:
+        """Return other rows in the order that examples are taken from, and what was done. role: of the rows."""
+        return table, []
+
+    def examples(self, data: Dataset, table: Table, role: str) -> Dataset:
+        """Return what is learned from and answered, made of the rows of a part of a table: the rows themselves."""
+        return data
+
+    def check_inputs(self, frame: pl.DataFrame, numbers: Sequence[str], where: str) -> None:  # noqa: B027 - most tasks know of none
+        """Raise DataError where inputs tell what is to be predicted, by a column that a task alone can know of.
+
+        frame: training rows. numbers: inputs that are numbers. where: the name of the table.
+        """
 
     def encode_targets(self, frame: pl.DataFrame) -> tuple[dict[str, EncodedColumn], dict[int, tuple[str, str]]]:
         """Return the targets of a table by column, and for each unreadable row its position, column and reason."""
@@ -186,6 +245,12 @@ class Task(ABC):
         size = sum(spec.size for spec in self.heads())
         return self.loss(self.constant(torch.zeros(1, size, device=batch.device), batch), batch)
 
+    def check_loss(self, frame: pl.DataFrame) -> None:
+        """Raise ConfigError where the settings of the loss are not for this task or these labels. frame: some rows."""
+        columns, _ = self.encode_targets(frame.head(1))
+        rows = np.arange(min(1, len(frame)))
+        self.chance_loss(Batch({}, {name: column.take(rows) for name, column in columns.items()}, rows))
+
     def present(self, data: Dataset) -> tuple[npt.NDArray[np.bool_], ...]:
         """Return for each of its parts which rows have the target, (rows,)."""
         return (np.ones(len(data), np.bool_),)
@@ -215,6 +280,24 @@ class Task(ABC):
     def decode(self, outputs: Floats, frame: pl.DataFrame | None = None) -> pl.DataFrame:
         """Return the columns of a prediction file: `predicted_TARGET`, and where there are labels `probability_LABEL`
         of each, or one `probability` beyond 100 labels. frame: the rows, for an answer that names parts of them."""
+
+    def actual(self, truth: Array, frame: pl.DataFrame) -> dict[str, pl.Series]:
+        """Return the columns of the truth, `actual_TARGET`. frame: the rows."""
+        return {f"actual_{target}": frame[target] for target in self.targets}
+
+    def laid_out(self, frame: pl.DataFrame, horizon: int | None = None) -> pl.DataFrame:
+        """Return the columns of a prediction file as a person reads them. horizon: steps of a forecast."""
+        return frame
+
+    def check_horizon(self, horizon: int | None) -> None:
+        """Raise ConfigError where so many steps cannot be forecast."""
+        if horizon is not None:
+            raise ConfigError(
+                "--horizon",
+                expected="a run that forecasts",
+                found=f"one of the task {self.name}",
+                action="Leave --horizon out",
+            )
 
     def beside(self, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
         """Return the columns of a prediction file, from those of each of its parts."""

@@ -28,6 +28,9 @@ def fit_task(
     that are such. Raises ConfigError for settings that are not for these targets, DataError where a target cannot be
     learned.
     """
+    joint = next((kind for kind in kinds.values() if kind.is_joint), None)
+    if joint is not None:
+        return joint.fitted(frame, tuple(kinds), config), None, []
     check_balance(tuple(kinds), config)
     fitted = [kind.fit(frame[target]).bound(inputs or {}).counted(frame) for target, kind in kinds.items()]
     of_two = [task for task in fitted if task.positive is not None]
@@ -49,6 +52,18 @@ def fit_task(
     if len(tasks) == 1:
         return tasks[0], positive, notes
     return Several.balanced(tasks, frame, config.balance, config.weights or {}, loss), positive, notes
+
+
+def require_alike(kinds: Mapping[str, type[Task]]) -> None:
+    """Raise ConfigError where a task of all targets is asked of some of them. kinds: the task of each target."""
+    joint = next((kind for kind in kinds.values() if kind.is_joint), None)
+    if joint is not None and set(kinds.values()) != {joint}:
+        raise ConfigError(
+            "data.task",
+            expected=f"{joint.name} of all targets, or of none",
+            found=listed(dict.fromkeys(kind.name for kind in kinds.values())),
+            action="Train the others in a run of their own",
+        )
 
 
 def check_balance(targets: tuple[str, ...], config: TaskConfig) -> None:

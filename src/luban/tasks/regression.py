@@ -14,11 +14,10 @@ from luban.core.answers import AnswerKind
 from luban.core.errors import DataError
 from luban.core.strict import Positive
 from luban.features.base import ColumnProfile
-from luban.features.cells import quoted
 from luban.features.number import parse_numbers
 from luban.tasks import metrics
 from luban.tasks.base import Array, Floats, Metric, SetMethod, Task
-from luban.tasks.targets import INFINITE, MISSING, no_targets, refuse, sampled_numbers
+from luban.tasks.targets import no_targets, numbers_or_why, refuse, sampled_numbers
 
 LOSSES: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
 DEFAULT_LOSS = "mse"
@@ -73,13 +72,7 @@ class Regression(Task):
 
     def encode(self, target: pl.Series) -> tuple[Array, dict[int, str]]:
         """Return (rows,) float64 in the target's unit, and the rows without a number, whose target is the mean."""
-        values, unreadable = parse_numbers(target)
-        bad = {}
-        for position in np.flatnonzero(~np.isfinite(values)).tolist():
-            if unreadable[position]:
-                bad[position] = f"the target {quoted(target[position])} is not a number"
-            else:
-                bad[position] = INFINITE if np.isinf(values[position]) else MISSING
+        values, bad = numbers_or_why(target)
         return np.where(np.isfinite(values), values, self.mean), bad
 
     def row_loss(self, logits: Tensor, targets: Tensor) -> Tensor:

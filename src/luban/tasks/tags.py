@@ -42,6 +42,7 @@ class Tags(Task):
 
     name: ClassVar[str] = "tags"
     answer: ClassVar[AnswerKind] = AnswerKind.TAGS
+    has_logits: ClassVar[bool] = False
     takes: ClassVar[tuple[str, ...]] = ("label_smoothing", "class_weights")
     metrics: tuple[Metric, ...] = metrics_of((), spans=True)  # of a fitted task those that its tags have
 

@@ -12,7 +12,6 @@ import polars as pl
 
 from luban.core.errors import ConfigError, DataError, listed, nearest
 from luban.core.sentence import Sentence, sentence
-from luban.core.tensors import Batch
 from luban.data.table import REJECTED_LIMIT, Table
 from luban.features.base import ColumnProfile
 from luban.features.cells import quoted, shortened
@@ -202,12 +201,22 @@ def refuse(config: LossConfig, task: str, *settings: str) -> None:
             )
 
 
+def numbers_or_why(target: pl.Series) -> tuple[Floats, dict[int, str]]:
+    """Return (rows,) float64, NaN where there is no finite number, and for each of these positions why."""
+    values, unreadable = parse_numbers(target)
+    bad = {}
+    for position in np.flatnonzero(~np.isfinite(values)).tolist():
+        if unreadable[position]:
+            bad[position] = f"the target {quoted(target[position])} is not a number"
+        else:
+            bad[position] = INFINITE if np.isinf(values[position]) else MISSING
+    return np.where(np.isfinite(values), values, np.nan), bad
+
+
 def check_loss(task: Task, frame: pl.DataFrame, config: LossConfig) -> None:
     """Raise ConfigError where the settings of the loss are not for this task or these labels."""
-    rows = np.arange(min(1, len(frame)))
     for part in task.configured(config).parts:
-        columns, _ = part.encode_targets(frame.head(1))
-        part.chance_loss(Batch({}, {name: column.take(rows) for name, column in columns.items()}, rows))
+        part.check_loss(frame)
 
 
 def label_weights(config: LossConfig, labels: list[str], balanced: Floats) -> Floats | None:

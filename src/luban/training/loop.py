@@ -33,8 +33,8 @@ from luban.core.machine.heap import Heap
 from luban.core.sentence import Sentence, sentence
 from luban.core.tensors import Batch
 from luban.features.dataset import Dataset
+from luban.forward import gathered
 from luban.models.network import Network
-from luban.predictor import gathered
 from luban.tasks.base import Metric, Task
 from luban.tasks.deciding import deciding_metric
 from luban.training.budget import Budget

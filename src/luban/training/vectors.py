@@ -24,9 +24,9 @@ from luban.core.tensors import EncodedColumn, Ragged, TensorKind
 from luban.core.version import VERSION
 from luban.features.cache import make_room
 from luban.features.dataset import Dataset
+from luban.forward import forward_all
 from luban.models.base import Encoder
 from luban.models.network import Network, vector_name
-from luban.predictor import forward_all
 
 FILE = "vectors.npz"  # an archive, since that has a checksum
 Floats = npt.NDArray[np.float32]

@@ -70,6 +70,14 @@ def by_time(column: str, first: str, last: str) -> Sentence:
     )
 
 
+def no_split() -> str:
+    return "no split: the scores are on the training rows and say nothing about other rows"
+
+
+def after(rows: int) -> Sentence:
+    return sentence("split.after", "{rows:count row} after the last moment of data.split.until left out", rows=rows)
+
+
 def moved(rows: int) -> Sentence:
     return sentence("split.moved", "rows that count with a later row of the same inputs: {rows}", rows=rows)
 

@@ -8,6 +8,7 @@ of that order: test, validation, and what is left is training.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -53,8 +54,9 @@ def split(
     check(table, config, stratify)
     if config.method == "none":
         every = np.arange(len(table))
-        note = "no split: the scores are on the training rows and say nothing about other rows"
-        return Split(every, every, every[:0] if has_test else every, (note,))
+        return Split(every, every, every[:0] if has_test else every, (notes.no_split(),))
+    if config.until is not None:
+        return _until(table, target, inputs, config, has_test=has_test, stratify=stratify, files=files)
     if config.method == "column":
         return _by_column(table, target, inputs, config, has_test=has_test, stratify=stratify, files=files)
     notes.require_rows(table)
@@ -83,6 +85,30 @@ def _units(table: Table, inputs: list[str], config: SplitConfig, files: Sequence
     alike = group_ids(table.frame.select(inputs))
     num_alike = len(table) - int(alike.max()) - 1
     return num_alike, join_files(table, alike, files) if config.shared_files == "together" else Joined(alike)
+
+
+def _until(
+    table: Table,
+    target: str,
+    inputs: list[str],
+    config: SplitConfig,
+    *,
+    has_test: bool,
+    stratify: bool,
+    files: Sequence[str],
+) -> Split:
+    """Take the parts that end at stated moments; rows that are alike stay in the latest of theirs."""
+    column = str(config.column)
+    dealt = time.chronological(table, column, config, given=("test",) if has_test else ())
+    words = np.full(len(table), "", dtype="<U10")
+    for role in ROLES:
+        words[getattr(dealt, role)] = role
+    kept = np.flatnonzero(words != "").astype(np.int64)
+    part = "\0part"  # a name that no column has
+    named = replace(table, frame=table.frame.with_columns(pl.Series(part, words))).take(kept)
+    rest = config.model_copy(update={"method": "column", "column": part, "until": None})
+    found = _by_column(named, target, inputs, rest, has_test=has_test, stratify=stratify, files=files)
+    return Split(kept[found.train], kept[found.validation], kept[found.test], (*dealt.notes, *found.notes))
 
 
 def _part_size(share: float, rows: int) -> int:

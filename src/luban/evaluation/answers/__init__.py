@@ -7,6 +7,7 @@ from typing import Any
 from luban.core.answers import AnswerKind
 from luban.evaluation.answers.base import Answer
 from luban.evaluation.answers.classes import Classes
+from luban.evaluation.answers.forecasts import Forecasts
 from luban.evaluation.answers.labels import Labels
 from luban.evaluation.answers.numbers import Numbers
 from luban.evaluation.answers.tags import OfWords
@@ -17,6 +18,7 @@ ANSWERS: dict[AnswerKind, Answer[Any]] = {
     AnswerKind.LABELS: Labels(),
     AnswerKind.NUMBER: Numbers(),
     AnswerKind.TAGS: OfWords(),
+    AnswerKind.FORECAST: Forecasts(),
 }
 
 

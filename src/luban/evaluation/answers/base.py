@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from luban.evaluation.quality import Quality
+from luban.evaluation.scores.scoring import Units
+from luban.features.dataset import Dataset
 from luban.tasks.base import Array, Floats, Task
 
 T = TypeVar("T", bound=Task)
@@ -54,8 +58,32 @@ class Answer(ABC, Generic[T]):
         large the error."""
 
     @abstractmethod
-    def constant(self, task: T, targets: Array) -> Constant:
-        """Return the best answer that is the same for every row, as training rows have it."""
+    def constant(self, task: T, targets: Array) -> Constant | None:
+        """Return the best answer that is the same for every row, as training rows have it; None where it would say
+        nothing."""
+
+    def references(self, task: T, train: Dataset, data: Dataset) -> dict[str, Floats]:
+        """Return the outputs of simple predictors that look at what the network takes, by name."""
+        return {}
+
+    def cells(self, task: T, targets: Array, frame: pl.DataFrame) -> pl.Series:
+        """Return the truth of rows as a person reads it. frame: the rows."""
+        return frame[task.target]
+
+    def said(self, task: T, outputs: Floats) -> pl.Series:
+        """Return the answers as a person reads them."""
+        return task.decode(outputs)[f"predicted_{task.target}"]
+
+    def details(
+        self, task: T, targets: Array, outputs: Floats, others: Mapping[str, Floats], units: Units | None, seed: int
+    ) -> dict[str, Any]:
+        """Return what else is known of answers, as JSON values by the names in metrics.json. others: of baselines."""
+        return {}
+
+    def stored(self, task: T, frame: pl.DataFrame) -> tuple[Array, Floats]:
+        """Return the truth and the answers of a prediction file, where they are no cells of a row each. Raises
+        ValueError where they are not what they must be."""
+        raise AssertionError(f"the answers of {task.name} are cells")
 
     def confusion(self, task: T, targets: Array, outputs: Floats) -> tuple[tuple[int, ...], ...] | None:
         """Return how many rows of each label are taken for each; None where a table of that would say nothing."""

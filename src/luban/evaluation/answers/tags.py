@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from luban.evaluation.answers.base import Answer, Constant
 from luban.evaluation.quality import Quality
@@ -20,6 +21,14 @@ class OfWords(Answer[Tags]):
 
     def texts(self, task: Tags, targets: Array) -> list[str]:
         return [" ".join(task.labels[place] for place in row.tolist()) for row in targets]
+
+    def cells(self, task: Tags, targets: Array, frame: pl.DataFrame) -> pl.Series:
+        cells = frame[task.target]
+        if isinstance(cells.dtype, pl.List) and isinstance(
+            cells.dtype.inner, pl.Struct
+        ):  # spans, as what is said reads
+            return task.decode(self.certain(task, targets), frame)[f"predicted_{task.target}"]
+        return cells
 
     def certain(self, task: Tags, targets: Array) -> Floats:
         return of_rows([np.stack([row, np.ones(len(row))], axis=1).astype(np.float32) for row in targets])

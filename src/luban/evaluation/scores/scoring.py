@@ -18,13 +18,20 @@ from luban.evaluation.scores.bootstrap import MAX_ROWS, RESAMPLES, weights_of_re
 from luban.evaluation.scores.intervals import HALF, Score, Z, proportion, studentised, wilson
 from luban.tasks.base import Array, Floats, Metric
 
+Units = npt.NDArray[np.int64]
+
 COPIES = 256  # pseudo-observations, about
 SOFT_SHARE = 0.25  # of their mass, where scores are of probabilities: each weighs there by how wrong it is
 STEP = 1e-5  # of a standard deviation: where slopes are measured
 
 
 def score_rows(
-    metrics: Sequence[Metric], targets: Array, outputs: Floats, resamples: int = RESAMPLES, seed: int = 0
+    metrics: Sequence[Metric],
+    targets: Array,
+    outputs: Floats,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    units: Units | None = None,
 ) -> dict[str, Score]:
     """Return the score by each metric, with its 95 % interval. targets, outputs: rows first, as the task makes them.
 
@@ -33,8 +40,11 @@ def score_rows(
     pseudo-observations beside them, without which a perfect score would have none. Functions of means have the
     studentised bootstrap's, on the scale of the logarithm of their distance from the best score, of numbers widened to
     what the plain scale says.
+
+    units: (rows,) which rows belong together, a document or a stretch of a series: functions of means are then
+    resampled by units, as ratios of their sums. Shares and bounded scores are taken by rows.
     """
-    rows = _Rows.of(targets, (outputs,), seed)
+    rows = _Rows.of(targets, (outputs,), seed, units)
     values = {metric.name: _value(metric, targets, outputs) for metric in metrics}
     found = {}
     spread = _spread([metric for metric in metrics if metric.interval == "bounded"], rows, resamples, seed)
@@ -57,14 +67,15 @@ def compare_rows(
     outputs: tuple[Floats, Floats],
     resamples: int = RESAMPLES,
     seed: int = 0,
+    units: Units | None = None,
 ) -> dict[str, Score]:
     """Return by how much the second of two models scores higher than the first on the same rows, with 95 % intervals.
 
     metrics: of the same names, at each one's own threshold. Of scores between 0 and 1 the interval is the normal one,
     with the spread of resamples of the rows and of pseudo-observations of either model: of shares that is Bonett and
-    Price's (2012). Of functions of means it is Student's, by the delta method.
+    Price's (2012). Of functions of means it is Student's, by the delta method. units: as `score_rows` takes them.
     """
-    rows = _Rows.of(targets, outputs, seed)
+    rows = _Rows.of(targets, outputs, seed, units)
     found = {}
     pairs = list(zip(*metrics, strict=True))
     spread = _spread([pair for pair in pairs if pair[0].interval != "means"], rows, resamples, seed)
@@ -81,20 +92,45 @@ def compare_rows(
 @dataclass(frozen=True, eq=False)
 class _Rows:
     """Rows that are resampled, at most 8,000 of all. scale: the share of all rows that they are, by which variances
-    shrink (Politis, Romano and Wolf, Subsampling, 1999, section 2.2)."""
+    shrink (Politis, Romano and Wolf, Subsampling, 1999, section 2.2). units: that rows belong to; all rows are taken
+    then."""
 
     targets: Array
     outputs: tuple[Floats, ...]
     scale: float
     seed: int
+    units: Units | None = None
 
     @classmethod
-    def of(cls, targets: Array, outputs: tuple[Floats, ...], seed: int) -> _Rows:
+    def of(cls, targets: Array, outputs: tuple[Floats, ...], seed: int, units: Units | None) -> _Rows:
+        if units is not None:
+            return cls(targets, outputs, 1.0, seed, np.unique(units, return_inverse=True)[1].reshape(-1))
         chosen = sample_rows(len(targets), MAX_ROWS, np.random.default_rng(seed))
         scale = len(chosen) / max(1, len(targets))
         if len(chosen) < len(targets):
             targets, outputs = targets[chosen], tuple(found[chosen] for found in outputs)
         return cls(targets, outputs, scale, seed)
+
+    @property
+    def is_one_unit(self) -> bool:
+        """Whether nothing tells how far other rows would be off."""
+        return self.units is not None and not self.units.any()
+
+    def parts(self, metric: Metric, targets: Array, outputs: Floats) -> Floats:
+        """Return what a metric is made of, (rows, K), or the sums of units and their sizes, (units, K + 1)."""
+        assert metric.parts is not None
+        found = metric.parts(targets, outputs)
+        if self.units is None:
+            return found
+        sums = np.zeros((int(self.units.max()) + 1, found.shape[1] + 1))
+        np.add.at(sums, self.units, np.concatenate([found, np.ones((len(found), 1))], axis=1))
+        return sums
+
+    def formula(self, metric: Metric) -> Callable[[Floats], Floats]:
+        """Return what makes scores of the means of `parts`."""
+        assert metric.formula is not None
+        own = metric.formula
+        return own if self.units is None else lambda means: own(means[:, :-1] / means[:, -1:])
 
     @cached_property
     def with_pseudo_observations(self) -> tuple[Array, tuple[Floats, ...], npt.NDArray[np.float64]]:
@@ -128,7 +164,7 @@ def pseudo_observations(
     have no classes, or one only.
     """
     none = np.zeros(0, np.int64)
-    if outputs.ndim == 1:
+    if outputs.ndim != 2:
         return none, none, np.zeros(0)
     rng = np.random.default_rng(seed)
     labels = targets.T if targets.ndim == 2 else targets[None]
@@ -208,9 +244,7 @@ def _of_share(metric: Metric, value: float, targets: Array, outputs: Floats) -> 
 
 
 def _of_means(metric: Metric, value: float, rows: _Rows, resamples: int, seed: int) -> Score:
-    assert metric.parts is not None
-    assert metric.formula is not None
-    formula, best, sign = metric.formula, metric.best, -1.0 if metric.higher_is_better else 1.0
+    formula, best, sign = rows.formula(metric), metric.best, -1.0 if metric.higher_is_better else 1.0
 
     def logged(means: Floats) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -221,13 +255,16 @@ def _of_means(metric: Metric, value: float, rows: _Rows, resamples: int, seed: i
         return _of_extreme(metric, value, rows)
     if value == best or math.isnan(value):
         return Score(value, value, value)
+    if rows.is_one_unit:
+        return Score(value, math.nan, math.nan)
     targets, outputs, masses = rows.with_pseudo_observations
-    parts, added = metric.parts(targets, outputs[0]), masses * SOFT_SHARE
+    parts, added = rows.parts(metric, targets, outputs[0]), masses * SOFT_SHARE
     found = _studentised(parts, logged, math.log(abs(best - value)), rows.scale, resamples, seed, added)
     # Where one row outweighs all others by far, most resamples lack it and their pivots know no bounds.
     # Pseudo-observations stand for mistakes of a kind not met so far; without them, every second row may be the worst.
-    share = proportion(0, len(rows.targets)).high if len(masses) else 0.5
-    furthest = max(math.log(abs(best - value)), _log_of_worst(parts, len(rows.targets), share, logged))
+    count = len(parts) - len(masses)
+    share = proportion(0, count).high if len(masses) else 0.5
+    furthest = max(math.log(abs(best - value)), _log_of_worst(parts, count, share, logged))
     ends = sorted(best + sign * math.exp(min(end, furthest)) for end in (found.low, found.high))
     if not len(masses):  # no pseudo-observations stand for the tail that few rows do not show
         plain = _studentised(parts, formula, value, rows.scale, resamples, seed)
@@ -260,16 +297,14 @@ def _log_of_worst(parts: Floats, rows: int, share: float, logged: Callable[[Floa
 
 
 def _difference_of_means(one: Metric, other: Metric, value: float, rows: _Rows) -> Score:
-    assert one.parts is not None
-    assert other.parts is not None
-    mine, theirs = one.parts(rows.targets, rows.outputs[0]), other.parts(rows.targets, rows.outputs[1])
+    mine, theirs = (rows.parts(own, rows.targets, said) for own, said in zip((one, other), rows.outputs, strict=True))
     width = mine.shape[1]
 
     def difference(means: Floats) -> Floats:
-        assert one.formula is not None
-        assert other.formula is not None
-        return other.formula(means[:, width:]) - one.formula(means[:, :width])
+        return rows.formula(other)(means[:, width:]) - rows.formula(one)(means[:, :width])
 
+    if rows.is_one_unit:
+        return Score(value, math.nan, math.nan)
     from scipy.stats import t as student  # takes long to import: not before the first step
 
     both = np.concatenate([mine, theirs], axis=1)

@@ -103,7 +103,7 @@ def trace_row(
     name = optimizer or own
     whole = Predictor.load(run, "cpu")
     predictor = whole.part(None)
-    if not predictor.spec.of_rows:
+    if not predictor.task.has_logits:
         raise ConfigError(
             str(run),
             expected="a model of one answer a row, whose loss is computed by hand, too",

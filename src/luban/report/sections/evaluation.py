@@ -40,7 +40,7 @@ def build(content: Content, words: Words) -> dict[str, Any]:
         ],
         "charts": [
             chart
-            for draw_one in (reliability, threshold, confusion, learning_curve, cloud, residuals)
+            for draw_one in (forecast, steps, reliability, threshold, confusion, learning_curve, cloud, residuals)
             if (chart := draw_one(content, words)) is not None
         ],
         "calibration": calibrated(content, words) if metrics.get("calibration") else None,
@@ -65,6 +65,8 @@ def build(content: Content, words: Words) -> dict[str, Any]:
             )
             for index in range(len(metrics.get("confusions") or []))
         ],
+        "protocol": told(at.text("forecast", "protocol"), words),
+        "variables": by_variable(content, words),
         "learning_verdict": told(at.text("learning_curve", "verdict"), words),
     }
 
@@ -113,6 +115,51 @@ def promised(content: Content, words: Words) -> Markup:
     if at("conformal", "mean_size").value is None:
         return told
     return words("both", first=told, second=words("conformal_size", size=at("conformal", "mean_size")))
+
+
+def by_variable(content: Content, words: Words) -> tuple[list[str], list[tuple[Any, ...]]] | None:
+    """Return the head and the lines of a table of scores, a line a variable of a forecast."""
+    found = (content.metrics.get("forecast") or {}).get("variables") or {}
+    if not found:
+        return None
+    names = [name for name in content.metrics["scores"] if all(name in scores for scores in found.values())]
+    head = [words.plain("variable"), *(words.name("metric", name) for name in names)]
+    at = partial(content.figures.interval, "forecast", "variables")
+    return head, [(variable, *(at(variable, name) for name in names)) for variable in found]
+
+
+def forecast(content: Content, words: Words) -> Chart | None:
+    """Draw the middle one of the test rows' forecasts of the first variable: what came, the mean, the outermost
+    quantiles."""
+    if content.answer != AnswerKind.FORECAST or (frame := content.predictions()) is None or not frame.height:
+        return None
+    target = content.target
+    ends = [name for name in frame.columns if name.startswith(f"predicted_{target}_q")]
+    columns = {f"actual_{target}": words.plain("actual"), f"predicted_{target}": words.plain("predicted")}
+    for name in (ends[0], ends[-1]) if len(ends) > 1 else ():
+        columns[name] = words.plain("interval_end", level=name.rpartition("_q")[2])
+    if not set(columns) <= set(frame.columns):
+        return None
+    row = frame.row(frame.height // 2, named=True)
+    lines = [(label, list(enumerate(map(float, row[name]), 1))) for name, label in columns.items()]
+    source = " ".join(pointer(artifact.PREDICTIONS, column) for column in columns)
+    title = words.plain("chart.forecast", target=target)
+    return draw.curves(title, lines, words.plain("axis.ahead"), target, source=source)
+
+
+def steps(content: Content, words: Words) -> Chart | None:
+    """Draw how the squared error grows with the steps ahead, beside the baselines'."""
+    found = (content.metrics.get("forecast") or {}).get("steps") or []
+    if len(found) < 2:
+        return None
+    names = [name for name in found[0] if name != "step"]
+    labels = {"model": words.plain("model")} | {name: words.name("baseline", name) for name in names[1:]}
+    lines = [(labels[name], [(float(item["step"]), float(item[name])) for item in found]) for name in names]
+    source = " ".join(content.figures.source("forecast", "steps", EACH, name) for name in ("step", *names))
+    metric = words.name("metric", "mse")
+    return draw.curves(
+        words.plain("chart.steps", metric=metric), lines, words.plain("axis.ahead"), metric, source=source
+    )
 
 
 def reliability(content: Content, words: Words) -> Chart | None:

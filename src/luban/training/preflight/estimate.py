@@ -16,7 +16,7 @@ from luban.core.machine.resources import available_disk, available_memory
 from luban.core.runtime import generator, synchronize
 from luban.core.sentence import sentence
 from luban.core.tensors import Batch
-from luban.predictor import MAX_ROWS, TOKEN_BUDGET
+from luban.forward import MAX_ROWS, TOKEN_BUDGET
 from luban.training.checkpoint import KEPT
 from luban.training.optim.clipping import clip_grad_norm
 from luban.training.optim.combined import Combined, build_optimizer

@@ -80,11 +80,11 @@ def check_neighbours(trial: Trial, network: Network) -> Check:
         torch.inference_mode(),
         torch.autocast(trial.device.type, dtype=torch.bfloat16, enabled=dtype != torch.float32),
     ):
-        together = [row.float() for row in of_rows(network(batch.inputs))]
+        together = [row.float() for row in of_rows(network(batch.inputs), len(batch))]
         scale = max(SMALLEST_SCALE, *(float(row.abs().max()) for row in together if len(row)))
         worst, place = 0.0, 0
         for place_alone in {int(order[0]), int(order[len(order) // 2]), int(order[-1])}:
-            (alone,) = of_rows(network(trial.batch(trial.small[[place_alone]]).inputs))
+            (alone,) = of_rows(network(trial.batch(trial.small[[place_alone]]).inputs), 1)
             difference = float((alone.float() - together[place_alone]).abs().max()) / scale
             if not difference <= worst:  # a NaN is no equality
                 worst, place = difference, place_alone
@@ -147,11 +147,11 @@ def _without_effect(trial: Trial, network: Network, places: Rows) -> tuple[int, 
     """Return how many inputs were exchanged between rows, and which of them changed no output."""
     batch, turned = trial.batch(places), trial.batch(np.roll(places, 1))
     with torch.inference_mode():
-        expected = of_rows(network(batch.inputs))
+        expected = of_rows(network(batch.inputs), len(batch))
         names = [name for name in network.names if len(np.unique(trial.cells[name][places])) > 1]
         unused = []
         for name in names:
-            found = of_rows(network({**batch.inputs, name: turned.inputs[name]}))
+            found = of_rows(network({**batch.inputs, name: turned.inputs[name]}), len(batch))
             if all(torch.equal(one, other) for one, other in zip(expected, found, strict=True)):
                 unused.append(name)
     return len(names), unused

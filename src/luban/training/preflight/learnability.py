@@ -194,7 +194,7 @@ def _most_different(trial: Trial) -> Rows:
     places = np.arange(len(trial.sample)) if trial.is_flat else trial.small
     with torch.no_grad():
         outputs = trial.outputs(trial.network, trial.batch(places).inputs)
-    apart = _distances(of_rows(outputs)) * _distances(of_rows(trial.targets(places).targets))
+    apart = _distances(of_rows(outputs, len(places))) * _distances(of_rows(trial.targets(places).targets, len(places)))
     two: Rows = places[list(divmod(int(apart.argmax()), len(places)))]
     return two
 

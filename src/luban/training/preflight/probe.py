@@ -9,9 +9,9 @@ from torch import nn
 from luban.core.runtime import generator, seeded
 from luban.core.tensors import Batch
 from luban.features.dataset import Dataset
+from luban.forward import forward_all
 from luban.models.heads.row import RowHead
 from luban.models.network import Network
-from luban.predictor import forward_all
 from luban.tasks.base import LossConfig, Task
 from luban.training.optim.combined import light_optimizers
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -85,7 +85,7 @@ class Trial:
     @property
     def is_flat(self) -> bool:
         """Whether rows are so small that a pass over the whole sample costs next to nothing."""
-        return all(column.offsets is None and column.values.ndim <= 2 for column in self.train.inputs.values())
+        return all(not column.is_packed and column.values.ndim <= 2 for column in self.train.inputs.values())
 
     @cached_property
     def sample(self) -> Rows:
@@ -165,26 +165,29 @@ def as_float(value: Tensor | Ragged) -> Tensor | Ragged:
     return Ragged(value.values.float(), value.offsets) if isinstance(value, Ragged) else value.float()
 
 
-def of_rows(outputs: Columns) -> list[Tensor]:
-    """Return all outputs of each row side by side, (M,) a row."""
-    rows = [
-        torch.split(value.values, value.lengths.tolist()) if isinstance(value, Ragged) else value.unbind()
-        for value in outputs.values()
-    ]
+def of_rows(outputs: Columns, count: int) -> list[Tensor]:
+    """Return all outputs of each of `count` rows side by side, (M,) a row; a row may be several to the network."""
+    rows = [_apart(value, count) for value in outputs.values()]
     return [torch.cat([part.flatten() for part in parts]) for parts in zip(*rows, strict=True)]
+
+
+def _apart(value: Tensor | Ragged, count: int) -> Sequence[Tensor]:
+    if isinstance(value, Ragged) and len(value) == count:
+        return torch.split(value.values, value.lengths.tolist())
+    return (value.values if isinstance(value, Ragged) else value).reshape(count, -1).unbind()
 
 
 def _alike(columns: Iterable[EncodedColumn], index: Rows) -> Rows:
     """Return a number for each row, equal where the cells of all columns are. index: positions in the columns."""
-    stored = [_as_bytes(column.take(index)) for column in columns]
+    stored = [_as_bytes(column.take(index), len(index)) for column in columns]
     numbers: dict[tuple[bytes, ...], int] = {}
     return np.array([numbers.setdefault(row, len(numbers)) for row in zip(*stored, strict=True)], np.int64)
 
 
-def _as_bytes(stored: Tensor | Ragged) -> list[bytes]:
-    """Return what each row holds."""
+def _as_bytes(stored: Tensor | Ragged, count: int) -> list[bytes]:
+    """Return what each of `count` rows holds."""
     if isinstance(stored, Ragged):
-        return [row.numpy().tobytes() for row in torch.split(stored.values, stored.lengths.tolist())]
+        return [row.numpy().tobytes() for row in _apart(stored, count)]
     content, width = stored.numpy().tobytes(), stored[0].nbytes  # at once: thousands of columns have few rows each
     return [content[start : start + width] for start in range(0, len(content), width)]
 

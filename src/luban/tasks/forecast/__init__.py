@@ -1,0 +1,1 @@
+"""Forecasts: what comes after a window of a time series."""
