@@ -20,10 +20,19 @@ import results
 OUTPUT = Path(__file__).resolve().parent / "results" / "forecast.json"
 SPLIT = "data.split={method: time, column: date, until: [2017-06-26, 2017-10-24, 2018-02-21]}"
 BARE = ("data.task=forecast", SPLIT, "task.forecast.horizon=96", "model.dropout=0", "train.optim.learning_rate=0.001")
-LINEAR = "{architecture: dlinear}"
-PATCHES = "{architecture: patchtst, width: 32, ffn: 64, layers: 2}"
-EPOCHS = {LINEAR: 10, PATCHES: 5, "{architecture: gru, hidden: 64, bidirectional: false, pooling: last}": 5}
-LOOKBACKS = (96, 192, 336, 512)
+LINEAR = [
+    {"model.frames": "{architecture: dlinear}", "train.epochs": 10, "task.forecast.lookback": lookback, **normalise}
+    for lookback in (96, 192, 336, 512)
+    for normalise in ({}, {"task.forecast.normalise": "last"})
+]
+PATCHES = [
+    {
+        "model.frames": "{architecture: patchtst, width: 32, ffn: 64, layers: 2, dropout: 0.2}",
+        "train.epochs": 5,
+        "task.forecast.lookback": lookback,
+    }
+    for lookback in (336, 512)
+]
 TARGETS = {"multivariate": None, "univariate": "OT"}
 
 
@@ -53,27 +62,20 @@ def trained(data: Path, target: str | None, settings: dict[str, Any], folder: Pa
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--lookbacks", nargs="+", type=int, default=LOOKBACKS)
+    parser.add_argument("--candidates", type=int, help="only the first so many")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
     found: dict[str, Any] = {"hardware": results.hardware(), "commit": results.commit()}
     for name, target in TARGETS.items():
         tried: list[dict[str, Any]] = []
-        for frames, epochs in EPOCHS.items():
-            for lookback in arguments.lookbacks:
-                for normalise in ("instance", "last"):
-                    settings = {
-                        "model.frames": frames,
-                        "train.epochs": arguments.epochs or epochs,
-                        "task.forecast.lookback": lookback,
-                        "task.forecast.normalise": normalise,
-                    }
-                    with tempfile.TemporaryDirectory() as folder:
-                        scores = trained(arguments.data, target, settings, Path(folder))
-                    tried.append({"settings": settings, **scores})
-                    score = f"validation mse {scores['validation_mse']:.4f}, {scores['seconds']:.0f} s"
-                    print(f"{name} {settings} {score}", flush=True)
+        for candidate in [*LINEAR, *PATCHES][: arguments.candidates]:
+            settings = candidate | ({} if arguments.epochs is None else {"train.epochs": arguments.epochs})
+            with tempfile.TemporaryDirectory() as folder:
+                scores = trained(arguments.data, target, settings, Path(folder))
+            tried.append({"settings": settings, **scores})
+            score = f"validation mse {scores['validation_mse']:.4f}, {scores['seconds']:.0f} s"
+            print(f"{name} {settings} {score}", flush=True)
         best = min(tried, key=lambda one: one["validation_mse"])
         found[name] = {
             "candidates": [{key: value for key, value in one.items() if key != "metrics"} for one in tried],

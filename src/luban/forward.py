@@ -15,16 +15,15 @@ from luban.core.tensors import Batch, Columns, Ragged, only
 from luban.features.dataset import Dataset
 from luban.models.network import Network
 
-TOKEN_BUDGET = 2048  # packed tokens in one forward pass
 MAX_ROWS = 512  # rows in one forward pass
 
 
-def inference_batches(lengths: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
-    """Return batches of rows of like length, longest first, each within the budgets of tokens and rows."""
+def inference_batches(lengths: npt.NDArray[np.int64], budget: int) -> list[npt.NDArray[np.int64]]:
+    """Return batches of rows of like length, longest first, each within the budget of tokens, and of rows."""
     order = np.argsort(-lengths, kind="stable").astype(np.int64)
     batches, start = [], 0
     while start < len(order):
-        size = max(1, min(MAX_ROWS, TOKEN_BUDGET // max(1, int(lengths[order[start]]))))
+        size = max(1, min(MAX_ROWS, budget // max(1, int(lengths[order[start]]))))
         batches.append(order[start : start + size])
         start += size
     return batches
@@ -62,7 +61,7 @@ def gathered(
         network.eval()
     found = dict[str, Tensor | list[Tensor]]()
     with torch.inference_mode(), autocast(device, dtype):
-        waiting = inference_batches(dataset.lengths)[::-1]
+        waiting = inference_batches(dataset.lengths, dataset.token_budget)[::-1]
         while waiting:
             positions = waiting.pop()
             try:

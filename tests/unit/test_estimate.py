@@ -15,6 +15,7 @@ from torch import nn
 
 from luban.core.errors import TrainingError
 from luban.core.machine import address_space, resources
+from luban.features.dataset import TOKEN_BUDGET
 from luban.training.optim.optimizers import OPTIMIZERS
 from luban.training.preflight import estimate
 from luban.training.preflight.estimate import (
@@ -76,7 +77,7 @@ def test_activations_grow_to_the_longest_batch_and_shrink_with_accumulation() ->
     halved = trial("text", train={"accumulate": 2})
     assert activation_bytes(halved, measured) < activation_bytes(tried, measured) * 0.6
     validated = replace(tried, validation_rows=5)
-    assert activation_bytes(validated, measured) == 2 * 10 * estimate.TOKEN_BUDGET
+    assert activation_bytes(validated, measured) == 2 * 10 * TOKEN_BUDGET
 
 
 def test_time_is_that_of_the_steps_and_a_third_for_validation() -> None:

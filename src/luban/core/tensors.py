@@ -127,6 +127,11 @@ class EncodedColumn:
         return self.offsets is not None
 
     @property
+    def frames_a_token(self) -> int:
+        """How many frames weigh as much as a token in a network, where a row has few or many of them at will."""
+        return 1
+
+    @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """(rows,): tokens or frames of each row; 1 where rows have no length."""
         return np.ones(len(self.values), np.int64) if self.offsets is None else np.diff(self.offsets)

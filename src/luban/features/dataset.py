@@ -17,6 +17,7 @@ from luban.features.stacks import Stack, stacks_of
 
 Array = npt.NDArray[np.generic]
 Positions = npt.NDArray[np.int64]
+TOKEN_BUDGET = 2048  # packed tokens in one forward pass without gradients
 Prepare = Callable[[Tensor | Ragged], Tensor | Ragged]
 
 
@@ -59,6 +60,11 @@ class Dataset:
         ragged = [column.lengths[self.index] for column in self.inputs.values() if column.is_packed]
         total: Positions = np.sum(ragged, axis=0, dtype=np.int64) if ragged else np.ones(len(self), np.int64)
         return total
+
+    @property
+    def token_budget(self) -> int:
+        """How many tokens or frames are predicted in one pass."""
+        return TOKEN_BUDGET * max((column.frames_a_token for column in self.inputs.values()), default=1)
 
     def select(self, positions: npt.NDArray[np.integer[Any]]) -> Self:
         """Keep the rows at the given positions of this data set, in the given order; columns are not copied."""

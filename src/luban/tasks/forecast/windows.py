@@ -17,7 +17,7 @@ from luban.core.tensors import EncodedColumn, Ragged, TensorKind
 from luban.tasks.forecast.config import Normalise
 
 EPSILON = 1e-5  # of a variance: a window of equal values is divided by something
-STEPS_A_TOKEN = 16  # of a window, by which batches are measured: a patch has about as many
+STEPS_A_TOKEN = 16  # of a window: a patch has about as many
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
@@ -37,9 +37,13 @@ class Past(EncodedColumn):
         return True
 
     @property
+    def frames_a_token(self) -> int:
+        return STEPS_A_TOKEN
+
+    @property
     def lengths(self) -> Integers:
-        tokens = -(-self.lookback // STEPS_A_TOKEN)
-        return np.full(len(self.values), tokens * (1 if self.together else self.values.shape[1]), np.int64)
+        steps = self.lookback * (1 if self.together else self.values.shape[1])
+        return np.full(len(self.values), steps, np.int64)
 
     def take(self, rows: Integers) -> Ragged:
         steps = rows[:, None] + np.arange(1 - self.lookback, 1)

@@ -16,7 +16,7 @@ from luban.core.machine.resources import available_disk, available_memory
 from luban.core.runtime import generator, synchronize
 from luban.core.sentence import sentence
 from luban.core.tensors import Batch
-from luban.forward import MAX_ROWS, TOKEN_BUDGET
+from luban.forward import MAX_ROWS
 from luban.training.checkpoint import KEPT
 from luban.training.optim.clipping import clip_grad_norm
 from luban.training.optim.combined import Combined, build_optimizer
@@ -106,8 +106,8 @@ def activation_bytes(trial: Trial, measured: Activations) -> int:
     Those of one batch grow with its tokens, or its rows where nothing is packed.
     """
     lengths, longest = trial.train.lengths, trial.budget.longest_part
-    is_packed = any(column.offsets is not None for column in trial.train.inputs.values())
-    validated = max(TOKEN_BUDGET, int(lengths.max(initial=1))) if is_packed else MAX_ROWS
+    is_packed = any(column.is_packed for column in trial.train.inputs.values())
+    validated = max(trial.train.token_budget, int(lengths.max(initial=1))) if is_packed else MAX_ROWS
     units = max(1, measured.units)
     training = BACKWARD * measured.kept * longest / units
     validation = INFERENCE_TENSORS * measured.largest * validated / units if trial.validation_rows else 0.0
