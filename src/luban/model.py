@@ -106,7 +106,7 @@ class Model:
         from luban.evaluation.labelled import answered
 
         table, _ = self.predictor.as_trained(self.read(rows))
-        return answered(self.predictor, table)
+        return answered(self.predictor, table, self.directory)
 
     def explain(
         self,

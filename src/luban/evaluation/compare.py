@@ -16,7 +16,8 @@ from luban.core.errors import ConfigError, DataError, listed
 from luban.evaluation.answers import answer_of
 from luban.evaluation.criteria import Criteria
 from luban.evaluation.scores.intervals import Score, shown
-from luban.evaluation.scores.scoring import Units, compare_rows
+from luban.evaluation.scores.sampled import Units
+from luban.evaluation.scores.scoring import compare_rows
 from luban.tasks.base import Array, Floats, Metric, Task
 from luban.tasks.classification import MAX_PROBABILITY_COLUMNS
 from luban.tasks.stored import load_task
@@ -268,7 +269,9 @@ def _stored(run: RunDirectory, task: Task) -> Judged:
     if has_probabilities:
         columns = [f"probability_{name}" for name in task.names]
     try:
-        frame = run.predictions().select("row", f"actual_{target}", *dict.fromkeys(columns)).sort("row")
+        frame = run.predictions()
+        wanted = ["row", f"actual_{target}", *dict.fromkeys(columns), *({"unit"} & set(frame.columns))]
+        frame = frame.select(wanted).sort("row")
         if has_probabilities:
             frame = frame.with_columns(pl.col(columns).cast(pl.Float64))
             if not np.isfinite(frame.select(columns).to_numpy()).all():
@@ -277,9 +280,10 @@ def _stored(run: RunDirectory, task: Task) -> Judged:
     except (ValueError, pl.exceptions.PolarsError, DataError) as error:
         raise artifact.damaged(path, "the predictions of the test rows", error) from error
     rows = frame["row"].to_numpy()
+    of_group = frame["unit"].to_numpy() if "unit" in frame.columns else None
     if not is_partial:
         outputs = frame.select(columns).to_numpy()
         deciding = Validated.load(run, task).decide(task)
-        return Judged(run, deciding, rows, targets, outputs if has_probabilities else outputs[:, 0])
+        return Judged(run, deciding, rows, targets, outputs if has_probabilities else outputs[:, 0], units=of_group)
     predicted, _ = task.encode(frame[columns[0]])
-    return Judged(run, task, rows, targets, answer.certain(task, predicted), is_partial=True)
+    return Judged(run, task, rows, targets, answer.certain(task, predicted), is_partial=True, units=of_group)

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from luban.core.artifact import RunDirectory
 from luban.core.errors import DataError, SchemaError, listed, nearest
+from luban.data.config import data_settings
+from luban.data.split.units import units_of
 from luban.data.table import Table
 from luban.evaluation.criteria import Criteria
 from luban.evaluation.evaluate import Evaluation, evaluate
@@ -53,7 +55,7 @@ def judged_part(
     from luban.evaluation.judgement import judge
     from luban.evaluation.slices import MAX_VALUES, MIN_ROWS
 
-    found = answered(predictor, rows, may_lack=may_lack)
+    found = answered(predictor, rows, directory, may_lack=may_lack)
     table, targets, outputs = found.table, found.targets, found.outputs
     if by is not None:
         table.require(by)
@@ -109,10 +111,11 @@ class Answered:
     notes: list[str]
 
 
-def answered(predictor: Predictor, rows: Table, *, may_lack: bool = False) -> Answered:
+def answered(predictor: Predictor, rows: Table, run: RunDirectory, *, may_lack: bool = False) -> Answered:
     """Answer the rows whose targets can be read, of series those that enough steps stand before and behind.
 
-    may_lack: whether rows without a target are passed over. Raises DataError where an output is not finite.
+    run: whose rows were divided by groups may say which rows are no evidence apart. may_lack: whether rows without a
+    target are passed over. Raises DataError where an output is not finite.
     """
     task = predictor.task
     if task.is_ordered:
@@ -122,7 +125,8 @@ def answered(predictor: Predictor, rows: Table, *, may_lack: bool = False) -> An
     else:
         table, targets = labelled(task, rows, may_lack=may_lack)
         prediction = predictor.predict(table)
-        found = Answered(table, targets, prediction.outputs, None, prediction.notes)
+        units = units_of(table, data_settings(run).split)
+        found = Answered(table, targets, prediction.outputs, units, prediction.notes)
     check_finite(found.outputs, found.table)
     return found
 

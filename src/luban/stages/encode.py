@@ -14,6 +14,7 @@ from luban.core.errors import DataError
 from luban.core.sentence import sentence
 from luban.data import sources
 from luban.data.split.config import ROLES
+from luban.data.split.units import units_of
 from luban.data.table import RejectedRow
 from luban.features import cache
 from luban.features.dataset import Dataset
@@ -68,6 +69,8 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
         dataset, kept = encoded[id(part.table)]
         rows = part.rows[np.isin(part.rows, kept)]
         examples = task.examples(dataset.select(rows), part.table, role)
+        if (units := units_of(part.table, run.config.data.split)) is not None:
+            examples = replace(examples, units=units[examples.rows])
         datasets.append(examples)
         kept_parts[role] = Part(part.table, examples.rows)
     require_targets(task, datasets)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from luban.core.errors import DataError
-from luban.data.groups import Rows
+from luban.data.groups import Rows, groups_of
 from luban.data.shared_files import Joined
 from luban.data.split.config import SplitConfig
 from luban.data.table import Table
@@ -103,6 +103,13 @@ def represent(parts: npt.NDArray[Any], unit_of_row: Rows, classes: Rows) -> npt.
         unit = unit_of_row[np.argmax(classes == label)]
         parts = np.where(unit_of_row == unit, "train", parts)
     return parts
+
+
+def units_of(table: Table, config: SplitConfig) -> Rows | None:
+    """Return the group of each row, where rows are divided by groups that the table has: no evidence apart, and drawn
+    as wholes when scores are resampled."""
+    column = str(config.column)
+    return groups_of(table.frame[column]) if config.method == "group" and column in table.names else None
 
 
 def shown_cell(cell: object, *, quote: bool = False) -> str:

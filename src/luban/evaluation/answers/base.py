@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from luban.evaluation.quality import Quality
-from luban.evaluation.scores.scoring import Units
+from luban.evaluation.scores.sampled import Units
 from luban.features.dataset import Dataset
 from luban.tasks.base import Array, Floats, Task
 

@@ -12,7 +12,8 @@ from luban.core.sentence import sentence, with_parts
 from luban.evaluation.answers.base import Answer, Constant
 from luban.evaluation.quality import Quality
 from luban.evaluation.scores.bootstrap import FEW_RESAMPLES
-from luban.evaluation.scores.scoring import Units, score_rows
+from luban.evaluation.scores.sampled import Units
+from luban.evaluation.scores.scoring import score_rows
 from luban.features.dataset import Dataset
 from luban.tasks.base import Array, Floats
 from luban.tasks.forecast.metrics import errors, of_variable, part, truth_of

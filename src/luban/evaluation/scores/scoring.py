@@ -8,20 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from luban.data.draw import sample_rows
-from luban.evaluation.scores.bootstrap import MAX_ROWS, RESAMPLES, weights_of_resamples
-from luban.evaluation.scores.intervals import HALF, Score, Z, proportion, studentised, wilson
+from luban.evaluation.scores.bootstrap import RESAMPLES, weights_of_resamples
+from luban.evaluation.scores.intervals import Score, Z, proportion, studentised, wilson
+from luban.evaluation.scores.sampled import Rows, Units
 from luban.tasks.base import Array, Floats, Metric
 
-Units = npt.NDArray[np.int64]
-
-COPIES = 256  # pseudo-observations, about
 SOFT_SHARE = 0.25  # of their mass, where scores are of probabilities: each weighs there by how wrong it is
+GRID = 10_001  # shares by which a score is turned into the one that it ascends with
 STEP = 1e-5  # of a standard deviation: where slopes are measured
 
 
@@ -41,21 +38,24 @@ def score_rows(
     studentised bootstrap's, on the scale of the logarithm of their distance from the best score, of numbers widened to
     what the plain scale says.
 
-    units: (rows,) which rows belong together, a document or a stretch of a series: functions of means are then
-    resampled by units, as ratios of their sums. Shares and bounded scores are taken by rows.
+    units: (rows,) which rows belong together, a document or a stretch of a series. These are resampled as wholes, and a
+    share has the interval of as many rows as its variance is worth, too; of one unit there is no interval.
     """
-    rows = _Rows.of(targets, (outputs,), seed, units)
+    rows = Rows.of(targets, (outputs,), seed, units)
     values = {metric.name: _value(metric, targets, outputs) for metric in metrics}
     found = {}
-    spread = _spread([metric for metric in metrics if metric.interval == "bounded"], rows, resamples, seed)
+    kinds = ("bounded",) if units is None else ("bounded", "share")
+    spread = _spread([metric for metric in metrics if metric.interval in kinds], rows, resamples, seed)
     for metric in metrics:
         value = values[metric.name]
-        if metric.interval == "share":
+        if rows.is_one_unit:
+            found[metric.name] = Score(value, math.nan, math.nan)
+        elif metric.interval == "share" and units is None:
             found[metric.name] = _of_share(metric, value, targets, outputs)
-        elif metric.interval == "bounded":
+        elif metric.interval in kinds:
             smoothed, variance = spread[metric.name]
-            worth = smoothed * (1 - smoothed) / variance if variance > 0 else len(rows.targets)
-            found[metric.name] = wilson(value, worth / rows.scale)
+            worth = smoothed * (1 - smoothed) / variance if variance > 0 else rows.num_units
+            found[metric.name] = _of_worth(metric, value, worth / rows.scale)
         else:
             found[metric.name] = _of_means(metric, value, rows, resamples, seed)
     return {metric.name: found[metric.name] for metric in metrics}
@@ -75,76 +75,20 @@ def compare_rows(
     with the spread of resamples of the rows and of pseudo-observations of either model: of shares that is Bonett and
     Price's (2012). Of functions of means it is Student's, by the delta method. units: as `score_rows` takes them.
     """
-    rows = _Rows.of(targets, outputs, seed, units)
+    rows = Rows.of(targets, outputs, seed, units)
     found = {}
     pairs = list(zip(*metrics, strict=True))
     spread = _spread([pair for pair in pairs if pair[0].interval != "means"], rows, resamples, seed)
     for one, other in pairs:
         value = _value(other, targets, outputs[1]) - _value(one, targets, outputs[0])
-        if one.interval == "means":
+        if rows.is_one_unit:
+            found[one.name] = Score(value, math.nan, math.nan)
+        elif one.interval == "means":
             found[one.name] = _difference_of_means(one, other, value, rows)
         else:
             half = Z * math.sqrt(spread[one.name][1] * rows.scale)
             found[one.name] = Score(value, max(-1.0, value - half), min(1.0, value + half))
     return found
-
-
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """Rows that are resampled, at most 8,000 of all. scale: the share of all rows that they are, by which variances
-    shrink (Politis, Romano and Wolf, Subsampling, 1999, section 2.2). units: that rows belong to; all rows are taken
-    then."""
-
-    targets: Array
-    outputs: tuple[Floats, ...]
-    scale: float
-    seed: int
-    units: Units | None = None
-
-    @classmethod
-    def of(cls, targets: Array, outputs: tuple[Floats, ...], seed: int, units: Units | None) -> _Rows:
-        if units is not None:
-            return cls(targets, outputs, 1.0, seed, np.unique(units, return_inverse=True)[1].reshape(-1))
-        chosen = sample_rows(len(targets), MAX_ROWS, np.random.default_rng(seed))
-        scale = len(chosen) / max(1, len(targets))
-        if len(chosen) < len(targets):
-            targets, outputs = targets[chosen], tuple(found[chosen] for found in outputs)
-        return cls(targets, outputs, scale, seed)
-
-    @property
-    def is_one_unit(self) -> bool:
-        """Whether nothing tells how far other rows would be off."""
-        return self.units is not None and not self.units.any()
-
-    def parts(self, metric: Metric, targets: Array, outputs: Floats) -> Floats:
-        """Return what a metric is made of, (rows, K), or the sums of units and their sizes, (units, K + 1)."""
-        assert metric.parts is not None
-        found = metric.parts(targets, outputs)
-        if self.units is None:
-            return found
-        sums = np.zeros((int(self.units.max()) + 1, found.shape[1] + 1))
-        np.add.at(sums, self.units, np.concatenate([found, np.ones((len(found), 1))], axis=1))
-        return sums
-
-    def formula(self, metric: Metric) -> Callable[[Floats], Floats]:
-        """Return what makes scores of the means of `parts`."""
-        assert metric.formula is not None
-        own = metric.formula
-        return own if self.units is None else lambda means: own(means[:, :-1] / means[:, -1:])
-
-    @cached_property
-    def with_pseudo_observations(self) -> tuple[Array, tuple[Floats, ...], npt.NDArray[np.float64]]:
-        """Targets and outputs with pseudo-observations after the rows, and their masses: each model's in turn."""
-        own, others, masses = pseudo_observations(self.targets, self.outputs[0], self.seed)
-        if not len(own):
-            return self.targets, self.outputs, masses
-        count = len(self.outputs)
-        targets = np.concatenate([self.targets, *[self.targets[own]] * count])
-        outputs = []
-        for place, mine in enumerate(self.outputs):
-            swapped = _swapped(mine, own, others)
-            outputs.append(np.concatenate([mine, *(swapped if turn == place else mine[own] for turn in range(count))]))
-        return targets, tuple(outputs), np.tile(masses, count)
 
 
 def mean_of(values: Floats, seed: int = 0) -> Score:
@@ -154,62 +98,12 @@ def mean_of(values: Floats, seed: int = 0) -> Score:
     return _studentised(values[:, None].astype(np.float64), lambda means: means[:, 0], value, 1.0, resamples, seed)
 
 
-def pseudo_observations(
-    targets: Array, outputs: Floats, seed: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | tuple[npt.NDArray[np.int64], ...], npt.NDArray[np.float64]]:
-    """Choose rows of each class, and for each a row of another class whose outputs stand for its own.
-
-    Returns their positions, those of the others (of several labels a row with the label that is exchanged), and masses,
-    which sum to half a row a class: the half row of each kind that Jeffreys' prior adds to a share. Empty where rows
-    have no classes, or one only.
-    """
-    none = np.zeros(0, np.int64)
-    if outputs.ndim != 2:
-        return none, none, np.zeros(0)
-    rng = np.random.default_rng(seed)
-    labels = targets.T if targets.ndim == 2 else targets[None]
-    classes = [np.unique(label) for label in labels]
-    each = max(1, COPIES // max(1, sum(len(found) for found in classes)))
-    own, others, places, masses = [], [], [], []
-    for place, (label, found) in enumerate(zip(labels, classes, strict=True)):
-        if len(found) < 2:
-            continue
-        for name in found:
-            inside, outside = np.flatnonzero(label == name), np.flatnonzero(label != name)
-            count = min(each, len(inside))
-            own.append(rng.choice(inside, count, replace=False))
-            others.append(rng.choice(outside, count))
-            places.append(np.full(count, place))
-            masses.append(np.full(count, HALF / count))
-    if not own:
-        return none, none, np.zeros(0)
-    theirs = np.concatenate(others)
-    return (
-        np.concatenate(own),
-        (theirs, np.concatenate(places)) if targets.ndim == 2 else theirs,
-        np.concatenate(masses),
-    )
-
-
-def _swapped(
-    outputs: Floats,
-    own: npt.NDArray[np.int64],
-    others: npt.NDArray[np.int64] | tuple[npt.NDArray[np.int64], ...],
-) -> Floats:
-    if not isinstance(others, tuple):
-        return outputs[others]
-    rows, labels = others
-    changed = outputs[own].copy()
-    changed[np.arange(len(own)), labels] = outputs[rows, labels]
-    return changed
-
-
 def _value(metric: Metric, targets: Array, outputs: Floats) -> float:
     return float(metric.compute(targets, outputs, np.ones((1, len(targets))))[0])
 
 
 def _spread(
-    metrics: Sequence[Metric | tuple[Metric, Metric]], rows: _Rows, resamples: int, seed: int
+    metrics: Sequence[Metric | tuple[Metric, Metric]], rows: Rows, resamples: int, seed: int
 ) -> dict[str, tuple[float, float]]:
     """Return by metric, or by pair of them their difference, the score and its variance over resamples, in which
     pseudo-observations are drawn, too."""
@@ -224,15 +118,37 @@ def _spread(
     for of_answers, share in ((True, 1.0), (False, SOFT_SHARE)):
         chosen = [pair for pair in pairs if pair[0].of_answers == of_answers]
         samples: dict[str, list[Floats]] = {pair[0].name: [] for pair in chosen}
-        for weights in weights_of_resamples(len(rows.targets), resamples if chosen else 0, seed, share * masses):
+        for drawn_units in weights_of_resamples(rows.num_units, resamples if chosen else 0, seed, share * masses):
+            weights = rows.of_rows(drawn_units)
             for pair in chosen:
                 samples[pair[0].name].append(computed(pair, weights))
         whole = np.concatenate([np.ones(len(rows.targets)), share * masses])[None]
         for pair in chosen:
-            drawn = np.concatenate(samples[pair[0].name])
+            drawn, score = np.concatenate(samples[pair[0].name]), computed(pair, whole)
+            if len(pair) == 1:
+                drawn, score = (_share_of(pair[0], values) for values in (drawn, score))
             drawn = drawn[~np.isnan(drawn)]
-            found[pair[0].name] = (float(computed(pair, whole)[0]), float(drawn.var()) if len(drawn) else math.nan)
+            found[pair[0].name] = (float(score[0]), float(drawn.var()) if len(drawn) else math.nan)
     return found
+
+
+def _share_of(metric: Metric, scores: Floats) -> Floats:
+    """Return the shares that scores ascend with; scores that are bounded alone as they are."""
+    if metric.interval != "share":
+        return scores
+    assert metric.formula is not None
+    shares = np.linspace(0, 1, GRID)
+    return np.interp(scores, metric.formula(shares[:, None]), shares)
+
+
+def _of_worth(metric: Metric, value: float, worth: float) -> Score:
+    """Return Wilson's interval of a score, or of the share that it ascends with, that is worth so many rows."""
+    if metric.interval != "share":
+        return wilson(value, worth)
+    assert metric.formula is not None
+    share = wilson(float(_share_of(metric, np.array([value]))[0]), worth)
+    low, high = metric.formula(np.array([[share.low], [share.high]])).tolist()
+    return Score(value, low, high)
 
 
 def _of_share(metric: Metric, value: float, targets: Array, outputs: Floats) -> Score:
@@ -243,7 +159,7 @@ def _of_share(metric: Metric, value: float, targets: Array, outputs: Floats) -> 
     return Score(value, low, high)
 
 
-def _of_means(metric: Metric, value: float, rows: _Rows, resamples: int, seed: int) -> Score:
+def _of_means(metric: Metric, value: float, rows: Rows, resamples: int, seed: int) -> Score:
     formula, best, sign = rows.formula(metric), metric.best, -1.0 if metric.higher_is_better else 1.0
 
     def logged(means: Floats) -> Floats:
@@ -255,8 +171,6 @@ def _of_means(metric: Metric, value: float, rows: _Rows, resamples: int, seed: i
         return _of_extreme(metric, value, rows)
     if value == best or math.isnan(value):
         return Score(value, value, value)
-    if rows.is_one_unit:
-        return Score(value, math.nan, math.nan)
     targets, outputs, masses = rows.with_pseudo_observations
     parts, added = rows.parts(metric, targets, outputs[0]), masses * SOFT_SHARE
     found = _studentised(parts, logged, math.log(abs(best - value)), rows.scale, resamples, seed, added)
@@ -274,14 +188,14 @@ def _of_means(metric: Metric, value: float, rows: _Rows, resamples: int, seed: i
     return Score(value, float(ends[0]), float(ends[1]))
 
 
-def _of_extreme(metric: Metric, value: float, rows: _Rows) -> Score:
+def _of_extreme(metric: Metric, value: float, rows: Rows) -> Score:
     """Return the interval of a score whose rows are all wrong, or all right: as many others may there be as of a share
     of none among so many rows."""
     assert metric.parts is not None
     assert metric.formula is not None
     assert metric.extremes is not None
     parts = metric.parts(rows.targets, rows.outputs[0])
-    means, share = parts.mean(axis=0), proportion(0, len(parts)).high
+    means, share = parts.mean(axis=0), proportion(0, rows.num_units).high
     wrong, right = metric.extremes(means)
     other = right if value == 0 else wrong
     end = float(metric.formula(((1 - share) * means + share * other)[None])[0])
@@ -296,15 +210,13 @@ def _log_of_worst(parts: Floats, rows: int, share: float, logged: Callable[[Floa
     return float(found.max()) if len(found) else -math.inf
 
 
-def _difference_of_means(one: Metric, other: Metric, value: float, rows: _Rows) -> Score:
+def _difference_of_means(one: Metric, other: Metric, value: float, rows: Rows) -> Score:
     mine, theirs = (rows.parts(own, rows.targets, said) for own, said in zip((one, other), rows.outputs, strict=True))
     width = mine.shape[1]
 
     def difference(means: Floats) -> Floats:
         return rows.formula(other)(means[:, width:]) - rows.formula(one)(means[:, :width])
 
-    if rows.is_one_unit:
-        return Score(value, math.nan, math.nan)
     from scipy.stats import t as student  # takes long to import: not before the first step
 
     both = np.concatenate([mine, theirs], axis=1)
