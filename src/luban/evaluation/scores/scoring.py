@@ -223,6 +223,8 @@ def _difference_of_means(one: Metric, other: Metric, value: float, rows: Rows) -
     pooled = np.tile((mine.mean(axis=0) + theirs.mean(axis=0)) / 2, 2)  # slopes as if the two were equal, as a test has
     (_,), (error,) = _Means.of(both, difference).estimates(np.ones((1, len(both))), pooled)
     half = float(student.ppf(0.975, max(1, len(both) - 1))) * float(error) * math.sqrt(rows.scale)
+    if one.extremes is not None:  # a score between 0 and 1
+        return Score(value, max(-1.0, value - half), min(1.0, value + half))
     return Score(value, value - half, value + half)
 
 
