@@ -27,6 +27,7 @@ CAPABILITIES = {  # what a processor can do, by the names that Linux gives to it
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "excel": (("fastexcel",), "workbooks of Excel and OpenDocument"),
     "explain": (("captum",), "explanations by gradients, LIME and Kernel SHAP"),
+    "forecast": (("statsforecast",), "AutoETS and AutoARIMA beside forecasts"),
     "gguf": (("gguf", "accelerate"), "pretrained models in llama.cpp's format"),
     "large": (("pyarrow",), "sources larger than memory"),
     "track": (("tensorboard", "mlflow", "sqlalchemy", "alembic"), "TensorBoard and MLflow"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from luban.evaluation.config import EvaluateConfig
 from luban.evaluation.criteria import Criteria
 from luban.evaluation.evaluate import Evaluation, evaluate
 from luban.evaluation.fairness import num_groups
+from luban.evaluation.forecasters import beside
 from luban.evaluation.judgement import judge
 from luban.evaluation.learning_curve import learning_curve
 from luban.evaluation.robustness import measure_robustness
@@ -28,6 +30,9 @@ from luban.predictor import Predictor, check_finite
 from luban.tasks.base import Floats, Task
 from luban.tasks.goal import parse_goal
 from luban.tasks.validated import Validated
+
+if TYPE_CHECKING:
+    from luban.tasks.forecast.task import Forecast
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +100,9 @@ def assess(subject: Subject, validated: Validated) -> tuple[Evaluation, Floats]:
         by=config.fairness_column,
         seed=seed,
     )
+    if config.forecasters:
+        found = beside(cast("Forecast", subject.task), test.dataset, outputs, config.forecasters, seed=seed)
+        evaluation = replace(evaluation, details={**evaluation.details, "forecasters": found})
     metrics = {metric.name: metric for metric in predictor.task.metrics}
     if config.robustness and not subject.task.is_ordered:  # cells of one row are no window
         metric = metrics[evaluation.decider]

@@ -214,6 +214,8 @@ class Terminal(Listener):
             show_table(self.console, table)
         if forecast := event.evaluation.get("forecast"):
             self.line("protocol", forecast["protocol"])
+            for text in (event.evaluation.get("forecasters") or {}).get("sentences", ()):
+                self.line("beside", text)
         verdict = event.evaluation.get("verdict", {})
         if verdict:
             self.line("verdict", verdict["text"], "bold green" if verdict["beats_baselines"] else "bold yellow")

@@ -12,6 +12,7 @@ from luban.core.errors import ConfigError, listed, nearest, typed
 from luban.core.sentence import sentence, several
 from luban.data.split import notes as split_notes
 from luban.data.table import Table
+from luban.evaluation.forecasters import check_installed
 from luban.features import schema
 from luban.features.cells import strings
 from luban.features.labels import doubt
@@ -177,6 +178,7 @@ def check_judgement(run: Run, test: Table, tasks: Mapping[str, type[Task]]) -> N
     config = run.config.evaluate
     if config.fairness_column is not None:
         test.require(config.fairness_column, "evaluate.fairness_column")
+    check_installed(config.forecasters, forecasts=any(task.is_ordered for task in tasks.values()))
     if config.goal is not None and not any(task.has_threshold for task in tasks.values()):
         raise ConfigError(
             "evaluate.goal",

@@ -66,6 +66,10 @@ def build(content: Content, words: Words) -> dict[str, Any]:
             for index in range(len(metrics.get("confusions") or []))
         ],
         "protocol": told(at.text("forecast", "protocol"), words),
+        "forecasters": [
+            told(at.text("forecasters", "sentences", index), words)
+            for index in range(len((metrics.get("forecasters") or {}).get("sentences") or ()))
+        ],
         "variables": by_variable(content, words),
         "learning_verdict": told(at.text("learning_curve", "verdict"), words),
     }
