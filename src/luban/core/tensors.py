@@ -108,7 +108,8 @@ class OutputSpec:
 class EncodedColumn:
     """One encoded input of all rows, in memory or memory-mapped.
 
-    values: (rows, ...), or packed (N, ...) with offsets (rows + 1,) int64 for TOKENS and FRAMES.
+    values: (rows, ...), or packed (N, ...) with offsets (rows + 1,) int64 for TOKENS and FRAMES. absent: (rows,) which
+    rows lack the input, where its values do not tell; None where they do.
     matrix: (rows, W), where inputs stand side by side in one: `values` then shows its columns from `first` on.
     """
 
@@ -117,6 +118,7 @@ class EncodedColumn:
     offsets: npt.NDArray[np.int64] | None = None
     matrix: npt.NDArray[np.generic] | None = None
     first: int = 0
+    absent: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.values) if self.offsets is None else len(self.offsets) - 1
@@ -152,10 +154,16 @@ class EncodedColumn:
     def concatenate(cls, parts: Sequence[EncodedColumn]) -> EncodedColumn:
         """Stack the rows of several columns of the same kind."""
         values = np.concatenate([part.values for part in parts])
+        absent = [part.absent for part in parts if part.absent is not None]
         if parts[0].offsets is None:
-            return cls(parts[0].kind, values)
+            return cls(parts[0].kind, values, absent=np.concatenate(absent) if absent else None)
         lengths = np.concatenate([part.lengths for part in parts])
         return cls(parts[0].kind, values, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+
+def absence(input_name: str) -> str:
+    """Under this name a batch brings which of its rows lack an input, (B,) bool; none where all have it."""
+    return f"{input_name} (absent)"
 
 
 def only(outputs: Tensor | Columns) -> Tensor:

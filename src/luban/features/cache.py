@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -193,7 +193,7 @@ def _row_bytes(spec: InputSpec) -> int:
 
 
 # Files are numbered: a column's name is not fit to be one.
-VALUES, OFFSETS = "values.npy", "offsets.npy"
+VALUES, OFFSETS, ABSENT = "values.npy", "offsets.npy", "absent.npy"
 
 
 def _arrays(columns: list[EncodedColumn]) -> Arrays:
@@ -205,6 +205,8 @@ def _arrays(columns: list[EncodedColumn]) -> Arrays:
         if column.offsets is not None:
             arrays[f"{number}.{OFFSETS}"] = column.offsets
         arrays[f"{number}.{VALUES}"] = column.values
+        if column.absent is not None:
+            arrays[f"{number}.{ABSENT}"] = column.absent
     for kind in STACKED:
         if alike := [column for column in columns if column.kind == kind]:
             arrays[f"{kind}.npy"] = side_by_side(alike)
@@ -217,7 +219,8 @@ def _columns(schema: Schema, arrays: Arrays, num_rows: int) -> dict[str, Encoded
     for number, feature in enumerate(schema.features):
         if feature.tensor_kind not in STACKED:
             offsets = arrays[f"{number}.{OFFSETS}"] if feature.tensor_kind in PACKED else None
-            inputs[feature.name] = EncodedColumn(feature.tensor_kind, arrays[f"{number}.{VALUES}"], offsets)  # type: ignore[arg-type]
+            column = EncodedColumn(feature.tensor_kind, arrays[f"{number}.{VALUES}"], offsets)  # type: ignore[arg-type]
+            inputs[feature.name] = replace(column, absent=arrays.get(f"{number}.{ABSENT}"))  # type: ignore[arg-type]
     for kind in STACKED:
         alike = [feature for feature in schema.features if feature.tensor_kind == kind]
         if alike:

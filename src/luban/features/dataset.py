@@ -9,9 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
-from luban.core.tensors import Batch, Columns, EncodedColumn, Ragged
+from luban.core.tensors import Batch, Columns, EncodedColumn, Ragged, absence
 from luban.features.schema import Schema
 from luban.features.stacks import Stack, stacks_of
 
@@ -72,6 +73,12 @@ class Dataset:
         return replace(self, rows=self.rows[positions], index=self.index[positions], units=units)
 
     @cached_property
+    def _absent(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """Which rows lack an input, of those that some row lacks and whose values do not tell."""
+        found = {name: column.absent for name, column in self.inputs.items() if column.absent is not None}
+        return {name: np.asarray(rows) for name, rows in found.items() if rows.any()}
+
+    @cached_property
     def _stacks(self) -> list[Stack]:
         return stacks_of(self.inputs)
 
@@ -83,6 +90,7 @@ class Dataset:
             name: self._prepared(name, stacked[name] if name in stacked else column.take(index))
             for name, column in self.inputs.items()
         }
+        inputs |= {absence(name): torch.from_numpy(rows[index]) for name, rows in self._absent.items()}
         return Batch(inputs, self.targets_of(positions), self.rows[positions])
 
     def targets_of(self, positions: npt.NDArray[np.integer[Any]]) -> Columns:

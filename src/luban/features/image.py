@@ -84,7 +84,8 @@ class ImageFeature(Feature):
 
     mean, std: of each channel over the training images, in units where white is 1. A missing image is of the mean
     colour, which `prepare` turns into zeros. ranges: by depth, the levels that are black and white where pixels are
-    deeper than 8 bits. frames: the share of the files with several frames or pages, of which the first is read.
+    deeper than 8 bits. frames: the share of the files with several frames or pages, of which the first is read. absent:
+    whether a missing image is told from one of the mean colour, as runs of earlier versions do not.
     """
 
     kind: ClassVar[str] = "image"
@@ -100,6 +101,7 @@ class ImageFeature(Feature):
     std: list[Positive]
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     frames: Share = 0.0
+    absent: bool = False
 
     @classmethod
     def match(cls, profile: ColumnProfile) -> float:
@@ -129,15 +131,17 @@ class ImageFeature(Feature):
             )
         channels = config.channels or (1 if moments.all_grey else 3)
         mean, std = moments.normalisation(channels)
-        return cls(name, columns, size, channels, config.max_pixels, mean, std, seen.ranges, seen.frames)
+        return cls(name, columns, size, channels, config.max_pixels, mean, std, seen.ranges, seen.frames, True)
 
     def encode(self, frame: pl.DataFrame, folder: Path | None = None) -> Encoded:
-        """Decode the images on all cores into uint8 (rows, C, size, size)."""
+        """Decode the images on all cores into uint8 (rows, C, size, size); one that is missing or unreadable is
+        absent."""
         cells = frame[self.columns[0]].to_list()
         pixels, bad = _decode_all(cells, self.size, self.channels, self.max_pixels, self.ranges, folder)
         blank = [position for position, cell in enumerate(cells) if is_missing(cell)] + list(bad)
         pixels[blank] = np.round(np.array(self.mean) * 255).astype(np.uint8)[:, None, None]
-        return Encoded(EncodedColumn(TensorKind.GRID, pixels), bad)
+        absent = np.isin(np.arange(len(cells)), blank) if self.absent else None
+        return Encoded(EncodedColumn(TensorKind.GRID, pixels, absent=absent), bad)
 
     def prepare(self, stored: Tensor | Ragged) -> Tensor:
         """Normalise uint8 (B, C, H, W) to float32 with mean 0 and standard deviation 1 in each channel."""

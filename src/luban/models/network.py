@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
 from luban.core.errors import ConfigError, listed
-from luban.core.tensors import Columns, InputSpec, OutputKind, OutputSpec, Ragged
+from luban.core.tensors import Columns, InputSpec, OutputKind, OutputSpec, Ragged, absence
 from luban.models.base import Encoder
 from luban.models.choice import ARCHITECTURES, AnyModel, NetworkConfig
 from luban.models.dropout import Dropout
@@ -195,7 +195,7 @@ class Network(nn.Module):
                 ids.append(column)
                 categories.append(encoder)
             else:
-                vectors.append(encoder(inputs[name]).float())
+                vectors.append(_present(encoder(inputs[name]).float(), inputs.get(absence(name))))
         assert not (given_last and ids), "all categories are brought as vectors, or none is"
         vectors += given_last
         tables = [encoder.embedding.weight for encoder in categories]
@@ -220,7 +220,7 @@ class Network(nn.Module):
             states = encoder.places(inputs[name])
             places[name] = _dropped(states, self.dropout)
             if kinds & OF_VECTORS:
-                vectors[name] = encoder.pool(states).float()
+                vectors[name] = _present(encoder.pool(states).float(), inputs.get(absence(name)))
         fused = self.fused(self.join(inputs, vectors)) if OutputKind.ROW in kinds else None
         return States(fused, vectors, places)
 
@@ -236,6 +236,11 @@ class Network(nn.Module):
     def from_joined(self, joined: Tensor) -> Columns:
         """Return the outputs that joined vectors (B, D) decide alone: those of whole rows."""
         return self.read(States(self.fused(joined)))
+
+
+def _present(vectors: Tensor, absent: Tensor | Ragged | None) -> Tensor:
+    """Return vectors (B, D), zero in the rows that lack the input, as those of rows without tokens are."""
+    return vectors.masked_fill(absent[:, None], 0.0) if isinstance(absent, Tensor) else vectors
 
 
 def _dropped(places: Places, dropout: nn.Module) -> Places:
