@@ -76,7 +76,7 @@ class InputSpec:
     size: DENSE and FRAMES: D; IDS: number of ids; TOKENS: V; GRID: channels. height, width: GRID only. max_length:
     the longest row of TOKENS or FRAMES, separators included; length: that of every row, where FRAMES are windows of
     one length. unknown: of IDS, the shares of the ids that a training step replaces by the ids 0 and 1, which stand
-    for missing and unseen.
+    for missing and unseen. shares: the input before it whose encoder it has, where that is not one of its own.
     """
 
     name: str
@@ -86,6 +86,7 @@ class InputSpec:
     width: int = 0
     max_length: int = 0
     length: int = 0
+    shares: str = ""
     unknown: tuple[float, float] = (0.0, 0.0)
 
 

@@ -35,6 +35,7 @@ from luban.features.number import NumberConfig, NumberFeature
 from luban.features.parsing import columns as written
 from luban.features.parsing.numbers import Writing
 from luban.features.sequence import SequenceConfig
+from luban.features.text.columns import TEXT, fit_texts
 from luban.features.text.feature import TextConfig
 
 __all__ = [
@@ -48,8 +49,6 @@ __all__ = [
     "require_inputs",
     "tensor_kinds",
 ]
-
-TEXT = "text"  # the name of the input that all text columns make together
 
 
 def _known(kind: str) -> str:
@@ -117,8 +116,8 @@ class Schema:
     def files(self) -> dict[str, bytes]:
         files: dict[str, bytes] = {}
         for feature in self.features:
-            assert not files.keys() & feature.files().keys(), "two features write the same file"
-            files |= feature.files()
+            for name, content in feature.files().items():
+                assert files.setdefault(name, content) == content, "two features write the same file"
         return files
 
     @classmethod
@@ -184,19 +183,23 @@ def fit(
     context: FitContext,
     writings: Mapping[str, Writing] | None = None,
 ) -> Schema:
-    """Fit features on training rows: all text columns are one input, every other column is one of its own.
+    """Fit features on training rows: all text columns are one input, if not said otherwise, every other column is one
+    of its own.
 
     writings: that the columns of numbers had before they were written plainly.
     """
-    texts = tuple(column.name for column in plans if column.kind == TEXT)
+    texts = [column.name for column in plans if column.kind == TEXT]
+    names = {name: name for name in texts}
+    of_text = fit_texts(names, table.frame, configs.text, context) if texts else {}
+    are_joined = any(feature.name == TEXT for feature in of_text.values())
     features: list[Feature] = []
     for column in plans:
         if not column.is_input:
             continue
-        is_text = column.kind == TEXT
-        if is_text and column.name != texts[0]:
+        if column.kind == TEXT:
+            features += [of_text[column.name]] if column.name in of_text else []
             continue
-        name, columns = (TEXT, texts) if is_text else (_input_name(column.name, table, bool(texts)), (column.name,))
+        name, columns = _input_name(column.name, table, are_joined), (column.name,)
         config: FeatureConfig = getattr(configs, KINDS[column.kind].settings or column.kind)
         features.append(KINDS[column.kind].fit(name, columns, table.frame, config, context))
     planned = {column.name for column in plans}

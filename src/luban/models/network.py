@@ -136,10 +136,12 @@ class Network(nn.Module):
         self.outputs = spec.outputs
         self._places = {name: place for place, name in enumerate(self.names)}
         self.unknown = {item.name: item.unknown for item in spec.inputs if any(item.unknown)}
-        self.encoders = nn.ModuleList(
-            ARCHITECTURES[spec.encoders[item.name].architecture].build(spec.encoders[item.name], item)
-            for item in spec.inputs
-        )
+        self.encoders = nn.ModuleList()
+        for item in spec.inputs:
+            chosen = spec.encoders[item.name]
+            self.encoders.append(
+                self.encoder(item.shares) if item.shares else ARCHITECTURES[chosen.architecture].build(chosen, item)
+            )
         vectors = {name: self.encoder(name).output_dim for name in self.names}
         places = {output.of: self.encoder(output.of).places_dim for output in spec.outputs if output.of}
         parts = list(self.joined_widths.values())

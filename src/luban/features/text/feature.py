@@ -1,8 +1,8 @@
-"""Columns of text: TOKENS, all text columns of a table as one input."""
+"""Columns of text: TOKENS, all text columns of a table as one input, or each as one of its own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -36,12 +36,16 @@ class TextConfig(FeatureConfig):
     """tokenizer: `auto` takes the pretrained model's, or trains one: `characters` for mostly Chinese or Japanese text,
     byte-level `bpe` for all other. vocab_size: of a trained one. max_length: in tokens, separators included; None is
     256, or the pretrained model's longest input where that is less. lowercase: None does so in a trained one.
+
+    columns: several are `joined` to one input, a pair of texts; or each is an input of its own, with an encoder of its
+    own (`apart`), or with one encoder and vocabulary for all (`shared`).
     """
 
     tokenizer: Literal["auto", "bpe", "words", "characters"] = "auto"
     vocab_size: int = Field(default=8_000, ge=300, le=1_000_000)
     max_length: int | None = Field(default=None, ge=8, le=MOST_TOKENS)
     lowercase: bool | None = None
+    columns: Literal["joined", "apart", "shared"] = "joined"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +53,7 @@ class TextFeature(Feature):
     """One column is a text a row; two are a pair; of more, the first is paired with the others joined.
 
     tokenizer: `pretrained`, or how it was trained. mean_length, cut_share: tokens a row before it is cut, and the share
-    of rows that are cut, measured on training rows.
+    of rows that are cut, measured on training rows. file: of the tokenizer. shares: the input whose encoder it has.
     """
 
     kind: ClassVar[str] = "text"
@@ -64,6 +68,8 @@ class TextFeature(Feature):
     cut_share: Share
     tokenizer_json: bytes
     encoder: TextEncoder
+    file: Annotated[str, Field(pattern=r"^tokenizer(-\d{1,6})?\.json$")] = TOKENIZER_FILE
+    shares: str = ""
 
     @property
     def is_pair(self) -> bool:
@@ -104,18 +110,22 @@ class TextFeature(Feature):
                 found=f"none ({error})",
                 action="Take the tokenizer.json that belongs to the model",
             ) from None
-        measured = frame[np.unique(np.linspace(0, max(len(frame) - 1, 0), MEASURED_ROWS, dtype=np.int64))[: len(frame)]]
-        lengths = encoder.lengths(texts_of(columns, measured, max_length))
-        return cls(
-            name=name,
-            columns=columns,
-            tokenizer=tokenizer,
-            max_length=max_length,
+        return cls(name, columns, tokenizer, max_length, 0.0, 0.0, tokenizer_json, encoder).measured(frame)
+
+    def measured(self, frame: pl.DataFrame) -> Self:
+        """Return the feature with the lengths of training rows."""
+        places = np.unique(np.linspace(0, max(len(frame) - 1, 0), MEASURED_ROWS, dtype=np.int64))[: len(frame)]
+        lengths = self.encoder.lengths(texts_of(self.columns, frame[places], self.max_length))
+        return replace(
+            self,
             mean_length=float(lengths.mean()) if len(lengths) else 0.0,
-            cut_share=float((lengths > max_length).mean()) if len(lengths) else 0.0,
-            tokenizer_json=tokenizer_json,
-            encoder=encoder,
+            cut_share=float((lengths > self.max_length).mean()) if len(lengths) else 0.0,
         )
+
+    def of_column(self, name: str, column: str, shares: str, frame: pl.DataFrame) -> Self:
+        """Return a feature of one of the columns alone, with the same tokenizer. shares: as the field."""
+        encoder = TextEncoder.load(self.tokenizer_json, self.max_length, False)
+        return replace(self, name=name, columns=(column,), encoder=encoder, shares=shares).measured(frame)
 
     def encode(self, frame: pl.DataFrame, folder: Path | None = None) -> Encoded:
         """Make (N,) int32 token ids; for pairs (N, 2): token ids and type ids."""
@@ -124,25 +134,28 @@ class TextFeature(Feature):
         return Encoded(EncodedColumn(self.tensor_kind, values, offsets))
 
     def spec(self) -> InputSpec:
-        return InputSpec(self.name, self.tensor_kind, self.encoder.vocab_size, max_length=self.max_length)
+        size = self.encoder.vocab_size
+        return InputSpec(self.name, self.tensor_kind, size, max_length=self.max_length, shares=self.shares)
 
     def state(self) -> dict[str, Any]:
         keys = ("name", "tokenizer", "max_length", "mean_length", "cut_share")
-        return {"columns": list(self.columns)} | {key: getattr(self, key) for key in keys}
+        own = {"file": self.file, "shares": self.shares} if self.shares or self.file != TOKENIZER_FILE else {}
+        return {"columns": list(self.columns)} | {key: getattr(self, key) for key in keys} | own
 
     def files(self) -> dict[str, bytes]:
-        return {TOKENIZER_FILE: self.tokenizer_json}
+        return {self.file: self.tokenizer_json}
 
     @classmethod
     def from_state(cls, state: dict[str, Any], files: dict[str, bytes]) -> Self:
-        parts, tokenizer_json = arguments(cls, state, ("tokenizer_json", "encoder")), files.get(TOKENIZER_FILE, b"")
+        parts = arguments(cls, state, ("tokenizer_json", "encoder"))
+        tokenizer_json = files.get(parts["file"], b"")
         if not parts["columns"]:
             raise ValueError("columns: none")
         try:
             encoder = TextEncoder.load(tokenizer_json, parts["max_length"], len(parts["columns"]) > 1)
         except ValueError as error:
             raise ArtifactError(
-                TOKENIZER_FILE,
+                parts["file"],
                 expected="the tokenizer of the text columns",
                 found=f"a damaged file ({error})" if tokenizer_json else "no file",
                 action="Copy the whole run directory again",
