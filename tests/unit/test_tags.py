@@ -263,9 +263,8 @@ def test_the_loss_by_chance_is_that_of_a_guess_a_word() -> None:
 
 
 def test_a_setting_of_another_task_is_refused() -> None:
-    found = task().configured(LossConfig(loss="mae"))
     with pytest.raises(ConfigError, match="train.loss.loss: expected no such setting for the task tags"):
-        found.chance_loss(batch(words(), found, SENTENCES, TAGS))
+        task().configured(LossConfig(loss="mae"))
 
 
 def test_of_each_word_its_tag_and_probability_are_kept() -> None:

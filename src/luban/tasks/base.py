@@ -32,18 +32,27 @@ SetMethod = Literal["lac", "aps", "residual", "risk"]  # of prediction sets
 Direction = Literal["higher", "lower"]  # of scores: which is the better one
 
 
-class LossConfig(Settings):
-    """Settings of the loss."""
+class LossOfLabels(Settings):
+    """Settings of the loss of tasks of labels. class_weights: `balanced`, or a weight by label."""
 
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    class_weights: Literal["balanced"] | dict[str, Weight] | None = None  # "balanced", or a weight by label
-    loss: Literal["mse", "mae", "huber"] | None = None  # of regression, whose own choice None is
+    class_weights: Literal["balanced"] | dict[str, Weight] | None = None
 
     @field_validator("class_weights", mode="before")
     @classmethod
     def _labels_as_text(cls, value: Any) -> Any:
         # YAML reads a label such as 1 as a number.
         return {str(label): weight for label, weight in value.items()} if isinstance(value, dict) else value
+
+
+class LossOfNumbers(Settings):
+    """Settings of the loss of tasks of numbers, whose own choice None is."""
+
+    loss: Literal["mse", "mae", "huber"] | None = None
+
+
+class LossConfig(LossOfNumbers, LossOfLabels):
+    """All that `train.loss` may hold, of which a task takes the settings of its own type."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ class Task(ABC):
 
     set_methods: how prediction sets of it can be made, the usual one first. has_threshold: whether it decides by one.
     couples_rows: whether the loss is over the batch, so that a step may not cut it. settings: of the loss. names: what
-    its labels are called, one an output; none of a number. takes: the settings of the loss that it honours.
+    its labels are called, one an output; none of a number. config_type: of the settings of the loss that it takes.
     """
 
     name: ClassVar[str]
@@ -92,20 +101,34 @@ class Task(ABC):
     couples_rows: bool = False
     set_methods: ClassVar[tuple[SetMethod, ...]] = ()
     has_threshold: ClassVar[bool] = False
-    takes: ClassVar[tuple[str, ...]] = ()
+    config_type: ClassVar[type[Settings]] = Settings
     metrics: tuple[Metric, ...]  # the first is the one that decides: best weights, baselines, verdict
     target: str  # the name of the target column
     names: Sequence[str] = ()
-    settings: LossConfig = LossConfig()
+    settings: Settings = Settings()
     is_joint: ClassVar[bool] = False  # all target columns are of one task
     is_ordered: ClassVar[bool] = False  # rows are steps of time, and what is known at each decides what follows
     has_logits: ClassVar[bool] = True  # its answers are made of one vector of logits a row
     architecture: ClassVar[str] = ""  # that is meant where none is named, if it is not that of the inputs
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The names of the settings of the loss that it takes."""
+        return tuple(self.config_type.model_fields)
+
     def configured(self, settings: LossConfig) -> Self:
-        """Return the same task with other settings of the loss."""
+        """Return the same task with other settings of the loss. Raises ConfigError for one that it does not take."""
+        for name, field in LossConfig.model_fields.items():
+            value = getattr(settings, name)
+            if name not in self.takes and value != field.default:
+                raise ConfigError(
+                    f"train.loss.{name}",
+                    expected=f"no such setting for the task {self.name}",
+                    found=f"'{value}'",
+                    action="Remove it",
+                )
         task = copy(self)
-        task.settings = settings
+        task.settings = self.config_type.model_validate({name: getattr(settings, name) for name in self.takes})
         return task
 
     @property

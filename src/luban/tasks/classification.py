@@ -16,11 +16,12 @@ from torch.nn import functional as F
 
 from luban.core.answers import AnswerKind
 from luban.core.errors import DataError, listed
+from luban.core.settings import Settings
 from luban.core.strict import Count, same_length
 from luban.features.base import ColumnProfile
 from luban.features.cells import quoted, strings
 from luban.tasks import metrics
-from luban.tasks.base import Array, Floats, Metric, SetMethod, Task
+from luban.tasks.base import Array, Floats, LossOfLabels, Metric, SetMethod, Task
 from luban.tasks.targets import (
     INFINITE,
     MISSING,
@@ -29,7 +30,6 @@ from luban.tasks.targets import (
     is_scalar,
     label_weights,
     no_targets,
-    refuse,
     require_repeated,
     sampled_numbers,
 )
@@ -58,7 +58,8 @@ class Classification(Task):
     """
 
     answer: ClassVar[AnswerKind] = AnswerKind.CLASS
-    takes: ClassVar[tuple[str, ...]] = ("label_smoothing", "class_weights")
+    config_type: ClassVar[type[Settings]] = LossOfLabels
+    settings: LossOfLabels = LossOfLabels()
 
     def __init__(
         self, target: str, labels: Annotated[list[Label], AfterValidator(_of_one_type)], counts: list[Count]
@@ -132,7 +133,6 @@ class Classification(Task):
 
     def class_weights(self) -> Floats | None:
         """Return the weight of each label, (C,), or None for equal ones. Raises ConfigError for wrong settings."""
-        refuse(self.settings, self.name, "loss")
         if self.settings.class_weights is None:
             return None
         counts = np.array(self.counts, dtype=np.float64)

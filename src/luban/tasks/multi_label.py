@@ -18,16 +18,17 @@ from torch.nn import functional as F
 from luban.core.answers import AnswerKind
 from luban.core.errors import DataError
 from luban.core.sentence import Sentence, sentence
+from luban.core.settings import Settings
 from luban.core.strict import Count, same_length
 from luban.features.base import ColumnProfile
 from luban.features.labels import LabelsFeature
 from luban.features.parsing import lists, spellings
 from luban.features.parsing.lists import SEPARATORS, WEAK_SEPARATORS, Writing
 from luban.tasks import metrics
-from luban.tasks.base import Array, Floats, Metric, SetMethod, Task
+from luban.tasks.base import Array, Floats, LossOfLabels, Metric, SetMethod, Task
 from luban.tasks.classification import MAX_PROBABILITY_COLUMNS
 from luban.tasks.metrics import LABEL_THRESHOLD
-from luban.tasks.targets import MISSING, UnseenLabel, label_weights, no_targets, refuse, require_repeated
+from luban.tasks.targets import MISSING, UnseenLabel, label_weights, no_targets, require_repeated
 
 
 class MultiLabel(Task):
@@ -43,7 +44,8 @@ class MultiLabel(Task):
     answer: ClassVar[AnswerKind] = AnswerKind.LABELS
     set_methods: ClassVar[tuple[SetMethod, ...]] = ("risk",)
     has_threshold: ClassVar[bool] = True
-    takes: ClassVar[tuple[str, ...]] = ("label_smoothing", "class_weights")
+    config_type: ClassVar[type[Settings]] = LossOfLabels
+    settings: LossOfLabels = LossOfLabels()
     metrics: tuple[Metric, ...] = metrics.MULTI_LABEL
     thresholds: npt.NDArray[np.float32] | float = LABEL_THRESHOLD
 
@@ -109,7 +111,6 @@ class MultiLabel(Task):
     def row_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """logits, targets: (B, C); the mean over labels. Class weights multiply the loss of the rows with the label."""
         config = self.settings
-        refuse(config, self.name, "loss")
         counts = np.array(self.counts, dtype=np.float64)
         weights = label_weights(config, self.labels, np.maximum(self.num_rows - counts, 1) / counts)
         smoothing = config.label_smoothing

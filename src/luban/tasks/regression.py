@@ -12,12 +12,13 @@ from torch.nn import functional as F
 
 from luban.core.answers import AnswerKind
 from luban.core.errors import DataError
+from luban.core.settings import Settings
 from luban.core.strict import Positive
 from luban.features.base import ColumnProfile
 from luban.features.number import parse_numbers
 from luban.tasks import metrics
-from luban.tasks.base import Array, Floats, Metric, SetMethod, Task
-from luban.tasks.targets import no_targets, numbers_or_why, refuse, sampled_numbers
+from luban.tasks.base import Array, Floats, LossOfNumbers, Metric, SetMethod, Task
+from luban.tasks.targets import no_targets, numbers_or_why, sampled_numbers
 
 LOSSES: dict[str, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
 DEFAULT_LOSS = "mse"
@@ -32,7 +33,8 @@ class Regression(Task):
     name: ClassVar[str] = "regression"
     answer: ClassVar[AnswerKind] = AnswerKind.NUMBER
     set_methods: ClassVar[tuple[SetMethod, ...]] = ("residual",)
-    takes: ClassVar[tuple[str, ...]] = ("loss",)
+    config_type: ClassVar[type[Settings]] = LossOfNumbers
+    settings: LossOfNumbers = LossOfNumbers()
     metrics: tuple[Metric, ...] = metrics.REGRESSION
 
     def __init__(self, target: str, mean: float, std: Positive) -> None:
@@ -77,7 +79,6 @@ class Regression(Task):
 
     def row_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """logits: (B, 1); targets: (B,). The loss is on the standardised scale, where `huber` bends at 1."""
-        refuse(self.settings, self.name, "label_smoothing", "class_weights")
         standardised = ((targets - self.mean) / self.std).to(logits.dtype)
         return LOSSES[self.settings.loss or DEFAULT_LOSS](logits.squeeze(-1), standardised, reduction="none")
 

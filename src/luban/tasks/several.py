@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from luban.core.answers import AnswerKind
+from luban.core.errors import ConfigError
 from luban.core.strict import Positive, Strict, checked
 from luban.core.tensors import Batch, Columns, EncodedColumn, OutputKind, OutputSpec, TensorKind
 from luban.features.base import ColumnProfile
@@ -64,6 +65,7 @@ class Several(Task):
 
     name: ClassVar[str] = "several"
     answer: ClassVar[AnswerKind] = AnswerKind.SEVERAL
+    settings: LossConfig = LossConfig()
 
     def __init__(self, tasks: Sequence[Task], balance: Balance, scales: Sequence[Scale]) -> None:
         self.tasks, self.balance, self.scales = tuple(tasks), balance, tuple(scales)
@@ -256,7 +258,10 @@ def from_state(state: dict[str, Any], kinds: Mapping[str, type[Task]]) -> Severa
     if len({task.target for task in tasks}) < len(tasks):
         raise ValueError("tasks: a target stands twice")
     several = Several(tasks, stored.balance, [Scale(**scale.model_dump()) for scale in stored.scales])
-    return several.configured(LossConfig.model_validate(stored.settings))
+    try:
+        return several.configured(LossConfig.model_validate(stored.settings))
+    except ConfigError as error:
+        raise ValueError(f"settings: {error}") from None
 
 
 def _with_target(name: str, target: str) -> str:

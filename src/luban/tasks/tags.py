@@ -19,16 +19,17 @@ from torch.nn import functional as F
 from luban.core.answers import AnswerKind
 from luban.core.errors import ConfigError, DataError, listed
 from luban.core.sentence import Sentence, sentence
+from luban.core.settings import Settings
 from luban.core.strict import Count, same_length
 from luban.core.tensors import Batch, Columns, EncodedColumn, OutputKind, OutputSpec, Ragged, TensorKind
 from luban.features.base import ColumnProfile
 from luban.features.dataset import Dataset
 from luban.features.parsing.words import is_listed, places_of, words_of
 from luban.features.words import WordsFeature
-from luban.tasks.base import Array, Floats, Metric, Task
+from luban.tasks.base import Array, Floats, LossOfLabels, Metric, Task
 from luban.tasks.spans import OUTSIDE, are_spans, orphan, spans_of, tags_of
 from luban.tasks.tag_metrics import metrics_of
-from luban.tasks.targets import MISSING, UnseenLabel, label_weights, no_targets, refuse, require_repeated
+from luban.tasks.targets import MISSING, UnseenLabel, label_weights, no_targets, require_repeated
 
 TAGS_IN_SOME_ROW = "tags in some row"
 
@@ -43,7 +44,8 @@ class Tags(Task):
     name: ClassVar[str] = "tags"
     answer: ClassVar[AnswerKind] = AnswerKind.TAGS
     has_logits: ClassVar[bool] = False
-    takes: ClassVar[tuple[str, ...]] = ("label_smoothing", "class_weights")
+    config_type: ClassVar[type[Settings]] = LossOfLabels
+    settings: LossOfLabels = LossOfLabels()
     metrics: tuple[Metric, ...] = metrics_of((), spans=True)  # of a fitted task those that its tags have
 
     def __init__(
@@ -166,7 +168,6 @@ class Tags(Task):
 
     def loss(self, outputs: Columns, batch: Batch) -> Tensor:
         """Sum over the words of each row that have an answer; class weights multiply the loss of a word."""
-        refuse(self.settings, self.name, "loss")
         logits, truth, rows = self._answered(outputs, batch)
         counts = np.array(self.counts, dtype=np.float64)
         weights = label_weights(self.settings, self.labels, counts.sum() / (len(counts) * counts))

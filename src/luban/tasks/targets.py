@@ -19,7 +19,7 @@ from luban.features.infer import profile
 from luban.features.number import parse_numbers
 from luban.features.parsing.columns import in_one_writing
 from luban.features.parsing.recognised import difference
-from luban.tasks.base import Floats, LossConfig, Task
+from luban.tasks.base import Floats, LossConfig, LossOfLabels, Task
 
 MISSING = "the target is missing"
 INFINITE = "the target is infinite"
@@ -188,19 +188,6 @@ def no_targets(target: pl.Series, expected: str, num_rows: int | None = None) ->
     )
 
 
-def refuse(config: LossConfig, task: str, *settings: str) -> None:
-    """Raise ConfigError where a setting of the loss is set that the task cannot honour."""
-    for setting in settings:
-        value = getattr(config, setting)
-        if value != LossConfig.model_fields[setting].default:
-            raise ConfigError(
-                f"train.loss.{setting}",
-                expected=f"no such setting for the task {task}",
-                found=f"'{value}'",
-                action="Remove it",
-            )
-
-
 def numbers_or_why(target: pl.Series) -> tuple[Floats, dict[int, str]]:
     """Return (rows,) float64, NaN where there is no finite number, and for each of these positions why."""
     values, unreadable = parse_numbers(target)
@@ -219,7 +206,7 @@ def check_loss(task: Task, frame: pl.DataFrame, config: LossConfig) -> None:
         part.check_loss(frame)
 
 
-def label_weights(config: LossConfig, labels: list[str], balanced: Floats) -> Floats | None:
+def label_weights(config: LossOfLabels, labels: list[str], balanced: Floats) -> Floats | None:
     """Return a weight for each label, or None for equal ones; labels that the setting does not name weigh 1.
 
     Raises ConfigError for an unknown label.

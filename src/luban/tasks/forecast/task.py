@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from luban.core.answers import AnswerKind
 from luban.core.errors import ConfigError
 from luban.core.sentence import Sentence
+from luban.core.settings import Settings
 from luban.core.strict import Finite, Positive
 from luban.core.tensors import Batch, Columns, EncodedColumn, InputSpec, OutputKind, OutputSpec, TensorKind
 from luban.data.series.order import Layout, in_order, require_series
@@ -29,7 +30,7 @@ from luban.data.series.steps import Frequency
 from luban.data.table import Table
 from luban.features.base import ColumnProfile
 from luban.features.dataset import Dataset
-from luban.tasks.base import Array, Floats, Metric, Task
+from luban.tasks.base import Array, Floats, LossOfNumbers, Metric, Task
 from luban.tasks.config import TaskConfig
 from luban.tasks.forecast import arrange
 from luban.tasks.forecast.config import ForecastConfig
@@ -39,7 +40,7 @@ from luban.tasks.forecast.scales import Scale, scale_of
 from luban.tasks.forecast.tables import as_lists, by_step, listed_steps
 from luban.tasks.forecast.windows import Future, Levels, Past, ends, matrix_of, origins, runs, stretches
 from luban.tasks.regression import DEFAULT_LOSS, LOSSES
-from luban.tasks.targets import no_targets, numbers_or_why, refuse
+from luban.tasks.targets import no_targets, numbers_or_why
 
 PAST, FUTURE, LEVEL, SCALE, STEPS = "past", "future", "level", "scale", "steps"
 MOST_ANSWERS = 20_000_000  # numbers that are kept of rows that are scored: a forecast for each origin is many
@@ -56,7 +57,8 @@ class Forecast(Task):
 
     name: ClassVar[str] = "forecast"
     answer: ClassVar[AnswerKind] = AnswerKind.FORECAST
-    takes: ClassVar[tuple[str, ...]] = ("loss",)
+    config_type: ClassVar[type[Settings]] = LossOfNumbers
+    settings: LossOfNumbers = LossOfNumbers()
     is_joint: ClassVar[bool] = True
     is_ordered: ClassVar[bool] = True
     has_logits: ClassVar[bool] = False
@@ -294,12 +296,11 @@ class Forecast(Task):
         return torch.cat(parts, dim=-1) * level[..., None, 1:] + level[..., None, :1]
 
     def check_loss(self, frame: pl.DataFrame) -> None:
-        refuse(self.settings, self.name, "label_smoothing", "class_weights")
+        """Raise nothing: whatever it takes it can honour, and single rows have no loss."""
 
     def loss(self, outputs: Columns, batch: Batch) -> Tensor:
         """Sum over the variables of each origin: the loss of the mean, and twice that of the quantiles, averaged over
         the horizon."""
-        refuse(self.settings, self.name, "label_smoothing", "class_weights")
         level, scale, steps = (tensor_of(batch.targets, name) for name in (LEVEL, SCALE, STEPS))
         said = self._shaped(outputs, level)
         truth = ((steps.transpose(1, 2) - scale[..., :1]) / scale[..., 1:2]).to(said.dtype)
