@@ -78,26 +78,27 @@ def _delivered(
     return frame, [*notes, *told]
 
 
-def compare_runs(run_a: Path, run_b: Path, data: Path | None) -> RunComparison:
-    """Compare two runs on the test rows that they share, or on labelled rows. Raises ConfigError where that fails."""
+def compare_runs(run_a: Path, run_b: Path, data: Path | None, target: str | None = None) -> RunComparison:
+    """Compare two runs on the test rows that they share, or on labelled rows, by one of several targets. Raises
+    ConfigError where that fails."""
     from luban.evaluation import compare
 
     if data is None:
-        return compare.compare(*compare.stored(RunDirectory.open(run_a), RunDirectory.open(run_b)))
+        return compare.compare(*compare.stored(RunDirectory.open(run_a), RunDirectory.open(run_b), target))
 
     def judged(path: Path) -> compare.Judged:
         model = Model.load(path)
-        compare.require_one_target(model.directory, model.predictor.task)
-        found = model.answered(str(data))
-        task = model.predictor.task
+        compare.part_of(model.directory, model.predictor.task, target)  # which one is meant must be said
+        found = model.answered(str(data), target)
         return compare.Judged(
             model.directory,
-            task,
+            model.predictor.part(target).task,
             found.table.row_numbers,
             found.targets,
             found.outputs,
             is_named=True,
             units=found.units,
+            is_part=len(model.predictor.parts) > 1,
         )
 
     return compare.compare(judged(run_a), judged(run_b))

@@ -101,12 +101,14 @@ class Model:
         evaluation, notes = judged(self.predictor, self.directory, table, by)
         return evaluation, [*read, *notes]
 
-    def answered(self, rows: object) -> Answered:
-        """Return the rows whose target can be read, their targets, and what the model says of them."""
+    def answered(self, rows: object, target: str | None = None) -> Answered:
+        """Return the rows whose target can be read, their targets, and what the model says of them. target: of several,
+        the first if None."""
         from luban.evaluation.labelled import answered
 
         table, _ = self.predictor.as_trained(self.read(rows))
-        return answered(self.predictor, table, self.directory)
+        several = len(self.predictor.parts) > 1
+        return answered(self.predictor.part(target), table, self.directory, may_lack=several)
 
     def explain(
         self,

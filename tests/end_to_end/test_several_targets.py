@@ -148,15 +148,28 @@ def test_one_target_and_several_from_python(tmp_path: Path, monkeypatch: pytest.
     assert one.predict(visits(5)).columns[0] == "predicted_city"
 
 
-def test_a_run_of_several_targets_is_not_compared(luban, tmp_path: Path) -> None:
-    visits(120).write_csv(tmp_path / "visits.csv")
-    for name in ("a", "b"):
-        assert luban("train", "visits.csv", "--target", "buys,hours", "--name", name, *FAST[-1:],
-                     "--set", "train.epochs=1").code == 0  # fmt: skip
+def test_runs_of_several_targets_are_compared_by_one_of_them(luban, tmp_path: Path) -> None:
+    visits(160).write_csv(tmp_path / "visits.csv")
+    for name, rate in (("a", 0.001), ("b", 0.05)):
+        options = ("--target", "buys,hours", "--name", name, *FAST[-1:], "--set", "train.epochs=3")
+        assert luban("train", "visits.csv", *options, "--set", f"train.optim.learning_rate={rate}").code == 0
     for more in ((), ("visits.csv",)):
         found = luban("compare", "runs/a", "runs/b", *more)
         assert found.code == 1
-        assert "expected a run of one target, to compare it with another, found one of 'buys', 'hours'" in found.err
+        assert "expected the target that is compared, since the run has several, found 'buys', 'hours'" in found.err
+        wrong = luban("compare", "runs/a", "runs/b", *more, "--target", "hour")
+        assert wrong.code == 1
+        assert "expected a target of the run: 'buys', 'hours', found 'hour'. Did you mean 'hours'?" in wrong.err
+        for target in ("buys", "hours"):
+            compared = luban("compare", "runs/a", "runs/b", *more, "--target", target, "-o", "out.json", "--overwrite")
+            assert compared.code == 0, compared.err
+            written = json.loads((tmp_path / "out.json").read_text("utf-8"))
+            assert written["decider"] == {"buys": "accuracy", "hours": "mse"}[target]
+            if not more:
+                scores = json.loads((tmp_path / "runs/b/metrics.json").read_text("utf-8"))["targets"][target]
+                value = scores["scores"][written["decider"]]["value"]
+                assert written["metrics"][written["decider"]]["b"] == pytest.approx(value)
+                assert written["rows"] == scores["rows"]
 
 
 @pytest.mark.parametrize(

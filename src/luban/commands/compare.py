@@ -12,6 +12,7 @@ def compare(
     run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run directory.")],
     run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another one, of the same target.")],
     data: Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Labelled rows; else their test rows.")] = None,
+    target: Annotated[str | None, typer.Option(help="The one that is compared, of several targets.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the comparison here, as JSON.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the output if it exists.")] = False,
 ) -> None:
@@ -26,7 +27,7 @@ def compare(
     if output is not None:
         inputs = [data, *read_by(run_a), *read_by(run_b)]
         output = check_output(output, inputs, overwrite=overwrite, endings=(".json",))
-    comparison = compare_runs(run_a, run_b, data).to_json()
+    comparison = compare_runs(run_a, run_b, data, target).to_json()
     *lines, verdict = comparison_lines(comparison)
     say("\n".join([*map(shown, lines), wrapped(verdict)]))
     if output is not None:

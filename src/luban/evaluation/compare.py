@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 
 from luban.core import artifact
 from luban.core.artifact import RunDirectory
-from luban.core.errors import ConfigError, DataError, listed
+from luban.core.errors import ConfigError, DataError, listed, nearest
 from luban.evaluation.answers import answer_of
 from luban.evaluation.criteria import Criteria
 from luban.evaluation.scores.intervals import Score, shown
@@ -33,7 +33,7 @@ NAME_OTHERS = "Name rows that both read alike, with targets that both know"
 class Judged:
     """A run and its predictions. rows: their numbers in the source. is_partial: whether only the most probable class of
     each row is known, as of more than 100 classes. is_named: whether they are rows that the user named, and not those
-    that the run stored. units: as `Dataset.units`."""
+    that the run stored. units: as `Dataset.units`. is_part: whether the task is one of several targets."""
 
     run: RunDirectory
     task: Task
@@ -43,6 +43,7 @@ class Judged:
     is_partial: bool = False
     is_named: bool = False
     units: Units | None = None
+    is_part: bool = False
 
     def cost(self) -> dict[str, Any]:
         """Return what the run took and how large it is."""
@@ -92,7 +93,7 @@ def compare(a: Judged, b: Judged) -> RunComparison:
     """
     check_question(a.run, a.task, b.run, b.task)
     check_rows(a, b)
-    criteria, theirs = (Criteria.load(found.run, found.task) for found in (a, b))
+    criteria, theirs = (Criteria.load(found.run, found.task, is_part=found.is_part) for found in (a, b))
     deciding, seed = criteria.decider, criteria.seed
     is_partial = a.is_partial or b.is_partial
     if is_partial and not deciding.of_answers:
@@ -182,7 +183,6 @@ def check_question(a: RunDirectory, one: Task, b: RunDirectory, other: Task) -> 
         raise ConfigError(
             where, expected="two runs", found="the same one twice", action="Name another run to compare it with"
         )
-    require_one_target(a, one)
     if (one.name, one.target) != (other.name, other.target):
         raise ConfigError(
             where,
@@ -208,15 +208,25 @@ def check_question(a: RunDirectory, one: Task, b: RunDirectory, other: Task) -> 
         )
 
 
-def require_one_target(run: RunDirectory, task: Task) -> None:
-    """Raise ConfigError where a run has several targets, of which one may be better and another worse."""
-    if len(task.parts) > 1:
+def part_of(run: RunDirectory, task: Task, target: str | None) -> Task:
+    """Return the task of a target. Raises ConfigError where there is none such, or where none of several is named: one
+    may be better and another worse."""
+    parts = {part.target: part for part in task.parts}
+    if target is None and len(parts) > 1:
         raise ConfigError(
             str(run.path),
-            expected="a run of one target, to compare it with another",
-            found=f"one of {listed(task.targets)}",
-            action="Compare the scores of each target in the reports",
+            expected="the target that is compared, since the run has several",
+            found=f"{listed(parts)}, and none named",
+            action=f"Add --target {next(iter(parts))}",
         )
+    if target is not None and target not in parts:
+        raise ConfigError(
+            f"{run.path}, --target",
+            expected=f"a target of the run: {listed(parts)}",
+            found=f"'{target}'",
+            action=f"{nearest(target, parts)}Name one of them",
+        )
+    return task.parts[0] if target is None else parts[target]
 
 
 def check_rows(a: Judged, b: Judged) -> None:
@@ -232,10 +242,11 @@ def check_rows(a: Judged, b: Judged) -> None:
     )
 
 
-def stored(a: RunDirectory, b: RunDirectory) -> tuple[Judged, Judged]:
-    """Read the predictions of test rows that two runs stored. Raises ConfigError where they answer different questions
-    or have other data, ArtifactError where a run is damaged."""
-    tasks = [load_task(run) for run in (a, b)]
+def stored(a: RunDirectory, b: RunDirectory, target: str | None = None) -> tuple[Judged, Judged]:
+    """Read the predictions of test rows that two runs stored, of one of several targets. Raises ConfigError where they
+    answer different questions or have other data, ArtifactError where a run is damaged."""
+    wholes = [load_task(run) for run in (a, b)]
+    tasks = [part_of(run, whole, target) for run, whole in zip((a, b), wholes, strict=True)]
     check_question(a, tasks[0], b, tasks[1])
     marks = [_fingerprint(run) for run in (a, b)]
     if marks[0] != marks[1]:
@@ -245,7 +256,10 @@ def stored(a: RunDirectory, b: RunDirectory) -> tuple[Judged, Judged]:
             found="data that differ",
             action=NAME_ROWS,
         )
-    return _stored(a, tasks[0]), _stored(b, tasks[1])
+    one, other = (
+        _stored(run, task, is_part=len(whole.parts) > 1) for run, task, whole in zip((a, b), tasks, wholes, strict=True)
+    )
+    return one, other
 
 
 def _fingerprint(run: RunDirectory) -> object:
@@ -253,7 +267,8 @@ def _fingerprint(run: RunDirectory) -> object:
     return data.test_fingerprint or data.fingerprint
 
 
-def _stored(run: RunDirectory, task: Task) -> Judged:
+def _stored(run: RunDirectory, task: Task, *, is_part: bool) -> Judged:
+    """is_part: whether the task is one of several, whose rows may lack its target."""
     path, target, answer = run / artifact.PREDICTIONS, task.target, answer_of(task)
     if task.is_ordered:
         try:
@@ -267,11 +282,13 @@ def _stored(run: RunDirectory, task: Task) -> Judged:
     has_probabilities = answer.has_probabilities and not is_partial
     columns = [f"predicted_{target}"]
     if has_probabilities:
-        columns = [f"probability_{name}" for name in task.names]
+        columns = [f"probability_{target}_{name}" if is_part else f"probability_{name}" for name in task.names]
     try:
         frame = run.predictions()
         wanted = ["row", f"actual_{target}", *dict.fromkeys(columns), *({"unit"} & set(frame.columns))]
         frame = frame.select(wanted).sort("row")
+        if is_part:
+            frame = frame.filter(pl.col(f"actual_{target}").is_not_null())
         if has_probabilities:
             frame = frame.with_columns(pl.col(columns).cast(pl.Float64))
             if not np.isfinite(frame.select(columns).to_numpy()).all():
@@ -284,6 +301,9 @@ def _stored(run: RunDirectory, task: Task) -> Judged:
     if not is_partial:
         outputs = frame.select(columns).to_numpy()
         deciding = Validated.load(run, task).decide(task)
-        return Judged(run, deciding, rows, targets, outputs if has_probabilities else outputs[:, 0], units=of_group)
+        said = outputs if has_probabilities else outputs[:, 0]
+        return Judged(run, deciding, rows, targets, said, units=of_group, is_part=is_part)
     predicted, _ = task.encode(frame[columns[0]])
-    return Judged(run, task, rows, targets, answer.certain(task, predicted), is_partial=True, units=of_group)
+    return Judged(
+        run, task, rows, targets, answer.certain(task, predicted), is_partial=True, units=of_group, is_part=is_part
+    )
