@@ -178,6 +178,12 @@ class Predictor:
         kept = gathered(self.network, dataset, self.device, self.dtype, keep)
         return tuple(part.of_kept(kept) for part in self.parts)
 
+    def answers_of(self, batch: Batch) -> Floats:
+        """Return the answers for a batch that is on the device, of a task that makes them of what it keeps."""
+        with torch.inference_mode(), autocast(self.device, self.dtype):
+            kept = self.task.keep(self._forward(batch.inputs), batch)
+        return self.task.answers({name: value.to(torch.device("cpu")) for name, value in kept.items()})
+
     def of_kept(self, kept: Columns) -> Floats:
         """Return the outputs of a task of one target, from what is kept of rows."""
         if not self.task.has_logits:

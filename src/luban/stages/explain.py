@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from luban.core import artifact
@@ -14,23 +12,26 @@ from luban.predictor import Predictor
 from luban.run import Run
 from luban.stages.prepared import Prepared
 
-if TYPE_CHECKING:
-    from luban.explain.result import Explanations
-
 
 def explain(run: Run, predictor: Predictor, prepared: Prepared, evaluation: Evaluation) -> None:
     """Write how much the score depends on each column, and why the model says what it says of a few test rows."""
     from luban.explain.answers import EXPLAINED
     from luban.explain.examples import explain_examples
+    from luban.explain.result import Explanations
+    from luban.explain.windows import window_importance
 
-    found: dict[str, Explanations] = {}
+    found = dict[str, Explanations]()
     for part, present in zip(predictor.parts, prepared.task.present(prepared.test), strict=True):
-        if part.task.answer not in EXPLAINED:
+        if part.task.answer not in EXPLAINED and not part.task.is_ordered:
             continue
         own = evaluation.targets.get(part.task.target, evaluation)
         rows = np.flatnonzero(present)
         table = prepared.parts.test.table.take(prepared.parts.test.rows[rows])
         metric = {metric.name: metric for metric in part.task.metrics}[own.decider]
+        if part.task.is_ordered:
+            importance = window_importance(part, prepared.test, metric, seed=run.config.seed)
+            found[part.task.target] = Explanations(importance, metric.name, ())
+            continue
         mistakes = [] if own.judgement is None else [item["row"] for item in own.judgement.mistakes]
         try:
             found[part.task.target], notes = explain_examples(
