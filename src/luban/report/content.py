@@ -20,6 +20,7 @@ from luban.report.stored import is_event, read_stored
 from luban.tasks import TASKS, answer_named
 from luban.tasks.stored import load_task
 
+MAX_NAMES = 4  # of the variables of a forecast, that stand for all
 MAX_STEPS = 4_000  # steps of the history that are read: more than a chart can show
 STEP_MARK = b'"event": "StepDone"'
 
@@ -129,12 +130,10 @@ class Content:
     def target(self) -> str:
         if self.parts:
             return ", ".join(part.target for part in self.parts)
-        return str(
-            self.state.get("target")
-            or next(iter(self.state.get("columns") or ()), "")
-            or self.config.get("data", {}).get("target")
-            or ""
-        )
+        columns = [str(name) for name in self.state.get("columns") or ()]  # of a forecast
+        if columns:
+            return ", ".join([*columns[:MAX_NAMES], *(["…"] if len(columns) > MAX_NAMES else [])])
+        return str(self.state.get("target") or self.config.get("data", {}).get("target") or "")
 
     def all_of(self, event: str) -> list[Record]:
         """Return the events of a name, in order."""

@@ -137,7 +137,7 @@ def forecast(content: Content, words: Words) -> Chart | None:
     quantiles."""
     if content.answer != AnswerKind.FORECAST or (frame := content.predictions()) is None or not frame.height:
         return None
-    target = content.target
+    target = str(content.state["columns"][0])
     ends = [name for name in frame.columns if name.startswith(f"predicted_{target}_q")]
     columns = {f"actual_{target}": words.plain("actual"), f"predicted_{target}": words.plain("predicted")}
     for name in (ends[0], ends[-1]) if len(ends) > 1 else ():
