@@ -64,6 +64,8 @@ class LengthFeature(Feature):
 class PositiveHead(Head):
     """The joined vectors (B, D) -> (B, size), above zero."""
 
+    reads = "fused"
+
     def __init__(self, width: int, size: int) -> None:
         super().__init__()
         self.linear = nn.Linear(width, size)
@@ -135,9 +137,7 @@ def train(folder: Path) -> None:
     tasks.TASKS += (counts(),)
 
     import luban
-    from luban.models import network
 
-    network.OF_ROWS |= {OutputKind.DECODED}  # its head reads the joined vectors
     draw = np.random.default_rng(0)
     letters = draw.integers(1, 30, 400)
     rows = pl.DataFrame({"word": ["x" * size for size in letters], "bugs": draw.poisson(0.3 * letters)})

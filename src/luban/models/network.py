@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
 from luban.core.errors import ConfigError, listed
-from luban.core.tensors import Columns, InputSpec, OutputKind, OutputSpec, Ragged, absence
+from luban.core.tensors import Columns, InputSpec, OutputSpec, Ragged, absence
 from luban.models.base import Encoder
 from luban.models.choice import ARCHITECTURES, AnyModel, NetworkConfig
 from luban.models.dropout import Dropout
@@ -22,8 +22,8 @@ from luban.models.lookup import can_look_up_together, look_up
 from luban.models.mlp import MLP, Activation, CategoryEmbedding
 from luban.models.pretrained import PretrainedConfig
 
-OF_ROWS = frozenset({OutputKind.ROW, OutputKind.CONSTANT})  # outputs that joined vectors decide alone
-OF_VECTORS = frozenset({OutputKind.ROW, OutputKind.VECTOR})  # outputs that read one vector an input
+OF_ROWS = frozenset({"fused", "nothing"})  # what heads read that joined vectors decide alone
+OF_VECTORS = frozenset({"fused", "vector"})  # what heads read that is made of one vector an input
 
 
 class NetworkSpec(BaseModel):
@@ -51,7 +51,7 @@ class NetworkSpec(BaseModel):
     @property
     def of_rows(self) -> bool:
         """Whether the joined vectors of a row decide all outputs."""
-        return all(output.kind in OF_ROWS for output in self.outputs)
+        return reads(self.outputs) <= OF_ROWS
 
     def narrowed(self, names: Collection[str]) -> Self:
         """Return the specification with the outputs of these names alone."""
@@ -75,7 +75,7 @@ def specify(config: NetworkConfig, specs: list[InputSpec], outputs: tuple[Output
     output reads the hidden layers.
     """
     assert config.hidden is not None
-    if config.hidden and not any(output.kind is OutputKind.ROW for output in outputs):
+    if config.hidden and "fused" not in reads(outputs):
         raise ConfigError(
             "model.hidden",
             expected="none, since no output of this task reads the joined inputs",
@@ -120,6 +120,11 @@ def check_memory(spec: NetworkSpec, available: int | None) -> None:
             found=f"one whose weights take {size / 1e9:,.0f} GB",
             action="Make it narrower or give it fewer layers",
         )
+
+
+def reads(outputs: Collection[OutputSpec]) -> set[str]:
+    """Return what the heads of outputs need of a network."""
+    return {HEADS[output.kind].reads for output in outputs}
 
 
 def vector_name(input_name: str) -> str:
@@ -213,17 +218,17 @@ class Network(nn.Module):
 
     def states(self, inputs: Columns) -> States:
         """Return what the heads read, each encoder run once."""
-        kinds = {output.kind for output in self.outputs}
-        if kinds <= OF_ROWS:
+        needed = reads(self.outputs)
+        if needed <= OF_ROWS:
             return States(self.fused(self.join(inputs)))
         vectors, places = dict[str, Tensor](), dict[str, Places]()
         for name in dict.fromkeys(output.of for output in self.outputs if output.of):
             encoder = self.encoder(name)
             states = encoder.places(inputs[name])
             places[name] = _dropped(states, self.dropout)
-            if kinds & OF_VECTORS:
+            if needed & OF_VECTORS:
                 vectors[name] = _present(encoder.pool(states).float(), inputs.get(absence(name)))
-        fused = self.fused(self.join(inputs, vectors)) if OutputKind.ROW in kinds else None
+        fused = self.fused(self.join(inputs, vectors)) if "fused" in needed else None
         return States(fused, vectors, places)
 
     def dropped(self, fused: Tensor) -> Tensor:

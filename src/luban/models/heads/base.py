@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Self
+from typing import ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
@@ -41,7 +41,10 @@ class States:
 
 
 class Head(nn.Module):
-    """Turns states into one output; what it reads of them follows from its kind."""
+    """Turns states into one output. reads: what it needs of them, which is all that a network computes for it: `fused`,
+    one `vector` of its input, the `places` of that, or `nothing` of the row."""
+
+    reads: ClassVar[Literal["fused", "vector", "places", "nothing"]]
 
     @classmethod
     @abstractmethod

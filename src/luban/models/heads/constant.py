@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from luban.models.heads.base import Head, States, Widths
 
 class ConstantHead(Head):
     """States of B rows -> (B, size), the same for each; zeros before the training."""
+
+    reads: ClassVar[Literal["fused", "vector", "places", "nothing"]] = "nothing"
 
     def __init__(self, size: int) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ Shapes: B rows · N packed tokens · V size of the vocabulary
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Protocol, Self
+from typing import ClassVar, Literal, Protocol, Self
 
 from torch import Tensor
 
@@ -32,6 +32,8 @@ class DecodedHead(Head):
     of: the input whose places are attended to. start: the id that stands before the first token of every row. end: the
     id after the last.
     """
+
+    reads: ClassVar[Literal["fused", "vector", "places", "nothing"]] = "places"
 
     of: str
     start: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
@@ -12,6 +12,8 @@ from luban.models.heads.base import Head, States, Widths
 
 class VectorHead(Head):
     """States with the vector (B, D) of an input -> (B, size)."""
+
+    reads: ClassVar[Literal["fused", "vector", "places", "nothing"]] = "vector"
 
     def __init__(self, of: str, width: int, size: int) -> None:
         super().__init__()

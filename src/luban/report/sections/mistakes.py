@@ -17,7 +17,11 @@ MAX_CELL = 300  # characters
 MAX_CELLS = 6  # of a row that are shown at once
 
 # How the rows were chosen, where it is not by the confidence in a wrong answer.
-TEXTS: dict[AnswerKind | None, str] = {AnswerKind.NUMBER: "mistakes_numbers", AnswerKind.TAGS: "mistakes_words"}
+TEXTS: dict[AnswerKind | None, str] = {
+    AnswerKind.NUMBER: "mistakes_numbers",
+    AnswerKind.FORECAST: "mistakes_numbers",
+    AnswerKind.TAGS: "mistakes_words",
+}
 
 
 def build(content: Content, words: Words) -> dict[str, Any] | None:
