@@ -138,6 +138,21 @@ def test_targets_together_are_compared_with_targets_apart(tmp_path: Path, shared
     assert gained["value"] == pytest.approx(seed["mse"]["apart"] - seed["mse"]["together"])
 
 
+def test_forecasts_are_chosen_on_validation_rows(tmp_path: Path, shared_data: Path) -> None:
+    output, data = tmp_path / "result.json", shared_data / "etth1" / "ETTh1.csv"
+    command = [sys.executable, str(BENCHMARKS / "forecast.py"), str(data), "--candidates", "2", "--epochs", "1"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "LUBAN_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [*command, "--output", str(output)], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(output.read_text("utf-8"))
+    for name in ("multivariate", "univariate"):
+        best = min(found[name]["candidates"], key=lambda one: one["validation_mse"])
+        assert found[name]["chosen"] == best["settings"]
+        assert found[name]["test"]["mse"]["value"] < found[name]["baselines"]["last_value"]["mse"]["value"]
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_data_path_is_measured(whole: bool, tmp_path: Path, shared_data: Path) -> None:
     output = tmp_path / "result.json"
