@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import polars as pl
 from luban.core.artifact import RunDirectory
 from luban.core.errors import ConfigError
 from luban.model import Model
-from luban.outputs import Formulas, check_output, for_text_file, free_names, read_by, write_table
+from luban.outputs import FOR_SPREADSHEETS, Formulas, check_output, for_text_file, free_names, read_by, write_table
 from luban.predictor import known
 
 if TYPE_CHECKING:
@@ -47,7 +46,8 @@ def predict_file(
     prediction = model.prediction(table, horizon)
     added = prediction.frame
     if model.predictor.task.is_ordered:
-        return _delivered(with_plain_dates(added), added.columns, output, which, [*prediction.notes])
+        is_text = output is None or output.suffix in FOR_SPREADSHEETS
+        return _delivered(with_plain_dates(added) if is_text else added, added.columns, output, which, prediction.notes)
     for part, outputs, own in zip(parts, prediction.parts, sets, strict=False):
         added = added.hstack(known(own.columns(part.task, outputs), outputs))
     added = added.rename(free_names(added.columns, table.columns))
@@ -57,15 +57,9 @@ def predict_file(
 
 
 def with_plain_dates(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a table whose dates read as people write them: `2024-01-31`, with the time of the day where there is
-    one."""
-    found = {}
-    for name in frame.columns:
-        cells = frame[name]
-        if isinstance(cells.dtype, pl.Datetime):
-            is_day = bool((cells.dt.time() == time(0)).all())
-            found[name] = cells.dt.to_string("%Y-%m-%d" if is_day else "%Y-%m-%d %H:%M:%S")
-    return frame.with_columns(**found)
+    """Return a table whose moments read as people write them, `2024-01-31 13:00:00`."""
+    moments = [name for name in frame.columns if isinstance(frame[name].dtype, pl.Datetime)]
+    return frame.with_columns(pl.col(name).dt.to_string("%Y-%m-%d %H:%M:%S") for name in moments)
 
 
 def _delivered(

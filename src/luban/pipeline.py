@@ -80,7 +80,8 @@ def prepare(run: Run, tables: dict[str, object]) -> Prepared:
         fitted = fit_features(run, inferred, parts)
     with run.stage("encode"):
         (train, validation, test), parts, checksums = encode(run, fitted.schema, fitted.task, parts)
-        run.tell(events.SplitMade(len(parts.train.rows), len(parts.validation.rows), len(parts.test.rows)))
+        noun = "windows" if fitted.task.is_ordered else "rows"
+        run.tell(events.SplitMade(len(parts.train.rows), len(parts.validation.rows), len(parts.test.rows), noun))
     kinds = {plan.name: plan.kind for plan in inferred.plans}
     targets = fitted.task.targets
     names = {part.target: part.name for part in fitted.task.parts}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,9 @@ def test_a_constant_series_has_a_scale_of_one() -> None:
 
 
 def test_series_that_are_too_short_cannot_be_learned() -> None:
-    with pytest.raises(DataError, match=r"a series with 29 rows \(look-back 24, horizon 5\) and no gap, found none"):
+    with pytest.raises(
+        DataError, match=r"a series with 29 rows \(look-back 24, horizon 5\) and no gap, found 28 at most"
+    ):
         forecast_of(series_table(28), horizon=5, lookback=24)
 
 
@@ -256,7 +259,7 @@ def test_predictions_are_lists_a_row_or_a_row_a_step() -> None:
     assert rows["predicted_z_q0.9"].to_list() == [11.0, 14.0, 29.0, 32.0]
     assert task.decode(answers).columns == frame.columns[2:]
     for horizon, told in ((4, "Train with task.forecast.horizon=4"), (0, "Correct it")):
-        with pytest.raises(ConfigError, match=f"--horizon: expected 1 to 3 steps, .* found {horizon}. {told}"):
+        with pytest.raises(ConfigError, match=f"horizon: expected 1 to 3 steps, .* found {horizon}. {told}"):
             task.check_horizon(horizon)
 
 
@@ -331,7 +334,7 @@ def test_the_time_and_the_targets_are_told_by_the_columns() -> None:
     assert config.time == "日期"
     assert targets_of(table, config, {}) == ("z",)
     assert targets_of(table, config, {"other": "number"}) == ("z",)
-    with pytest.raises(ConfigError, match="data.target: expected the columns to forecast, found no column of numbers"):
+    with pytest.raises(ConfigError, match="data.target: expected the columns to forecast, found no other column"):
         targets_of(table, config, {"z": "ignore"})
     with pytest.raises(SchemaError, match=r"task.forecast.known 'promo'"):
         decided(table, ForecastConfig(known=("promo",)))
@@ -376,3 +379,28 @@ def test_inputs_beside_the_targets_are_numbers_dates_or_categories() -> None:
     task = forecast_of(series_table(60), horizon=3)
     with pytest.raises(ConfigError, match="found 'photo', which is encoded to grid. Set data.columns.photo=ignore"):
         task.taking([InputSpec("photo", TensorKind.GRID, 3, 8, 8)])
+
+
+def test_errors_of_the_naive_forecast_are_between_moments_and_not_rows() -> None:
+    table = series_table(60)
+    kept = np.delete(np.arange(60), [20, 21, 41])
+    task = forecast_of(table.take(kept), horizon=2, lookback=4, season=7)
+    values = table.frame["y"].to_numpy()
+    pairs = [i for i in range(7, 60) if not set(range(i - 7, i + 1)) & {20, 21, 41}]
+    assert task.scales[""][0][2] == pytest.approx(np.mean([abs(values[i] - values[i - 7]) for i in pairs]))
+
+
+def test_rows_of_another_step_are_told() -> None:
+    task = forecast_of(series_table(60), horizon=3, lookback=10)
+    daily = series_table(60).frame.with_columns(time=START + pl.int_range(60) * timedelta(days=1))
+    rows = Table(daily, "new.csv", None, np.arange(1, 61))
+    with pytest.raises(DataError, match="column 'time': expected rows that are 1h apart, .* found 1d mostly"):
+        task.rearranged(rows, "predict")
+
+
+def test_forecasts_by_days_are_dates() -> None:
+    daily = series_table(60).frame.with_columns(time=START + pl.int_range(60) * timedelta(days=1))
+    table = Table(daily, "days.csv", None, np.arange(1, 61))
+    task = forecast_of(table, horizon=3, lookback=10, frequency="1d")
+    rows = task.laid_out(task.decode(np.zeros((1, 1, 3, 4)), daily.tail(1)))
+    assert rows["time"].to_list() == [(START + timedelta(days=day)).date() for day in (60, 61, 62)]

@@ -137,6 +137,8 @@ def test_the_column_of_time_is_the_only_one_of_dates() -> None:
 
 
 def test_series_that_are_too_short_are_told() -> None:
-    require_series(table([0]), True, "3 rows")
-    with pytest.raises(DataError, match="expected a series with 3 rows and no gap, found none. Give longer series"):
-        require_series(table([0]), False, "3 rows")
+    require_series(table([0]), True, "3 rows", 1)
+    with pytest.raises(
+        DataError, match="expected a series with 3 rows and no gap, found 1 at most. Give longer series"
+    ):
+        require_series(table([0]), False, "3 rows", 1)

@@ -61,9 +61,9 @@ def test_differences_of_copies_are_no_surer(rows, own) -> None:
         assert wide == pytest.approx(width, rel=0.15)
 
 
-def test_one_unit_has_no_interval() -> None:
+def test_few_units_have_no_interval() -> None:
     targets, outputs = classes()
-    units = np.zeros(ROWS, np.int64)
+    units = np.arange(ROWS) % 5
     for score in score_rows(metrics.BINARY, targets, outputs, units=units).values():
         assert math.isfinite(score.value)
         assert math.isnan(score.low)

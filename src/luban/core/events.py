@@ -40,6 +40,7 @@ class SplitMade(Event):
     train: int
     validation: int
     test: int
+    noun: str = "rows"
 
 
 @dataclass(frozen=True)

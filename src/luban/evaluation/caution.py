@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,11 @@ from luban.core.sentence import Sentence, sentence
 from luban.features.cells import shortened
 from luban.tasks.base import Array, Floats, Task
 
+if TYPE_CHECKING:
+    from luban.tasks.forecast.task import Forecast
+
 MIN_CLASS = 15  # rows of a class, below which benchmarks/coverage.py found intervals too narrow
+FAR = 0.1  # from the coverage that quantiles are meant to have
 HEAVY = 0.4  # of the squared error on one row: 20 normal errors hardly ever have it
 
 
@@ -64,9 +68,31 @@ def _heavy(task: Task, targets: Array, outputs: Floats) -> list[Sentence]:
     ]
 
 
+def _coverage(task: Task, targets: Array, outputs: Floats) -> list[Sentence]:
+    metric = next((metric for metric in task.metrics if metric.name == "coverage"), None)
+    levels = cast("Forecast", task).config.quantiles
+    if metric is None:
+        return []
+    found = float(metric.compute(targets, outputs, np.ones((1, len(targets))))[0])
+    meant = levels[-1] - levels[0]
+    if abs(found - meant) <= FAR:
+        return []
+    return [
+        sentence(
+            "caution.coverage",
+            "{found:.0%} of the truth lies between the outermost quantiles, where {meant:.0%} is meant: they are too "
+            "{how}",
+            found=found,
+            meant=meant,
+            how="narrow" if found < meant else "wide",
+        )
+    ]
+
+
 # What there is to say of a kind of answer; nothing of others.
 CAUTIONS: dict[AnswerKind, Callable[[Task, Array, Floats], list[Sentence]]] = {
     AnswerKind.CLASS: _few_of_classes,
     AnswerKind.LABELS: _few_of_labels,
     AnswerKind.NUMBER: _heavy,
+    AnswerKind.FORECAST: _coverage,
 }

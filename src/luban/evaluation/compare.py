@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,8 @@ def compare(a: Judged, b: Judged) -> RunComparison:
     Raises ConfigError where task, target, labels or rows differ, or where what decides is not known of stored rows.
     """
     check_question(a.run, a.task, b.run, b.task)
+    if a.task.is_ordered:
+        a, b = _common(a, b)
     check_rows(a, b)
     criteria, theirs = (Criteria.load(found.run, found.task, is_part=found.is_part) for found in (a, b))
     deciding, seed = criteria.decider, criteria.seed
@@ -227,6 +229,25 @@ def part_of(run: RunDirectory, task: Task, target: str | None) -> Task:
             action=f"{nearest(target, parts)}Name one of them",
         )
     return task.parts[0] if target is None else parts[target]
+
+
+def _common(a: Judged, b: Judged) -> tuple[Judged, Judged]:
+    """Return the forecasts that both runs make from the same rows, of a look-back each of its own. Raises ConfigError
+    where they are of other steps."""
+    if a.targets.dtype != b.targets.dtype:
+        raise ConfigError(
+            f"{a.run.path} and {b.run.path}",
+            expected="two runs of one horizon",
+            found="runs of different ones",
+            action="Train one of them again with the task.forecast.horizon of the other",
+        )
+    _, mine, theirs = np.intersect1d(a.rows, b.rows, return_indices=True)
+    return _chosen(a, mine), _chosen(b, theirs)
+
+
+def _chosen(found: Judged, rows: npt.NDArray[np.intp]) -> Judged:
+    units = None if found.units is None else found.units[rows]
+    return replace(found, rows=found.rows[rows], targets=found.targets[rows], outputs=found.outputs[rows], units=units)
 
 
 def check_rows(a: Judged, b: Judged) -> None:

@@ -70,8 +70,8 @@ def _sentence(found: Evaluation, name: str, windows: int) -> str:
     one = next(comparison for comparison in found.comparisons if comparison.baseline == name)
     return sentence(
         "forecast.forecaster",
-        "{name} on the look-back of {windows} windows: {metric} {other} against {model} of the model there (better by "
-        "{difference}, 95 % interval {low} to {high})",
+        "{name} on the look-back of {windows} windows: {metric} {other} against {model} of the model there (difference "
+        "{difference}, 95 % interval {low} to {high}; above 0 the model is better)",
         name=CLASSES[name],  # type: ignore[index]
         windows=windows,
         metric=one.metric,

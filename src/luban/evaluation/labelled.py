@@ -119,7 +119,9 @@ def answered(predictor: Predictor, rows: Table, run: RunDirectory, *, may_lack: 
     """
     task = predictor.task
     if task.is_ordered:
-        table, told = task.rearranged(rows, "test")
+        told = predictor.schema.check(rows)
+        table, notes = task.rearranged(rows, "test")
+        told += notes
         data = task.examples(encoded(predictor, table), table, "test")
         found = Answered(table.take(data.rows), task.truth(data), predictor.outputs(data), data.units, [*told])
     else:

@@ -51,7 +51,10 @@ def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
     """Return six lines at most: that rows are few, the threshold that predictions use, calibration, the worst slice,
     the commonest confusion, the largest loss."""
     lines = []
-    if 0 < (rows := evaluation.get("rows", 0)) < FEW_ROWS:
+    decider = (evaluation.get("scores") or {}).get(evaluation.get("decider"), {})
+    if decider.get("value") is not None and decider.get("low") is None:
+        lines.append(("few rows", "the test rows are of so few groups or stretches that no interval can be told"))
+    elif 0 < (rows := evaluation.get("rows", 0)) < FEW_ROWS:
         text = f"scores of {counted(rows, 'test row')} say little: their intervals are wide"
         lines.append(("few rows", text))
     if (found := evaluation.get("threshold")) and found.get("used"):

@@ -107,7 +107,9 @@ class Terminal(Listener):
             self.line("", f"and {len(event.columns) - MAX_COLUMNS:,} more columns")
 
     def split(self, event: SplitMade) -> None:
-        self.line("split", f"{event.train:,} training rows, {event.validation:,} validation, {event.test:,} test")
+        self.line(
+            "split", f"{event.train:,} training {event.noun}, {event.validation:,} validation, {event.test:,} test"
+        )
 
     def preflight(self, event: PreflightDone) -> None:
         """One line where all is well, and one more for each check that is not, seven at most."""

@@ -11,7 +11,7 @@ import polars as pl
 from luban.core import artifact
 from luban.core.cache import cache_folder
 from luban.core.errors import DataError
-from luban.core.sentence import sentence
+from luban.core.sentence import Sentence, sentence
 from luban.data import sources
 from luban.data.split.config import ROLES
 from luban.data.split.units import units_of
@@ -23,7 +23,7 @@ from luban.outputs import write_table
 from luban.run import Run
 from luban.stages.prepared import Part, Parts, Positions
 from luban.tasks.base import Task
-from luban.tasks.targets import unseen_labels
+from luban.tasks.targets import MISSING, unseen_labels
 
 
 def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dataset], Parts, list[dict[str, str]]]:
@@ -48,10 +48,16 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
             unseen |= of_target
             run.note("encode", *notes, warning=True)
         bad |= bad_targets
+        if task.is_ordered:  # a step that is missing is a gap, and no row that cannot be read
+            gaps = {position for position, (_, why) in bad.items() if why == MISSING}
+            kept = np.setdiff1d(np.arange(len(table)), np.fromiter(bad, np.int64, len(bad)))
+            bad = {position: why for position, why in bad.items() if position not in gaps}
+            run.note("encode", *missing_steps(len(gaps)))
         checked = replace(table, rejected=())
         checked.without({position: why for position, why in bad.items() if position not in unseen}).check_rejected()
         rejected += [*table.rejected, *checked.without(bad).rejected]
-        kept = np.setdiff1d(np.arange(len(table)), np.fromiter(bad, np.int64, len(bad)))
+        if not task.is_ordered:
+            kept = np.setdiff1d(np.arange(len(table)), np.fromiter(bad, np.int64, len(bad)))
         encoded[id(table)] = Dataset.of(fitted, inputs, targets), kept
     if rejected:
         frame = pl.DataFrame([vars(row) for row in rejected])
@@ -75,6 +81,20 @@ def encode(run: Run, fitted: Schema, task: Task, parts: Parts) -> tuple[list[Dat
         kept_parts[role] = Part(part.table, examples.rows)
     require_targets(task, datasets)
     return datasets, Parts(**kept_parts), checksums
+
+
+def missing_steps(rows: int) -> list[Sentence]:
+    """Say how many rows of a series have no value."""
+    if not rows:
+        return []
+    return [
+        sentence(
+            "series.missing",
+            "{rows:count row} {rows:do lack} the value of a target: no window goes across (task.forecast.fill fills "
+            "it)",
+            rows=rows,
+        )
+    ]
 
 
 def require_targets(task: Task, datasets: list[Dataset]) -> None:

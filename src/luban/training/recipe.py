@@ -83,6 +83,7 @@ RECIPES: dict[str, Recipe] = {
     "frozen": Recipe(60, 64, 10, "adamw", 2e-3, "cosine", 0.05, 0.01),
     "image": Recipe(15, 128, 5, "adamw", 2e-3, "trapezoidal", 0.1, 0.02),
     "sequence": Recipe(15, 32, 4, "adamw", 1e-3, "cosine", 0.1, 0.05),
+    "windows": Recipe(10, 32, 6, "adamw", 1e-3, "cosine", 0.05, 0.01),
     "tabular": Recipe(30, 256, 6, "adamw", 1e-3, "cosine", 0.05, 0.01),
 }
 # Factors on the recipe's learning rate and weight decay, by optimizer. Lion's steps are larger than AdamW's: it takes a
@@ -90,6 +91,7 @@ RECIPES: dict[str, Recipe] = {
 # an L2 term inside the gradient, where the recipe's would mean another thing.
 FACTORS = {"adamw": (1.0, 1.0), "muon": (1.0, 1.0), "lion": (0.1, 10.0)}
 COUPLED = (1.0, 0.0)
+WINDOW_STEPS, MOST_WINDOW_EPOCHS = 2_000, 100  # of a forecast, as far as the epochs go
 SMALL_BATCHES = 20  # an epoch has at least so many steps where the rows allow it
 
 
@@ -100,6 +102,8 @@ def kind_of(spec: NetworkSpec) -> str:
     kinds = {input_spec.kind for input_spec in spec.inputs}
     if TensorKind.GRID in kinds:
         return "image"
+    if any(input_spec.length for input_spec in spec.inputs):
+        return "windows"
     return "sequence" if kinds & {TensorKind.TOKENS, TensorKind.FRAMES} else "tabular"
 
 
@@ -140,6 +144,8 @@ def complete(config: TrainConfig, spec: NetworkSpec, rows: int, channels: int | 
     given = None if config.batch_size == "auto" else config.batch_size
     batch_size = given or max(1, min(recipe.batch_size, rows // SMALL_BATCHES))
     epochs = config.epochs or recipe.epochs
+    if config.epochs is None and kind_of(spec) == "windows":  # series are short, and a step of a linear layer is quick
+        epochs = max(epochs, min(MOST_WINDOW_EPOCHS, -(-WINDOW_STEPS * batch_size // max(1, rows))))
     optim = config.optim
     filled = {
         name: getattr(recipe, name) if getattr(optim, name) is None else getattr(optim, name)

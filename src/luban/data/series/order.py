@@ -84,13 +84,22 @@ def in_order(table: Table, layout: Layout, numbers: Sequence[str]) -> tuple[Tabl
     if layout.fill != "none":
         before = len(table)
         missing = int(sum(table.frame[name].null_count() for name in numbers))
-        table = filled(table, layout, numbers)
-        if len(table) != before or missing:
+        table, added = filled(table, layout, numbers)
+        if merged := before + added - len(table):
+            notes.append(
+                sentence(
+                    "series.merged",
+                    "{rows:count row} that fall on a step of {step} with another one are left out",
+                    rows=merged,
+                    step=str(frequency),
+                )
+            )
+        if added or missing:
             notes.append(
                 sentence(
                     "series.filled",
                     "{steps:count step} and {cells:count cell} that were missing are filled ({how})",
-                    steps=len(table) - before,
+                    steps=added,
                     cells=missing,
                     how=layout.fill,
                 )
@@ -137,8 +146,20 @@ def _require_once(table: Table, layout: Layout, moments: Moments, same: npt.NDAr
         found=f"'{cell}' in rows {one} and {other}, and {len(again)} such pairs in all",
         action="Remove the rows that stand twice"
         if layout.key is not None
-        else "Set task.forecast.key to the column that tells series apart, or remove the rows that stand twice",
+        else "Set task.forecast.key to the column that tells series apart, write the moments in UTC where clocks were "
+        "set back, or remove the rows that stand twice",
     )
+
+
+def told_frequency(table: Table, layout: Layout) -> Frequency | None:
+    """Return the frequency that rows in any order tell, or None where they tell none or cannot be read."""
+    cells = table.frame[layout.time]
+    if not (cells.dtype.is_integer() or isinstance(cells.dtype, pl.Datetime)) or cells.null_count():
+        return None
+    groups, moments = layout.groups(table), moments_of(cells)
+    order = np.lexsort((moments, groups))
+    groups, moments = groups[order], moments[order]
+    return find_frequency(moments, np.diff(groups) == 0, dated=cells.dtype.is_temporal())
 
 
 def _told(table: Table, layout: Layout, moments: Moments, same: npt.NDArray[np.bool_]) -> Frequency:
@@ -159,10 +180,11 @@ def _told(table: Table, layout: Layout, moments: Moments, same: npt.NDArray[np.b
     )
 
 
-def filled(table: Table, layout: Layout, numbers: Sequence[str]) -> Table:
+def filled(table: Table, layout: Layout, numbers: Sequence[str]) -> tuple[Table, int]:
     """Bring the rows of each series to equal steps, the last row of those that fall on one, and fill what is missing.
 
-    What is no number is that of the row before. Raises DataError where that would be too many rows.
+    What is no number is that of the row before. Also returns how many steps were added. Raises DataError where that
+    would be too many rows.
     """
     assert layout.frequency is not None
     frequency = layout.frequency
@@ -192,7 +214,8 @@ def filled(table: Table, layout: Layout, numbers: Sequence[str]) -> Table:
     time = typed_as(pl.Series(layout.time, whole), frame[layout.time].dtype)
     frame = frame.with_columns(*cells, time).with_columns(pl.Series("\0series", of_step))
     frame = frame.with_columns(_fill(pl.col(name), layout.fill).over("\0series") for name in numbers)
-    return replace(table, frame=frame.drop("\0series"), row_numbers=table.row_numbers[known])
+    found = replace(table, frame=frame.drop("\0series"), row_numbers=table.row_numbers[known])
+    return found, int(is_new.sum())
 
 
 def _fill(cells: pl.Expr, how: Fill) -> pl.Expr:
@@ -237,21 +260,33 @@ def find_time(table: Table, dated: Sequence[str]) -> str:
     """Return the only column of dates. Raises ConfigError where there is none, or several."""
     if len(dated) == 1:
         return dated[0]
+    counted = [name for name in table.columns if _counts(table.frame[name])]
     raise ConfigError(
         "task.forecast.time",
         expected="the column that says when each row was",
         found=f"several columns of dates, {listed(dated)}" if dated else f"none among {listed(table.columns)}",
-        action="Set task.forecast.time",
+        action=f"Set task.forecast.time{f', to {counted[0]} for instance' if counted and not dated else ''}",
     )
 
 
-def require_series(table: Table, found: bool, needed: str) -> None:
-    """Raise DataError where no series is long enough. needed: what a series must have, in words."""
+def _counts(cells: pl.Series) -> bool:
+    """Tell whether cells are whole numbers that ascend."""
+    if cells.dtype != pl.String and not cells.dtype.is_integer():
+        return False
+    whole = cells.cast(pl.Int64, strict=False)
+    return len(whole) > 1 and whole.null_count() == 0 and whole.is_sorted() and whole.n_unique() == len(whole)
+
+
+def require_series(table: Table, found: bool, needed: str, longest: int, *, predicted: bool = False) -> None:
+    """Raise DataError where no series is long enough. needed: what a series must have, in words. longest: rows
+    without a gap there are. predicted: rows to predict on, for which the settings are as they are."""
     if not found:
         raise DataError(
             table.name,
             expected=f"a series with {needed} and no gap",
-            found="none",
-            action="Give longer series, set a shorter task.forecast.lookback or task.forecast.horizon, or fill gaps "
-            "with task.forecast.fill",
+            found=f"{longest} at most",
+            action="Give more rows, and the missing ones between them"
+            if predicted
+            else "Give longer series, a shorter task.forecast.lookback or task.forecast.horizon or larger shares in "
+            "data.split, or fill gaps with task.forecast.fill",
         )

@@ -14,6 +14,7 @@ from luban.evaluation.scores.bootstrap import MAX_ROWS
 from luban.evaluation.scores.intervals import HALF
 from luban.tasks.base import Array, Floats, Metric
 
+MIN_UNITS = 6  # below, resamples of units say less than nothing of how far others may be off
 COPIES = 256  # pseudo-observations, about
 Units = npt.NDArray[np.int64]
 
@@ -41,9 +42,9 @@ class Rows:
         return cls(targets, outputs, scale, seed)
 
     @property
-    def is_one_unit(self) -> bool:
-        """Whether nothing tells how far other rows would be off."""
-        return self.units is not None and not self.units.any()
+    def are_few(self) -> bool:
+        """Whether the units are so few that their resamples tell nothing."""
+        return self.units is not None and self.num_units < MIN_UNITS
 
     def parts(self, metric: Metric, targets: Array, outputs: Floats) -> Floats:
         """Return what a metric is made of, (rows, K), or the sums of units and their sizes, (units, K + 1); of pseudo-

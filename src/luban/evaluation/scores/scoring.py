@@ -39,7 +39,7 @@ def score_rows(
     what the plain scale says.
 
     units: (rows,) which rows belong together, a document or a stretch of a series. These are resampled as wholes, and a
-    share has the interval of as many rows as its variance is worth, too; of one unit there is no interval.
+    share has the interval of as many rows as its variance is worth, too; of less than six units there is no interval.
     """
     rows = Rows.of(targets, (outputs,), seed, units)
     values = {metric.name: _value(metric, targets, outputs) for metric in metrics}
@@ -48,7 +48,7 @@ def score_rows(
     spread = _spread([metric for metric in metrics if metric.interval in kinds], rows, resamples, seed)
     for metric in metrics:
         value = values[metric.name]
-        if rows.is_one_unit:
+        if rows.are_few:
             found[metric.name] = Score(value, math.nan, math.nan)
         elif metric.interval == "share" and units is None:
             found[metric.name] = _of_share(metric, value, targets, outputs)
@@ -81,7 +81,7 @@ def compare_rows(
     spread = _spread([pair for pair in pairs if pair[0].interval != "means"], rows, resamples, seed)
     for one, other in pairs:
         value = _value(other, targets, outputs[1]) - _value(one, targets, outputs[0])
-        if rows.is_one_unit:
+        if rows.are_few:
             found[one.name] = Score(value, math.nan, math.nan)
         elif one.interval == "means":
             found[one.name] = _difference_of_means(one, other, value, rows)

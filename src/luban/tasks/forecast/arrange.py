@@ -11,10 +11,11 @@ import polars as pl
 
 from luban.core.errors import ConfigError, DataError, listed
 from luban.core.sentence import Sentence, sentence, several
-from luban.data.series.order import extended, find_time, in_order, require_series
+from luban.data.series.order import Layout, extended, find_time, in_order, require_series, told_frequency
 from luban.data.table import Table
+from luban.features.cells import quoted
 from luban.features.infer import profile
-from luban.features.parsing.date_format import find_format, in_time, is_typed
+from luban.features.parsing.date_format import find_format, in_time, is_typed, reader
 from luban.tasks.forecast.config import ForecastConfig
 from luban.tasks.forecast.layout import known_rows, layout_of, numbers_of
 from luban.tasks.forecast.windows import runs
@@ -23,6 +24,7 @@ from luban.tasks.targets import sampled_numbers
 TIME_NAMES = ("date", "time", "timestamp", "datetime", "ds", "日期", "时间", "时刻", "年月", "年份")
 LEAK = 0.999  # of a correlation of changes: the same series, but for rounding
 LEAK_ROWS = 4_096  # that are looked through for leaks
+READ_ROWS = 1_000  # that tell how moments are written
 MOST_PAIRS = 400  # of a covariate and a target
 
 
@@ -55,7 +57,7 @@ def targets_of(table: Table, config: ForecastConfig, kinds: Mapping[str, str]) -
         raise ConfigError(
             "data.target",
             expected="the columns to forecast",
-            found=f"no column of numbers among {listed(table.columns)}",
+            found=f"no other column of numbers that differ among {listed(table.columns)}",
             action="Name them in data.target",
         )
     return tuple(found)
@@ -107,6 +109,8 @@ def typed(table: Table, config: ForecastConfig, targets: Sequence[str]) -> Table
     elif cells.dtype == pl.String:
         found = find_format(cells)
         table = in_time(table, time, found.orders[0] if found is not None and found.orders else None)
+    if table.frame[time].dtype == pl.String:
+        _require_readable(table, time)
     if table.frame[time].dtype == pl.Date:
         table = _with(table, table.frame[time].cast(pl.Datetime("us")))
     elif isinstance(table.frame[time].dtype, pl.Datetime):
@@ -118,6 +122,35 @@ def typed(table: Table, config: ForecastConfig, targets: Sequence[str]) -> Table
             numbers = numbers_of(table.frame, [name])[:, 0]
             table = _with(table, pl.Series(name, numbers).fill_nan(None))
     return table
+
+
+def require_frequency(table: Table, layout: Layout) -> None:
+    """Raise DataError where rows are mostly another step apart than those of the training."""
+    if layout.key is not None:
+        table.require(layout.key, "task.forecast.key")
+    found = told_frequency(table, layout) if layout.fill == "none" else None
+    if found is not None and found != layout.frequency:
+        raise DataError(
+            f"{table.name}, column '{layout.time}'",
+            expected=f"rows that are {layout.frequency} apart, as those of the training",
+            found=f"{found} mostly",
+            action="Bring the rows to the steps of the training, or train on rows like these",
+        )
+
+
+def _require_readable(table: Table, time: str) -> None:
+    """Raise DataError where most cells are moments and one is none."""
+    cells = table.frame[time]
+    read = reader(cells.head(READ_ROWS))
+    unread = pl.Series([False]) if read is None else read(cells).is_null() & cells.is_not_null()
+    if read is not None and unread.any() and not unread.all():
+        place = int(unread.arg_max() or 0)
+        raise DataError(
+            f"{table.name}, row {table.row_numbers[place]}, column '{time}'",
+            expected="a moment, written as those of the other rows",
+            found=quoted(cells[place]),
+            action="Mend or remove the row",
+        )
 
 
 def _with(table: Table, cells: pl.Series) -> Table:
@@ -145,7 +178,8 @@ def to_predict(
                 action="Add these rows, with the time and what is known, and leave the targets empty",
             )
     length = runs(layout.follows(table), known_rows(numbers_of(table.frame, targets)))[last]
-    require_series(table, bool((length >= lookback).any()), f"{lookback} known rows at its end")
+    longest, enough = int(length.max(initial=0)), length >= lookback
+    require_series(table, bool(enough.any()), f"{lookback} known rows at its end", longest, predicted=True)
     if short := int((length < lookback).sum()):
         notes.append(
             sentence(
@@ -178,7 +212,7 @@ def check_leaks(frame: pl.DataFrame, targets: Sequence[str], beside: Sequence[st
     """
     rows = frame.tail(LEAK_ROWS)
     for number, name in enumerate(beside):
-        for target in targets:
+        for target in (other for other in targets if other != name):
             if number * len(targets) > MOST_PAIRS:
                 return
             one, other = (np.diff(numbers_of(rows, [column])[:, 0]) for column in (name, target))

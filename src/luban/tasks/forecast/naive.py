@@ -35,6 +35,17 @@ def seasonal(task: Forecast, train: Dataset, data: Dataset) -> Floats:
     return _with_quantiles(task, train, data, repeated)
 
 
+def mean_of_past(task: Forecast, train: Dataset, data: Dataset) -> Floats:
+    """Repeat the mean of the look-back, (rows, V, H, 1 + Q)."""
+
+    def repeated(steps: Floats, rows: Rows) -> Floats:
+        sums = np.concatenate([np.zeros((1, steps.shape[1])), np.nancumsum(steps, axis=0)])
+        mean = (sums[rows + 1] - sums[rows + 1 - task.lookback]) / task.lookback
+        return np.repeat(mean[:, :, None], task.horizon, axis=2)
+
+    return _with_quantiles(task, train, data, repeated)
+
+
 def _with_quantiles(
     task: Forecast, train: Dataset, data: Dataset, forecast: Callable[[Floats, Rows], Floats]
 ) -> Floats:
@@ -53,4 +64,8 @@ def _with_quantiles(
     return np.concatenate([mean[..., None], np.moveaxis(bands, 0, -1)], axis=-1)
 
 
-NAIVE: dict[str, Callable[[Forecast, Dataset, Dataset], Floats]] = {"last_value": last_value, "seasonal": seasonal}
+NAIVE: dict[str, Callable[[Forecast, Dataset, Dataset], Floats]] = {
+    "last_value": last_value,
+    "mean_of_past": mean_of_past,
+    "seasonal": seasonal,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import time as midnight
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import polars as pl
 
 from luban.data.series.steps import Frequency, moments_of, typed_as
 from luban.tasks.base import Floats
+
+DAYS = ("d", "bd", "w", "mo", "y")  # units of steps that need no time of the day
 
 
 def as_lists(outputs: Floats, columns: Sequence[str], levels: Sequence[float]) -> pl.DataFrame:
@@ -50,4 +53,7 @@ def by_step(frame: pl.DataFrame, time: str, frequency: Frequency, horizon: int) 
     number = np.tile(np.arange(1, horizon + 1), frame.height)
     found = frame.with_columns(pl.col(lists).list.head(horizon)).explode(lists)
     moved = frequency.moved(moments_of(found[time]), number)
-    return found.with_columns(typed_as(pl.Series(time, moved), frame[time].dtype))
+    moments = typed_as(pl.Series(time, moved), frame[time].dtype)
+    if frequency.unit in DAYS and isinstance(moments.dtype, pl.Datetime) and (moments.dt.time() == midnight()).all():
+        moments = moments.cast(pl.Date)
+    return found.with_columns(moments)

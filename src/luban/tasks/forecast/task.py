@@ -75,16 +75,12 @@ class Forecast(Task):
     ) -> None:
         self.columns, self.config, self.scales = columns, config, scales
         self.covariates, self.known = covariates or {}, known or []
-        self.target = columns[0]
+        self.target, self.horizon = columns[0], config.horizon
         self.metrics = metrics_of(config.quantiles)
 
     @property
     def targets(self) -> tuple[str, ...]:
         return tuple(self.columns)
-
-    @property
-    def horizon(self) -> int:
-        return self.config.horizon
 
     @property
     def lookback(self) -> int:
@@ -154,11 +150,14 @@ class Forecast(Task):
             if not np.isfinite(column).any():
                 raise no_targets(frame[name], "a number in some row")
         require_series(
-            table, room >= wanted, f"{wanted + settings.horizon} rows (look-back {wanted}, horizon {settings.horizon})"
+            table,
+            room >= wanted,
+            f"{wanted + settings.horizon} rows (look-back {wanted}, horizon {settings.horizon})",
+            int(length.max(initial=0)),
         )
         scales = {}
         for key, rows in series_of(frame, settings.key):
-            scales[key] = [scale_of(column[rows], season) for column in values.T]
+            scales[key] = [scale_of(column[rows], season, length[rows]) for column in values.T]
         decided = settings.model_copy(update={"lookback": wanted, "season": season})
         return cls(list(columns), decided, scales)
 
@@ -194,7 +193,7 @@ class Forecast(Task):
         return (OutputSpec(self.name, OutputKind.ROW, variables * self.horizon * (1 + len(self.config.quantiles))),)
 
     def check_inputs(self, frame: pl.DataFrame, numbers: Sequence[str], where: str) -> None:
-        arrange.check_leaks(frame, self.columns, numbers, self.horizon, where)
+        arrange.check_leaks(frame, self.columns, [*numbers, *self.columns], self.horizon, where)
 
     def encode(self, target: pl.Series) -> tuple[Array, dict[int, str]]:
         """Return (rows,) float64, NaN where there is no number, and why."""
@@ -240,7 +239,8 @@ class Forecast(Task):
             in_role[data.rows] = True
             found = origins(follows, usable, in_role, self.lookback, self.horizon, whole=role == "train")
             needed = f"{self.lookback + self.horizon} rows (look-back {self.lookback}, horizon {self.horizon})"
-            require_series(table, len(found) > 0 or not len(data), f"{needed} among the {role} rows")
+            longest = int(runs(follows, usable & in_role).max(initial=0))
+            require_series(table, len(found) > 0 or not len(table), f"{needed} among the {role} rows", longest)
             most = max(1, MOST_ANSWERS // (len(self.columns) * self.horizon * (1 + len(self.config.quantiles))))
             if role != "train" and len(found) > most:
                 found = found[np.unique(np.linspace(0, len(found) - 1, most).astype(np.int64))]
@@ -296,7 +296,7 @@ class Forecast(Task):
         return torch.cat(parts, dim=-1) * level[..., None, 1:] + level[..., None, :1]
 
     def check_loss(self, frame: pl.DataFrame) -> None:
-        """Raise nothing: whatever it takes it can honour, and single rows have no loss."""
+        """Raise nothing: single rows have no loss."""
 
     def loss(self, outputs: Columns, batch: Batch) -> Tensor:
         """Sum over the variables of each origin: the loss of the mean, and twice that of the quantiles, averaged over
@@ -350,12 +350,13 @@ class Forecast(Task):
         return by_step(frame, str(self.config.time), self.layout.frequency, horizon or self.horizon)
 
     def check_horizon(self, horizon: int | None) -> None:
-        if horizon is not None and not 1 <= horizon <= self.horizon:
+        is_whole = isinstance(horizon, int) and not isinstance(horizon, bool)
+        if horizon is not None and not (is_whole and 1 <= horizon <= self.horizon):
             raise ConfigError(
-                "--horizon",
+                "horizon",
                 expected=f"1 to {self.horizon} steps, which the run was trained for",
                 found=str(horizon),
-                action=f"Train with task.forecast.horizon={horizon}" if horizon > 0 else "Correct it",
+                action=f"Train with task.forecast.horizon={horizon}" if is_whole and horizon > 0 else "Correct it",
             )
 
     def rearranged(self, table: Table, role: str) -> tuple[Table, list[Sentence]]:
@@ -364,7 +365,9 @@ class Forecast(Task):
         enough, or the steps to forecast lack what is known in advance."""
         for name in self.columns:
             table.require(name, "target")
-        table, _, notes = in_order(arrange.typed(table, self.config, self.columns), self.layout, self.columns)
+        table = arrange.typed(table, self.config, self.columns)
+        arrange.require_frequency(table, self.layout)
+        table, _, notes = in_order(table, self.layout, self.columns)
         if role != "predict":
             return table, notes
         found, told = arrange.to_predict(table, self.columns, self.config, self.known, self.scales)
