@@ -404,3 +404,20 @@ def test_forecasts_by_days_are_dates() -> None:
     task = forecast_of(table, horizon=3, lookback=10, frequency="1d")
     rows = task.laid_out(task.decode(np.zeros((1, 1, 3, 4)), daily.tail(1)))
     assert rows["time"].to_list() == [(START + timedelta(days=day)).date() for day in (60, 61, 62)]
+
+
+def test_no_forecast_is_made_inside_a_gap_that_a_line_fills() -> None:
+    table = series_table(60)
+    kept = table.take(np.delete(np.arange(60), [30, 31]))
+    for fill, lacking in (("interpolate", {30, 31}), ("forward", set())):
+        task = forecast_of(table, horizon=3, lookback=5, fill=fill)
+        whole, _ = task.rearranged(kept, "test")
+        assert len(whole) == 60
+        found = windows(task, whole, "test")
+        assert set(range(4, 57)) - set(found.index.tolist()) == lacking
+
+
+def test_what_is_known_in_advance_is_an_input() -> None:
+    task = forecast_of(series_table(60), horizon=3, known=("promo",))
+    with pytest.raises(ConfigError, match="task.forecast.known: expected inputs: 'wind', found 'promo', which is none"):
+        task.taking([InputSpec("wind", TensorKind.DENSE, 1)])

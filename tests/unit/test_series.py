@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from luban.core.errors import ConfigError, DataError, SchemaError
-from luban.data.series.order import Layout, extended, find_time, in_order, require_series
+from luban.data.series.order import FILLED, Layout, extended, find_time, in_order, require_series
 from luban.data.series.steps import Frequency
 from luban.data.table import Table
 
@@ -142,3 +142,12 @@ def test_series_that_are_too_short_are_told() -> None:
         DataError, match="expected a series with 3 rows and no gap, found 1 at most. Give longer series"
     ):
         require_series(table([0]), False, "3 rows", 1)
+
+
+def test_steps_behind_the_last_known_one_stay_open() -> None:
+    rows = table([0, 2, 3, 4], y=[1.0, 3.0, None, None], z=[1.0, None, 2.0, None], promo=[1, 0, 1, 0])
+    found, _, _ = in_order(rows, Layout("time", frequency=Frequency(1, "h"), fill="interpolate"), ["y", "z"])
+    assert found.frame["y"].to_list() == [1, 2, 3, 3, None]
+    assert found.frame["z"].to_list() == [1, pytest.approx(4 / 3), pytest.approx(5 / 3), 2, None]
+    assert found.frame[FILLED].to_list() == [False, True, True, True, True]
+    assert found.frame["promo"].to_list() == [1, 1, 0, 1, 0]

@@ -16,6 +16,7 @@ from luban.data.series.steps import Frequency, Integers, Moments, find_frequency
 from luban.data.table import Table
 
 Fill = Literal["none", "forward", "interpolate", "zero"]
+FILLED = "\0filled"  # a column of rows one of whose numbers was not there
 MOST_STEPS = 50_000_000  # of a table whose gaps are filled
 
 
@@ -183,8 +184,8 @@ def _told(table: Table, layout: Layout, moments: Moments, same: npt.NDArray[np.b
 def filled(table: Table, layout: Layout, numbers: Sequence[str]) -> tuple[Table, int]:
     """Bring the rows of each series to equal steps, the last row of those that fall on one, and fill what is missing.
 
-    What is no number is that of the row before. Also returns how many steps were added. Raises DataError where that
-    would be too many rows.
+    What is no number is that of the row before. The column FILLED tells which rows lacked a number. Also returns how
+    many steps were added. Raises DataError where that would be too many rows.
     """
     assert layout.frequency is not None
     frequency = layout.frequency
@@ -213,8 +214,13 @@ def filled(table: Table, layout: Layout, numbers: Sequence[str]) -> tuple[Table,
     whole = frequency.moved(moments[firsts][of_step], number)
     time = typed_as(pl.Series(layout.time, whole), frame[layout.time].dtype)
     frame = frame.with_columns(*cells, time).with_columns(pl.Series("\0series", of_step))
-    frame = frame.with_columns(_fill(pl.col(name), layout.fill).over("\0series") for name in numbers)
-    found = replace(table, frame=frame.drop("\0series"), row_numbers=table.row_numbers[known])
+    lacked = [pl.col(name).is_null() for name in numbers] or [pl.lit(value=False)]
+    frame = frame.with_columns(pl.any_horizontal(lacked).alias(FILLED), (~pl.all_horizontal(lacked)).alias("\0known"))
+    # Behind the last known step of a series nothing is filled: these are the steps to forecast.
+    is_inside = pl.col("\0known").cast(pl.Int8).cum_max(reverse=True).over("\0series") == 1
+    filled_cells = (pl.when(is_inside).then(_fill(pl.col(name), layout.fill).over("\0series")) for name in numbers)
+    frame = frame.with_columns(cells.alias(name) for cells, name in zip(filled_cells, numbers, strict=True))
+    found = replace(table, frame=frame.drop("\0series", "\0known"), row_numbers=table.row_numbers[known])
     return found, int(is_new.sum())
 
 

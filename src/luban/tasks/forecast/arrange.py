@@ -11,6 +11,7 @@ import polars as pl
 
 from luban.core.errors import ConfigError, DataError, listed
 from luban.core.sentence import Sentence, sentence, several
+from luban.core.tensors import InputSpec, TensorKind
 from luban.data.series.order import Layout, extended, find_time, in_order, require_series, told_frequency
 from luban.data.table import Table
 from luban.features.cells import quoted
@@ -21,6 +22,7 @@ from luban.tasks.forecast.layout import known_rows, layout_of, numbers_of
 from luban.tasks.forecast.windows import runs
 from luban.tasks.targets import sampled_numbers
 
+COVARIATES = (TensorKind.DENSE, TensorKind.IDS)
 TIME_NAMES = ("date", "time", "timestamp", "datetime", "ds", "日期", "时间", "时刻", "年月", "年份")
 LEAK = 0.999  # of a correlation of changes: the same series, but for rounding
 LEAK_ROWS = 4_096  # that are looked through for leaks
@@ -202,6 +204,30 @@ def to_predict(
                 )
             )
     return table, notes
+
+
+def covariates_of(
+    specs: Sequence[InputSpec], config: ForecastConfig
+) -> tuple[dict[str, tuple[TensorKind, int]], list[str]]:
+    """Return the inputs beside the targets, with kind and size, and those of them that are known in advance. Raises
+    ConfigError for one that is no number, date or category, and where what is said to be known is no input."""
+    for spec in specs:
+        if spec.kind not in COVARIATES:
+            raise ConfigError(
+                "data.columns",
+                expected="numbers, dates or categories beside the targets of a forecast",
+                found=f"'{spec.name}', which is encoded to {spec.kind}",
+                action=f"Set data.columns.{spec.name}=ignore",
+            )
+    found = {spec.name: (spec.kind, spec.size) for spec in specs}
+    if unused := [name for name in config.known if name not in found]:
+        raise ConfigError(
+            "task.forecast.known",
+            expected=f"inputs: {listed(found)}" if found else "inputs beside the targets",
+            found=f"'{unused[0]}', which is none (constant, ignored, or a target)",
+            action="Leave it out, or set its kind in data.columns",
+        )
+    return found, [name for name in found if name in config.known]
 
 
 def check_leaks(frame: pl.DataFrame, targets: Sequence[str], beside: Sequence[str], horizon: int, where: str) -> None:

@@ -25,7 +25,7 @@ from luban.core.sentence import Sentence
 from luban.core.settings import Settings
 from luban.core.strict import Finite, Positive
 from luban.core.tensors import Batch, Columns, EncodedColumn, InputSpec, OutputKind, OutputSpec, TensorKind
-from luban.data.series.order import Layout, in_order, require_series
+from luban.data.series.order import FILLED, Layout, in_order, require_series
 from luban.data.series.steps import Frequency
 from luban.data.table import Table
 from luban.features.base import ColumnProfile
@@ -44,7 +44,6 @@ from luban.tasks.targets import no_targets, numbers_or_why
 
 PAST, FUTURE, LEVEL, SCALE, STEPS = "past", "future", "level", "scale", "steps"
 MOST_ANSWERS = 20_000_000  # numbers that are kept of rows that are scored: a forecast for each origin is many
-COVARIATES = (TensorKind.DENSE, TensorKind.IDS)
 
 
 class Forecast(Task):
@@ -164,16 +163,7 @@ class Forecast(Task):
     def taking(self, specs: Sequence[InputSpec]) -> Self:
         """Return the task with the covariates that features give. Raises ConfigError for one that is no number, date or
         category."""
-        for spec in specs:
-            if spec.kind not in COVARIATES:
-                raise ConfigError(
-                    "data.columns",
-                    expected="numbers, dates or categories beside the targets of a forecast",
-                    found=f"'{spec.name}', which is encoded to {spec.kind}",
-                    action=f"Set data.columns.{spec.name}=ignore",
-                )
-        covariates = {spec.name: (spec.kind, spec.size) for spec in specs}
-        known = [name for name in covariates if name in self.config.known]
+        covariates, known = arrange.covariates_of(specs, self.config)
         return type(self)(self.columns, self.config, self.scales, covariates, known)
 
     def inputs(self, specs: list[InputSpec]) -> list[InputSpec]:
@@ -238,6 +228,8 @@ class Forecast(Task):
             in_role = np.zeros(len(table), np.bool_)
             in_role[data.rows] = True
             found = origins(follows, usable, in_role, self.lookback, self.horizon, whole=role == "train")
+            if self.config.fill == "interpolate":  # inside a gap the line leans on what comes after it
+                found = found[~table.frame[FILLED].to_numpy()[found]]
             needed = f"{self.lookback + self.horizon} rows (look-back {self.lookback}, horizon {self.horizon})"
             longest = int(runs(follows, usable & in_role).max(initial=0))
             require_series(table, len(found) > 0 or not len(table), f"{needed} among the {role} rows", longest)
