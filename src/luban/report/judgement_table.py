@@ -52,7 +52,7 @@ def short_lines(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
     the commonest confusion, the largest loss."""
     lines = []
     decider = (evaluation.get("scores") or {}).get(evaluation.get("decider"), {})
-    if decider.get("value") is not None and decider.get("low") is None:
+    if decider.get("value") is not None and decider.get("low", 0.0) is None:
         lines.append(("few rows", "the test rows are of so few groups or stretches that no interval can be told"))
     elif 0 < (rows := evaluation.get("rows", 0)) < FEW_ROWS:
         text = f"scores of {counted(rows, 'test row')} say little: their intervals are wide"
