@@ -18,6 +18,7 @@ from luban.core.errors import ConfigError, DataError, SchemaError
 from luban.core.tensors import Columns, InputSpec, TensorKind
 from luban.data.table import Table
 from luban.features.dataset import Dataset
+from luban.models.choice import NetworkConfig, complete
 from luban.tasks.base import LossConfig
 from luban.tasks.config import TaskConfig
 from luban.tasks.forecast.arrange import arranged, check_leaks, decided, targets_of
@@ -421,3 +422,13 @@ def test_what_is_known_in_advance_is_an_input() -> None:
     task = forecast_of(series_table(60), horizon=3, known=("promo",))
     with pytest.raises(ConfigError, match="task.forecast.known: expected inputs: 'wind', found 'promo', which is none"):
         task.taking([InputSpec("wind", TensorKind.DENSE, 1)])
+
+
+def test_a_forecast_has_a_network_of_its_own_where_none_is_named() -> None:
+    kinds = {TensorKind.FRAMES}
+    found, notes = complete(NetworkConfig(), kinds, chinese=False, usual=Forecast.architecture)
+    assert found.frames is not None
+    assert (found.frames.architecture, found.hidden, found.dropout) == ("dlinear", (), 0.0)
+    assert notes == ["windows: dlinear (change with --model)"]
+    chosen = NetworkConfig.model_validate({"frames": {"architecture": "gru"}, "dropout": 0.1})
+    assert complete(chosen, kinds, chinese=False, usual=Forecast.architecture)[0].dropout == 0.1

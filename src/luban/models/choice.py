@@ -149,6 +149,8 @@ def complete(
     elif TensorKind.FRAMES in kinds and config.frames is None:
         chosen["frames"] = RNNConfig(architecture="gru")
         notes.append("sound: a GRU from scratch (change with --model)")
+    if usual and "dropout" not in config.model_fields_set:
+        chosen["dropout"] = 0.0  # what is dropped of a window widens the quantiles that are learned
     if config.hidden is None:
         chosen["hidden"] = WIDE_HIDDEN if kinds & {TensorKind.DENSE, TensorKind.IDS} and not usual else ()
     return config.model_copy(update=chosen), notes
